@@ -2,7 +2,7 @@
 
 `MarketEvent` is a numpy structured dtype. A day is one array of it, sorted by `ts_event_ns`; inside
 one instant the order is status, option prints, underlying prints, underlying quotes, option quotes,
-timers. Prints come before quotes because inside a bar their order is unknown, and a print tested
+timers, the close. Prints come before quotes because inside a bar their order is unknown, and a print tested
 against a quote that was decided after it would be look-ahead.
 
 Fields by kind (`instrument` is the chain row; the underlying has row `len(chain)`):
@@ -72,8 +72,13 @@ def empty(n: int) -> np.ndarray:
 
 
 def in_order(events: np.ndarray) -> np.ndarray:
-    """Sort by (ts_event_ns, kind, instrument), stably, and number `seq` from zero."""
-    order = np.lexsort((events["instrument"], events["kind"], events["ts_event_ns"]))
+    """Sort by (ts_event_ns, kind, instrument), stably, and number `seq` from zero.
+
+    A CLOSE comes last of its instant: the bars that end at the close still belong to the session.
+    """
+    closes = (events["kind"] == Kind.STATUS) & (events["bits"] & Bits.CLOSE != 0)
+    rank = np.where(closes, np.int16(len(Kind)), events["kind"])
+    order = np.lexsort((events["instrument"], rank, events["ts_event_ns"]))
     out = events[order].copy()
     out["seq"] = np.arange(out.size)
     return out

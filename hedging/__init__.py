@@ -1,0 +1,10 @@
+"""How to flatten it: deltas, no-trade bands, the hedge decision, its cost, and settlement.
+
+Arrays in, decisions out. This floor knows neither an exchange nor a clock.
+
+    delta.py   Black, smile-aware and minimum-variance delta; the book's delta in hedge lots
+    bands.py   the shelf of no-trade bands
+    hedger.py  `decide`: one hedge order, or why not
+    costs.py   fees, and the price of the touch
+    expiry.py  the legs of an expiring series
+"""

@@ -1,0 +1,51 @@
+"""`optmm`: quote, hedge and explain an options chain from the command line.
+
+Errors of ours become one line on stderr and the exit code of their class; a traceback is a bug.
+Exit codes: 0 done, 1 failure, 2 usage, 3 bad config, 4 bad data, 5 limit breached or kill switch,
+6 calibration or arbitrage check failed, 130 interrupted.
+"""
+
+import sys
+
+import typer
+
+from optmm.cli import data, doctor, journal, replay, report, simulate
+from optmm.errors import OptmmError
+
+app = typer.Typer(
+    name="optmm",
+    help="Options market making and volatility surfaces: quote, hedge and explain a real chain.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("replay")(replay.replay)
+app.command("demo")(replay.demo)
+app.command("simulate")(simulate.simulate)
+app.command("report")(report.report)
+app.command("doctor")(doctor.doctor)
+app.add_typer(journal.app, name="journal")
+app.add_typer(data.app, name="data")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return (or exit with) its code."""
+    from surfaces.errors import SurfacesError
+
+    try:
+        app(args=argv, standalone_mode=True)
+    except (OptmmError, SurfacesError) as error:
+        sys.stderr.write(f"optmm: {error}\n")
+        sys.exit(getattr(error, "exit_code", 1))
+    except KeyboardInterrupt:
+        sys.stderr.write("optmm: interrupted; the unfinished run folder was removed\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    return 0
+
+
+if __name__ == "__main__":
+    main()

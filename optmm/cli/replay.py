@@ -1,0 +1,151 @@
+"""optmm replay and optmm demo: a day quoted, filled, hedged and reported."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from optmm.config import DeskConfig
+    from optmm.market.chain import MarketDay
+
+Out = Annotated[
+    Path | None, typer.Option("--out", help="run folder to make; default runs/<underlying>-<date>")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="desk.toml; unknown keys are errors")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="report.json on stdout, nothing else")]
+Live = Annotated[
+    bool, typer.Option("--live/--no-live", help="show the chain while it runs (on a terminal)")
+]
+
+
+def replay(
+    path: Annotated[Path, typer.Argument(help="LEAN data root, or a stored day folder", metavar="DATA")],
+    underlying: Annotated[
+        str | None, typer.Option("--underlying", help="symbol, as `optmm data info DATA` lists it")
+    ] = None,
+    date: Annotated[str | None, typer.Option("--date", help="trade date, YYYY-MM-DD")] = None,
+    config: Config = None,
+    out: Out = None,
+    seed: Annotated[int, typer.Option("--seed", help="recorded in the manifest", min=0)] = 0,
+    bounds: Annotated[
+        str | None,
+        typer.Option("--bounds", help="fill assumptions, comma separated: pessimistic,queue,optimistic"),
+    ] = None,
+    speed: Annotated[str, typer.Option("--speed", help="max: as fast as the machine can")] = "max",
+    live: Live = True,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a recorded or stored day: quote the chain, fill, hedge, explain the P&L.
+
+    Prices in USD, sizes in contracts. Leaves a run folder with report.html in it.
+
+    Example: optmm replay ../shared/data/lean --underlying GOOG --date 2015-12-24
+    """
+    from optmm.config import load
+    from optmm.data.readers import open_day
+    from optmm.errors import UsageError
+
+    if speed != "max":
+        raise UsageError(f"--speed is {speed!r}; only 'max' is built, paced replay is not")
+    desk = _with_bounds(load(config), bounds)
+    day = open_day(path, underlying, date)
+    _run(day, desk, out, seed, f"replay {day.chain.underlying.symbol} {day.session.date}", live, as_json)
+
+
+def demo(
+    config: Config = None,
+    out: Out = None,
+    seed: Annotated[int, typer.Option("--seed", help="of the simulated day", min=0)] = 7,
+    minutes: Annotated[
+        int | None, typer.Option("--minutes", help="stop this long after the open", min=5)
+    ] = None,
+    live: Live = True,
+    as_json: AsJson = False,
+) -> None:
+    """Quote a simulated SPY day: no network, no files, the same bytes for the same seed.
+
+    Example: optmm demo --seed 7
+    """
+    from optmm.cli.simulate import configured
+    from optmm.config import load
+    from optmm.data.simulator import simulate_day
+
+    _say("simulating a SPY-like day ...", quiet=as_json)
+    world = simulate_day(configured(minutes), seed)
+    _run(world.day, load(config), out, seed, f"demo --seed {seed}", live, as_json)
+
+
+def _with_bounds(desk: "DeskConfig", bounds: str | None) -> "DeskConfig":
+    if bounds is None:
+        return desk
+    from optmm.config import parsed
+
+    raw = desk.model_dump(mode="python")
+    raw["replay"]["bounds"] = tuple(part.strip() for part in bounds.split(",") if part.strip())
+    return parsed(raw, "--bounds")
+
+
+def _say(words: str, *, quiet: bool) -> None:
+    if not quiet:
+        typer.echo(words, err=True)
+
+
+def _free_folder(name: str) -> Path:
+    """The first of runs/name, runs/name-2, ... that is not there yet."""
+    base = Path("runs")
+    for number in range(1, 10_000):
+        folder = base / (name if number == 1 else f"{name}-{number}")
+        if not folder.exists():
+            return folder
+    raise RuntimeError("ten thousand runs of one day in one folder")
+
+
+def _run(
+    day: "MarketDay", desk: "DeskConfig", out: Path | None, seed: int, command: str, live: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Run the day, write the report, print it; an interrupted folder is removed."""
+    import json
+
+    from optmm.cli.screen import Screen
+    from optmm.engine import replay as engine
+    from optmm.errors import LimitBreached
+    from optmm.reports import write
+    from optmm.reports.terminal import show
+
+    symbol = day.chain.underlying.symbol
+    folder = out or _free_folder(f"{symbol.lower()}-{day.session.date}")
+    engine.prepare_folder(folder)
+    _say(
+        f"{symbol} {day.session.date}: {len(day.chain):,} options, {day.chain.slices} expiries, "
+        f"{day.events.size:,} events",
+        quiet=as_json,
+    )
+    done = False
+    try:
+        with Screen(day, enabled=live and not as_json, quiet=as_json) as screen:
+            it = engine.run(day, desk, folder, seed=seed, command=command, progress=screen.update)
+        report = write(folder)
+        engine.complete_run(folder)
+        done = True
+    finally:
+        if not done:
+            engine.discard(folder)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2, allow_nan=False))
+    else:
+        show(report)
+        _say(
+            f"\nreport: {folder / 'report.html'}\n"
+            f"next:   optmm report {folder} --open   |   optmm journal verify {folder}",
+            quiet=False,
+        )
+    stopped = {w.name: w.stopped for w in it.worlds if w.stopped}
+    over = [w.name for w in it.worlds if w.worst_inventory_usd > desk.limits.inventory_usd]
+    if stopped or over:
+        words = [f"{name}: {why}" for name, why in stopped.items()]
+        words += [f"{name}: inventory limit exceeded" for name in over]
+        raise LimitBreached("; ".join(words))

@@ -1,0 +1,190 @@
+"""The desk's configuration: strict, frozen, from TOML. An unknown key is an error, not a default.
+
+Units are in the field names: `_usd` dollars, `_s` and `_ms` times, `_lots` contracts or shares,
+`_share` a fraction. Rates and volatilities are decimals a year.
+"""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from optmm.errors import ConfigError
+
+World = Literal["pessimistic", "queue", "optimistic"]
+
+
+class Section(BaseModel):
+    """A frozen section that refuses keys it does not know."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Rates(Section):
+    """What is believed of the discount rate before any quote is read."""
+
+    prior: float = Field(0.02, ge=-0.05, le=0.25, description="rate, continuous, a year")
+    prior_sd: float = Field(0.015, gt=0.0, le=0.1, description="its standard deviation")
+
+
+class Surface(Section):
+    """How often the surface is refit, and when the Taylor sheet is too old."""
+
+    refit_s: float = Field(60.0, ge=1.0, le=3600.0)
+    taylor_range: float = Field(0.005, gt=0.0, le=0.05, description="relative spot move")
+    stale_quote_s: float = Field(1800.0, gt=0.0, description="older option quotes leave the fit")
+
+
+class Quoting(Section):
+    """Half width = max(floor, share of the market's half spread) + vol edge x vega + uncertainty."""
+
+    min_half_width_usd: float = Field(0.005, ge=0.0)
+    market_share: float = Field(0.7, ge=0.0, le=2.0, description="of the market's half spread")
+    vol_edge: float = Field(0.0005, ge=0.0, le=0.05, description="added, as vol x vega")
+    spot_edge_share: float = Field(0.5, ge=0.0, le=2.0, description="of |delta| x spot half spread")
+    uncertainty_share: float = Field(0.25, ge=0.0, le=3.0, description="of one s.d. of fair value")
+    max_uncertainty_share: float = Field(
+        3.0, gt=0.0, description="above this multiple of the market's half spread: no quote"
+    )
+    max_lots: int = Field(10, ge=1, le=10_000)
+    hysteresis: float = Field(0.3, ge=0.0, lt=0.9, description="of the half width")
+    sweep_s: float = Field(5.0, ge=0.01, description="event feeds: at most one spot sweep each")
+    risk_aversion_per_usd: float = Field(2e-6, ge=0.0, description="CARA gamma")
+    atm_vol_of_day: float = Field(0.015, gt=0.0, description="s.d. of a one-month vol, a day")
+    vol_term_power: float = Field(0.5, ge=0.0, le=1.0, description="vol of vol falls as T^-power")
+    vol_correlation_root_years: float = Field(
+        1.0, gt=0.0, description="decay of expiry correlation in the square root of years"
+    )
+    residual_spot_vol_of_day: float = Field(0.001, gt=0.0, description="unhedged spot s.d., a day")
+    fills_per_day: float = Field(40.0, gt=0.0, description="expected, an option at zero edge")
+
+
+class Limits(Section):
+    """Hard limits. Inventory is the largest of |$ delta before hedges|, premium, stressed loss."""
+
+    inventory_usd: float = Field(10_000_000.0, gt=0.0)
+    max_fill_usd: float = Field(250_000.0, gt=0.0, description="worst use of one fill")
+    vega_usd_per_volpt: float = Field(100_000.0, gt=0.0)
+    expiry_vega_usd_per_volpt: float = Field(50_000.0, gt=0.0)
+    stress_spot_share: float = Field(0.10, gt=0.0, lt=1.0)
+    stress_vol_points: float = Field(5.0, gt=0.0, le=100.0)
+    loss_stop_usd: float = Field(250_000.0, gt=0.0, description="day loss that kills the desk")
+
+
+class Protections(Section):
+    """Rolling-window trips, staleness and message budget."""
+
+    window_s: float = Field(1.0, gt=0.0, le=3600.0)
+    max_fills: int = Field(15, ge=1)
+    max_lots: int = Field(150, ge=1)
+    rearm_s: float = Field(60.0, gt=0.0, description="quoting resumes this long after a trip")
+    stale_underlying_s: float = Field(15.0, gt=0.0)
+    messages_per_s: float = Field(100_000.0, gt=0.0)
+
+
+class Hedging(Section):
+    """Book-level no-trade band on the underlying; trades to the edge, at the touch."""
+
+    band: Literal["fixed", "whalley_wilmott"] = "whalley_wilmott"
+    fixed_band_lots: float = Field(100.0, ge=0.0)
+    risk_aversion_per_usd: float = Field(1e-5, gt=0.0)
+    min_band_lots: float = Field(10.0, ge=0.0)
+    max_order_lots: int = Field(5_000, ge=1)
+    interval_s: float = Field(10.0, ge=0.1, description="event feeds: time between decisions")
+
+
+class Fees(Section):
+    """USD; positive is paid."""
+
+    option_usd_per_contract: float = Field(0.30, ge=-5.0, le=10.0)
+    stock_usd_per_share: float = Field(0.0008, ge=-0.01, le=0.1)
+    future_usd_per_lot: float = Field(0.85, ge=-5.0, le=20.0)
+    exercise_usd_per_contract: float = Field(0.0, ge=0.0, le=10.0)
+
+
+class Replay(Section):
+    """Which worlds run, and the venue's behaviour."""
+
+    bounds: tuple[World, ...] = ("pessimistic", "queue", "optimistic")
+    order_latency_ms: float = Field(5.0, gt=0.0, le=60_000.0)
+    queue_share: float = Field(0.5, gt=0.0, le=1.0, description="of prints behind the queue ahead")
+    warmup_s: float = Field(0.0, ge=0.0, description="no quotes this long after the open")
+
+
+class DeskConfig(Section):
+    """Everything a run depends on besides data and seed."""
+
+    rates: Rates = Rates()
+    surface: Surface = Surface()
+    quoting: Quoting = Quoting()
+    limits: Limits = Limits()
+    protections: Protections = Protections()
+    hedging: Hedging = Hedging()
+    fees: Fees = Fees()
+    replay: Replay = Replay()
+
+
+def load(path: Path | None) -> DeskConfig:
+    """Read a TOML file; None gives the defaults.
+
+    Raises
+    ------
+    ConfigError
+        Names the file, the key, what is wrong and what would be right.
+    """
+    if path is None:
+        return DeskConfig()
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file. Write one, or drop --config for defaults") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as bad:
+        raise ConfigError(f"{path}: not valid TOML: {bad}") from None
+    return parsed(raw, str(path))
+
+
+def parsed(raw: dict, origin: str) -> DeskConfig:
+    """Validate a mapping; lists become tuples first, since TOML has no tuple."""
+    bounds = raw.get("replay", {}).get("bounds") if isinstance(raw.get("replay"), dict) else None
+    if isinstance(bounds, list):
+        raw = {**raw, "replay": {**raw["replay"], "bounds": tuple(bounds)}}
+    try:
+        return DeskConfig.model_validate(raw)
+    except ValidationError as bad:
+        lines = [_explain(error) for error in bad.errors()]
+        raise ConfigError(f"{origin}: " + "; ".join(lines)) from None
+
+
+def _explain(error) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] != "extra_forbidden":
+        return f"{where} is {error.get('input')!r}: {error['msg']}"
+    import difflib
+
+    known = _fields(error["loc"][:-1])
+    near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+    return f"unknown key {where!r}; {hint}"
+
+
+def _fields(loc: tuple) -> list[str]:
+    model: type[BaseModel] = DeskConfig
+    for part in loc:
+        annotation = model.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return sorted(model.model_fields)
+
+
+def digest(config: DeskConfig) -> str:
+    """sha256 of the canonical JSON: equal configurations, equal hashes."""
+    return hashlib.sha256(canonical(config.model_dump(mode="json"))).hexdigest()
+
+
+def canonical(value: object) -> bytes:
+    """JSON with sorted keys and no spaces; the only form that is ever hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

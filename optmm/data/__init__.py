@@ -1,0 +1,1 @@
+"""Where markets come from: readers of recorded days and the store of our own."""

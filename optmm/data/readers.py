@@ -1,0 +1,173 @@
+"""The shelf of readers, and the one door to a recorded day.
+
+A reader recognises a path, lists the days behind it, and loads one. Adding a source is one file
+with a reader and one `register` line.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from optmm.errors import DataError, UsageError
+from optmm.market import calendar
+from optmm.market.chain import MarketDay
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A chain that a source holds, and its trade dates."""
+
+    underlying: str  # what `load` accepts
+    cls: str  # of the options: "option", "indexoption", "futureoption", "stored day"
+    dates: tuple[str, ...]
+
+
+class Reader(Protocol):
+    """One format of recorded days. Stateless."""
+
+    @property
+    def name(self) -> str:
+        """What an error message calls it."""
+
+    def recognises(self, path: Path) -> bool:
+        """Whether `path` looks like this format; never raises."""
+
+    def days(self, path: Path) -> list[Stored]:
+        """What `path` holds."""
+
+    def load(self, path: Path, underlying: str, date: str) -> MarketDay:
+        """One day; DataError when it is absent or unusable."""
+
+
+READERS: dict[str, Reader] = {}
+
+
+def register(reader: Reader) -> Reader:
+    """Put `reader` on the shelf; a second one of the same name is a bug, not an override."""
+    if reader.name in READERS:
+        raise UsageError(f"reader {reader.name!r} is already registered")
+    READERS[reader.name] = reader
+    return reader
+
+
+def reader_for(path: Path) -> Reader:
+    """The reader of `path`; DataError when there is nothing, or nothing we read."""
+    if not path.exists():
+        raise DataError(f"there is no {path}", remedy="Check the path.")
+    for reader in READERS.values():
+        if reader.recognises(path):
+            return reader
+    raise DataError(
+        f"{path} is no source we read",
+        remedy=f"Point at one of these: {', '.join(sorted(READERS))}.",
+    )
+
+
+def open_day(path: Path | str, underlying: str | None = None, date: str | None = None) -> MarketDay:
+    """Read one trade date of one underlying from whatever `path` is.
+
+    Parameters
+    ----------
+    path : a LEAN Data folder or a stored day
+    underlying : symbol; may be left out where only one fits
+    date : trade date, YYYY-MM-DD; may be left out where only one fits
+
+    Raises
+    ------
+    UsageError
+        Several days fit; lists them.
+    DataError
+        Nothing is there, or it cannot be used.
+    """
+    place = Path(path)
+    reader = reader_for(place)
+    date = None if date is None else calendar.iso(date)
+    fits = [
+        (chain.underlying, day)
+        for chain in reader.days(place)
+        if underlying is None or _same(chain.underlying, underlying)
+        for day in chain.dates
+        if date is None or day == date
+    ]
+    if len(fits) == 1:
+        return reader.load(place, *fits[0])
+    if len(fits) > 1 and (underlying is None or date is None):
+        there = "; ".join(f"{name} {day}" for name, day in fits)
+        raise UsageError(f"{len(fits)} days fit in {place}: name --underlying and --date: {there}")
+    if underlying is None or date is None:
+        there = ", ".join(sorted({chain.underlying for chain in reader.days(place)})) or "nothing"
+        asked = underlying or f"any underlying on {date}"
+        raise DataError(f"no options on {asked} in {place}", remedy=f"There is {there}.")
+    # The reader knows best how to say what is missing, and may accept other spellings.
+    return reader.load(place, underlying, date)
+
+
+def _same(listed: str, asked: str) -> bool:
+    """Whether `asked` names `listed`; a contract month (ES/202003) may be left out of either."""
+    one, other = listed.upper(), asked.upper()
+    return other in (one, one.partition("/")[0]) or one == other.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class LeanReader:
+    """LEAN's Data folder: minute quotes of options with their underlying."""
+
+    name: str = "LEAN data folder"
+
+    def recognises(self, path: Path) -> bool:
+        from optmm.data import lean_layout
+
+        return path.is_dir() and lean_layout.is_tree(path)
+
+    def days(self, path: Path) -> list[Stored]:
+        from optmm.data import lean_layout
+
+        found = lean_layout.available(path)
+        several = {
+            x.underlying for x in found if sum(y.underlying == x.underlying for y in found) > 1
+        }
+        return [
+            Stored(
+                f"{x.underlying}/{x.month}"
+                if x.underlying in several and x.month
+                else x.underlying,
+                x.cls,
+                x.dates,
+            )
+            for x in found
+        ]
+
+    def load(self, path: Path, underlying: str, date: str) -> MarketDay:
+        from optmm.data import lean
+
+        return lean.load(path, underlying, date)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReader:
+    """A day written by `store.write`."""
+
+    name: str = "stored day"
+
+    def recognises(self, path: Path) -> bool:
+        from optmm.data import store
+
+        return path.is_dir() and store.is_stored(path)
+
+    def days(self, path: Path) -> list[Stored]:
+        from optmm.data import store
+
+        names, date = store.title(path)
+        return [Stored(names[0], self.name, (date,))]
+
+    def load(self, path: Path, underlying: str, date: str) -> MarketDay:
+        from optmm.data import store
+
+        names, when = store.title(path)
+        if underlying.upper() not in names or date != when:
+            raise DataError(f"{path} holds {names[0]} {when}, not {underlying} {date}")
+        return store.read(path)
+
+
+register(StoredReader())
+register(LeanReader())

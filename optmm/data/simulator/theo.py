@@ -1,0 +1,177 @@
+"""True prices: European value on the true smile plus the early-exercise premium.
+
+The premium is exact at nodes (every 30 minutes, three spot levels) and interpolated between them:
+a parabola in spot, a line in time. The truth steps on whole seconds: an instant inside a second has
+the price of its beginning, so no quote knows a spot that has not been published.
+
+Units   prices USD per share; `second` is an index of the day's one-second grid.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from optmm.data.simulator.clock import Clock
+from optmm.data.simulator.config import SimulationConfig
+from optmm.data.simulator.smile import SmilePath
+from optmm.data.simulator.spot import SpotPath
+from optmm.market.chain import Chain
+from surfaces.pricing import american, black
+from surfaces.units import years_between
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+NODE_SECONDS = 1800
+SPOT_STEP = 0.006  # relative distance of the outer spot levels: two deviations of half an hour
+NEGLIGIBLE_USD = 1e-5
+STOCK_HALF_SPREAD_USD = 0.005
+PRICE_WIDTH_SHARE = 0.0005
+
+
+class Fair(NamedTuple):
+    """What is true of each (row, second) pair; arrays of one shape."""
+
+    price: Floats  # American, USD
+    delta: Floats  # European, on the smile's vol, per share
+    vega: Floats  # USD per 1.00 of vol
+    vol: Floats  # on the calendar clock (ACT/365); 0 once fixed
+
+
+@dataclass(frozen=True, slots=True)
+class TruePrices:
+    """The pricing function of one simulated day."""
+
+    config: SimulationConfig
+    chain: Chain
+    clock: Clock
+    path: SpotPath
+    smile: SmilePath
+    premium_nodes: Floats  # (nodes, 3, instruments): at spot (1 - h, 1, 1 + h) times the node's
+
+    def european(self, rows: Ints, second: Ints, spot: Floats | None = None) -> Fair:
+        """Value without early exercise, and its delta and vega.
+
+        With `spot` given the vol of each strike stays what it was (sticky strike).
+        """
+        years, forward, df, k, w = self._state(rows, second)
+        alive = years > 0.0
+        safe = np.where(alive, years, 1.0)
+        vol = np.where(alive, np.sqrt(w / safe), 0.0)
+        if spot is not None:
+            moved = spot / self.path.spot[second]
+            forward, k = forward * moved, k - np.log(moved)
+        right = self.chain.right[rows].astype(np.float64)
+        strike = self.chain.strike[rows]
+        price = black.price(
+            right=right, forward=forward, strike=strike, years=years, vol=vol, df=df
+        )
+        sd = np.maximum(vol * np.sqrt(years), 1e-9)
+        d1 = -k / sd + 0.5 * sd
+        carry = df * forward
+        delta = (
+            right * ndtr(right * d1) * carry / (self.path.spot[second] if spot is None else spot)
+        )
+        vega = carry * np.sqrt(years) * np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi)
+        return Fair(price, delta, vega, vol)
+
+    def fair(self, rows: Ints, second: Ints) -> Fair:
+        """American value of each (row, second), with the European delta and vega."""
+        value = self.european(rows, second)
+        spot = self.path.spot[second]
+        intrinsic = np.maximum(self.chain.right[rows] * (spot - self.chain.strike[rows]), 0.0)
+        price = np.maximum(value.price + self.premium(rows, second), intrinsic)
+        return value._replace(price=price)
+
+    def premium(self, rows: Ints, second: Ints) -> Floats:
+        """Early-exercise premium, USD >= 0; 0 once fixed."""
+        at = second / NODE_SECONDS
+        node = np.minimum(at.astype(np.int64), len(self.premium_nodes) - 2)
+        early = self._parabola(rows, second, node)
+        late = self._parabola(rows, second, node + 1)
+        length = self._node_second(node + 1) - self._node_second(node)
+        weight = (second - self._node_second(node)) / length
+        alive = self.chain.fixing_ns[rows] > self.clock.grid_ns[second]
+        return np.where(alive, np.maximum((1.0 - weight) * early + weight * late, 0.0), 0.0)
+
+    def half_width(self, rows: Ints, second: Ints, fair: Fair) -> Floats:
+        """Typical distance of other makers' quotes from the truth, USD.
+
+        A floor, plus a slice of vega that grows with expiry, plus what hedging the delta costs at
+        the stock's touch, plus a share of the price for deep in-the-money options.
+        """
+        years = years_between(self.clock.grid_ns[second], self.chain.fixing_ns[rows])
+        points = self.config.vega_width_vol_points * (1.0 + np.sqrt(np.maximum(years, 0.0)))
+        width = 0.01 * fair.vega * points + np.abs(fair.delta) * STOCK_HALF_SPREAD_USD
+        return np.maximum(width + PRICE_WIDTH_SHARE * fair.price, self.config.min_half_width_usd)
+
+    def forward(self, slices: Ints, second: Ints) -> Floats:
+        """Forward of each slice at each second, USD; spot once fixed."""
+        years = self._years(self.chain.fixing_ns[self.chain.slice_start[slices]], second)
+        carry = self.config.rate_per_year - self.config.dividend_yield_per_year
+        return self.path.spot[second] * np.exp(carry * years)
+
+    def _years(self, fixing_ns: Ints, second: Ints) -> Floats:
+        return np.maximum(years_between(self.clock.grid_ns[second], fixing_ns), 0.0)
+
+    def _state(self, rows: Ints, second: Ints) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """(years, forward, df, k, total variance) of each pair."""
+        config = self.config
+        years = self._years(self.chain.fixing_ns[rows], second)
+        carry = config.rate_per_year - config.dividend_yield_per_year
+        forward = self.path.spot[second] * np.exp(carry * years)
+        k = np.log(self.chain.strike[rows] / forward)
+        w = self.smile.total_variance(self.chain.slice_of[rows], second, k)
+        return years, forward, np.exp(-config.rate_per_year * years), k, w
+
+    def _node_second(self, node: Ints) -> Ints:
+        return np.minimum(node * NODE_SECONDS, self.clock.seconds)
+
+    def _parabola(self, rows: Ints, second: Ints, node: Ints) -> Floats:
+        """Premium of a node's time at the spot of `second`."""
+        centre = self.path.spot[self._node_second(node)]
+        z = (self.path.spot[second] / centre - 1.0) / SPOT_STEP
+        down, mid, up = (self.premium_nodes[node, level, rows] for level in range(3))
+        return mid + 0.5 * z * (up - down) + 0.5 * z * z * (up - 2.0 * mid + down)
+
+
+def true_prices(
+    config: SimulationConfig, chain: Chain, clock: Clock, path: SpotPath, smile: SmilePath
+) -> TruePrices:
+    """Price the early-exercise premium at its nodes and return the day's pricing function."""
+    nodes = -(-clock.seconds // NODE_SECONDS) + 1
+    table = np.zeros((nodes, 3, len(chain)))
+    prices = TruePrices(config, chain, clock, path, smile, table)
+    rows = np.arange(len(chain))
+    for node in range(nodes):
+        second = np.full(rows.size, min(node * NODE_SECONDS, clock.seconds))
+        if node == 0:
+            for level, factor in enumerate((0.97, 1.0, 1.03)):
+                table[0, level] = _premium(prices, rows, second, factor)
+            matters = np.flatnonzero(table[0].max(axis=0) > NEGLIGIBLE_USD)
+        for level, factor in enumerate((1.0 - SPOT_STEP, 1.0, 1.0 + SPOT_STEP)):
+            table[node, level] = 0.0
+            table[node, level, matters] = _premium(prices, matters, second[matters], factor)
+    return prices
+
+
+def _premium(prices: TruePrices, rows: Ints, second: Ints, factor: float) -> Floats:
+    """Early-exercise premium with spot at `factor` times its true level and vols unmoved."""
+    spot = factor * prices.path.spot[second]
+    value = prices.european(rows, second, spot)
+    chain, config = prices.chain, prices.config
+    years = prices._years(chain.fixing_ns[rows], second)
+    alive = years > 0.0
+    full = american.price(
+        right=chain.right[rows].astype(np.float64),
+        spot=spot,
+        strike=chain.strike[rows],
+        years=np.where(alive, years, 1.0),
+        vol=np.where(alive, value.vol, 0.2),
+        rate=config.rate_per_year,
+        dividend_yield=config.dividend_yield_per_year,
+    )
+    return np.where(alive, np.maximum(full - value.price, 0.0), 0.0)

@@ -1,0 +1,196 @@
+"""Our own stored day: a folder of two Parquet tables and one JSON file, an exact round trip.
+
+    events.parquet   the event table, one column a field
+    chain.parquet    one row an option
+    day.json         underlying, session, quality, origin of the data, hashes of the two tables
+
+`read` refuses a folder whose schema has drifted, whose hashes do not agree or whose rows would send
+the engine outside its tables.
+"""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from optmm.data import store_schema as schema
+from optmm.errors import DataError
+from optmm.market.chain import DataQuality, MarketDay, Session, Underlying
+from optmm.market.events import Kind, empty
+
+EVENTS, CHAIN, DAY = "events.parquet", "chain.parquet", "day.json"
+MAX_BYTES = 8 << 30  # unpacked, of one table
+WRITE_AGAIN = "Write the day again with `optmm data convert`."
+
+
+def write(day: MarketDay, folder: Path) -> Path:
+    """Store `day` in `folder`, made if absent, replacing a day that it holds; return `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Without day.json the folder is no stored day, so a broken write cannot be mistaken for one.
+    (folder / DAY).unlink(missing_ok=True)
+    events = pa.table(
+        [np.ascontiguousarray(day.events[name]) for name in schema.EVENT_FIELDS],
+        schema.EVENT_SCHEMA,
+    )
+    hashes = {}
+    for name, table in (
+        (EVENTS, events),
+        (CHAIN, schema.chain_table(day.chain, day.open_interest)),
+    ):
+        pq.write_table(table, folder / name, compression="zstd")
+        hashes[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    text = json.dumps(_header(day, hashes), indent=1, sort_keys=True, allow_nan=False)
+    (folder / DAY).write_text(text + "\n", encoding="utf-8")
+    return folder
+
+
+def is_stored(folder: Path) -> bool:
+    """Whether `folder` holds, or was meant to hold, a stored day."""
+    return (folder / DAY).is_file() or (folder / EVENTS).is_file()
+
+
+def read(folder: Path) -> MarketDay:
+    """The day stored in `folder`; its sources are its own three files.
+
+    Raises
+    ------
+    DataError
+        A file is missing, truncated, altered, or its schema is not ours (names file and column).
+    """
+    head, head_sha = _head(folder)
+    events, events_sha = _table(folder, EVENTS, schema.EVENT_SCHEMA)
+    options, chain_sha = _table(folder, CHAIN, schema.CHAIN_SCHEMA)
+    try:
+        for name, found in ((EVENTS, events_sha), (CHAIN, chain_sha)):
+            if head["sha256"][name] != found:
+                raise DataError("is not the file that was stored", file=name, remedy=WRITE_AGAIN)
+        chain = schema.chain_from(options, Underlying(**head["underlying"]), head["slice_start"])
+        quality = head["quality"]
+        share = quality["two_sided_share"]
+        return MarketDay(
+            chain=chain,
+            session=Session(**head["session"]),
+            events=_events(events, len(chain)),
+            bar_ns=int(head["bar_ns"]),
+            quality=DataQuality(
+                rows=int(quality["rows"]),
+                quarantined=dict(quality["quarantined"]),
+                two_sided_share=math.nan if share is None else float(share),
+                notes=tuple(quality["notes"]),
+            ),
+            sources=(
+                (CHAIN, chain_sha),
+                (DAY, head_sha),
+                (EVENTS, events_sha),
+            ),
+            open_interest=schema.column(options, "open_interest")
+            if head["open_interest"]
+            else None,
+            simulated=bool(head["simulated"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise DataError(f"lacks or misstates {error}", file=DAY, remedy=WRITE_AGAIN) from None
+
+
+def title(folder: Path) -> tuple[tuple[str, ...], str]:
+    """Names that a stored day answers to (roots, then the underlying), and its trade date."""
+    head, _ = _head(folder)
+    try:
+        return (*head["roots"], head["underlying"]["symbol"]), str(head["session"]["date"])
+    except (KeyError, TypeError) as error:
+        raise DataError(f"lacks or misstates {error}", file=DAY, remedy=WRITE_AGAIN) from None
+
+
+def _head(folder: Path) -> tuple[dict[str, Any], str]:
+    """What day.json says, and its sha256."""
+    packed = _bytes(folder, DAY)
+    try:
+        head = json.loads(packed)
+        found = head["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"is not a stored day: {error}", file=DAY, remedy=WRITE_AGAIN) from None
+    if found != schema.DAY_SCHEMA:
+        raise DataError(
+            f"schema is {found!r}, expected {schema.DAY_SCHEMA!r}", file=DAY, remedy=WRITE_AGAIN
+        )
+    return head, hashlib.sha256(packed).hexdigest()
+
+
+def _header(day: MarketDay, hashes: dict[str, str]) -> dict[str, Any]:
+    session, under, quality = day.session, day.chain.underlying, day.quality
+    share = quality.two_sided_share
+    return {
+        "schema": schema.DAY_SCHEMA,
+        "sha256": hashes,
+        "underlying": {name: getattr(under, name) for name in under.__slots__},
+        "roots": sorted(set(day.chain.root)),
+        "session": {name: getattr(session, name) for name in session.__slots__},
+        "bar_ns": day.bar_ns,
+        "simulated": day.simulated,
+        "open_interest": day.open_interest is not None,
+        "slice_start": day.chain.slice_start.tolist(),
+        "quality": {
+            "rows": quality.rows,
+            "quarantined": quality.quarantined,
+            "two_sided_share": share if math.isfinite(share) else None,
+            "notes": list(quality.notes),
+        },
+        "origin": [{"file": file, "sha256": sha} for file, sha in day.sources],
+    }
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    path = folder / name
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"is missing from {folder}", file=name, remedy=WRITE_AGAIN) from None
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", file=str(path)) from None
+
+
+def _table(folder: Path, name: str, expected: pa.Schema) -> tuple[pa.Table, str]:
+    """A Parquet table whose schema is exactly `expected`, and the sha256 of its file."""
+    packed = _bytes(folder, name)
+    try:
+        source = pq.ParquetFile(pa.BufferReader(packed))
+        schema.check(source.schema_arrow, expected, name)
+        meta = source.metadata
+        size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
+        if max(size, meta.num_rows * 8 * len(expected)) > MAX_BYTES:
+            raise DataError(f"unpacks to more than {MAX_BYTES >> 30} GiB", file=name)
+        return source.read(), hashlib.sha256(packed).hexdigest()
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"truncated or corrupt Parquet, {len(packed)} bytes read: {reason}",
+            file=name,
+            remedy=WRITE_AGAIN,
+        ) from None
+
+
+def _events(table: pa.Table, n: int) -> np.ndarray:
+    """The event array; DataError when a row would lead outside the tables or back in time."""
+    out = empty(table.num_rows)
+    for name in schema.EVENT_FIELDS:
+        out[name] = schema.column(table, name)
+    wrong = {
+        "instrument": (out["instrument"] < 0) | (out["instrument"] > n),
+        "kind": (out["kind"] < 0) | (out["kind"] >= len(Kind)),
+        "ts_event_ns": np.diff(out["ts_event_ns"], prepend=out["ts_event_ns"][:1]) < 0,
+    }
+    for name, bad in wrong.items():
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise DataError(
+                f"column {name} is {out[name][row]}, out of range or order",
+                file=EVENTS,
+                row=row + 1,
+                remedy=WRITE_AGAIN,
+            )
+    return out

@@ -1,0 +1,414 @@
+"""The slow path of one world: plain Python, one decision at a time, between calls of the kernel.
+
+A world is one fill assumption with its own quotes, fills, book and journal. Everything that market
+data alone decide (surface, theo, widths) reaches it from `engine.market`, the same for all worlds.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from hedging import bands, costs, expiry, hedger
+from optmm.config import DeskConfig
+from optmm.engine import core, quote
+from optmm.engine import state as tables
+from optmm.engine.journal import Journal
+from optmm.engine.marks import SETTLEMENT, Marks
+from optmm.engine.reasons import Reason
+from optmm.engine.records import FillLog, QuoteLog
+from optmm.market.chain import MarketDay
+from optmm.quoting import quoter
+from optmm.quoting.obligations import Presence
+
+E9 = 1_000_000_000
+MARKET_STOPS = Reason.TIMER | Reason.TAYLOR | Reason.END | Reason.HALT
+MONEY_BOUND = 1 << 62
+NOTIONAL_BOUND_E9 = 1_000_000_000 * E9
+
+
+@dataclass(frozen=True, slots=True)
+class Fixing:
+    """The price that settles an expiry, and where it came from."""
+
+    px_e9: int
+    source: str
+
+
+class World:
+    """One fill assumption from the open to the close.
+
+    Parameters
+    ----------
+    name : "pessimistic", "queue", "optimistic" or "simulated"
+    day, config : what is traded and how
+    journal : open and empty
+    quotes : where quote messages are logged
+    """
+
+    def __init__(
+        self, name: str, day: MarketDay, config: DeskConfig, journal: Journal, quotes: QuoteLog
+    ) -> None:
+        self.name, self.day, self.chain, self.config = name, day, day.chain, config
+        self.journal = journal
+        self.n = len(day.chain)
+        self.state = tables.create(day.chain, name)
+        self._configure()
+        self.terms: quoter.Terms | None = None
+        self.plan: quoter.Plan | None = None
+        self.marks = Marks(self.n)
+        self.fills = FillLog(name, day)
+        self.quotes = quotes
+        self.presence = Presence(self.n)
+        self.pnl: list[dict] = []
+        self.prints: list[np.ndarray] = []
+        self.fees_e9 = 0
+        self.hedges = self.hedge_lots = 0
+        self.pending_hedge = 0
+        self.worst_inventory_usd = 0.0
+        self.tripped_ns: int | None = None
+        self.stopped: str | None = None
+        self._seen_ns = day.session.open_ns
+        self._hedged_ns = 0
+        self._settled: set[int] = set()
+        self._fees = costs.schedule(
+            option=config.fees.option_usd_per_contract,
+            share=config.fees.stock_usd_per_share,
+            future=config.fees.future_usd_per_lot,
+        )
+
+    def _configure(self) -> None:
+        c, head, bar_s = self.config, self.state.head, self.day.bar_ns / E9
+        # between two bars nothing can be known: three bars without one are stale, not one
+        stale_s = max(c.protections.stale_underlying_s, 3.0 * bar_s)
+        for name, seconds in (
+            ("latency_ns", c.replay.order_latency_ms / 1e3),
+            ("stale_spot_ns", stale_s),
+            ("stale_quote_ns", c.surface.stale_quote_s),
+            ("sweep_ns", c.quoting.sweep_s),
+            ("message_cost_ns", 1.0 / c.protections.messages_per_s),
+            ("message_burst_ns", 1.0),
+            ("fill_window_ns", c.protections.window_s),
+            ("fill_cost_ns", c.protections.window_s / c.protections.max_fills),
+            ("lots_cost_ns", c.protections.window_s / c.protections.max_lots),
+        ):
+            head[name] = round(seconds * E9)
+        head["on_event"] = int(self.day.bar_ns == 0)
+        head["spot_from_prints"] = int(self.chain.underlying.kind == "index")
+        head["share_pm"] = round(1000 * c.replay.queue_share)
+        head["hysteresis"] = c.quoting.hysteresis
+        head["headroom_usd"] = c.limits.inventory_usd
+        head["max_fill_usd"] = c.limits.max_fill_usd
+
+    # ---- the loop ------------------------------------------------------------------------------
+
+    def run_to_stop(self, events: np.ndarray, start: int) -> tuple[int, int]:
+        """Advance to the next stop that market data cause; return (next event, reasons)."""
+        at = start
+        while True:
+            at, reasons = core.advance(self.state, events, at)
+            if reasons & Reason.WIRE_FULL:
+                self.state = tables.grown(self.state)
+            self._drain(events)
+            if reasons & (Reason.FILL | Reason.TRIP):
+                self._after_fill()
+            if reasons & MARKET_STOPS:
+                return at, int(reasons)
+
+    def _drain(self, events: np.ndarray) -> None:
+        rows = tables.drained(self.state)
+        if rows.size == 0:
+            return
+        kind = rows["kind"]
+        self.quotes.add(rows[(kind == tables.ACT_QUOTE) | (kind == tables.ACT_REJECT)])
+        if (kind == tables.ACT_PRINT).any():
+            self._log_prints(rows[kind == tables.ACT_PRINT], events)
+        for row in rows[np.isin(kind, (tables.ACT_FILL, tables.ACT_HEDGE))]:
+            self._book(row)
+        for row in rows[kind == tables.ACT_TRIP]:
+            self.tripped_ns = int(row["ts_ns"])
+            self.journal.append(self.tripped_ns, "trip", {"fills": int(row["lots"])})
+        refused = rows[kind == tables.ACT_HEDGE_REJECT]
+        if refused.size:
+            self.pending_hedge = 0
+            self.journal.append(int(refused["ts_ns"][-1]), "hedge_refused", {"orders": refused.size})
+
+    def _log_prints(self, rows: np.ndarray, events: np.ndarray) -> None:
+        """Keep the public part of each print; a bar's high is in the event it came from."""
+        high = np.where(self.name == "simulated", rows["px_e9"], events["ask_e9"][rows["event"]])
+        out = rows.copy()
+        out["own_lots"] = np.maximum(high, rows["px_e9"])
+        self.prints.append(out)
+
+    def _book(self, row: np.void) -> None:
+        """Turn an act row into a fill, its fee and its journal entry."""
+        i, side, lots = int(row["instrument"]), int(row["side"]), int(row["lots"])
+        kind = "quote" if row["kind"] == tables.ACT_FILL else "hedge"
+        multiplier = int(self.state.mkt["multiplier"][i])
+        if lots * int(row["px_e9"]) * multiplier > NOTIONAL_BOUND_E9:
+            self.kill(int(row["ts_ns"]), f"a fill of {lots} lots exceeds USD 1e9 of notional")
+        if kind == "hedge":
+            fee = self._fees.hedge(lots, kind=self.chain.underlying.kind)  # type: ignore[arg-type]
+            self.hedges += 1
+            self.hedge_lots += lots
+            self.pending_hedge -= side * lots
+        else:
+            fee = self._fees.option(lots)
+        self.fees_e9 += fee
+        vega = 0.0 if i == self.n or self.terms is None else float(self.terms.sheet.vega[i])
+        self.fills.add(
+            ts_ns=int(row["ts_ns"]), instrument=i, kind=kind, side=side, lots=lots,
+            px_e9=int(row["px_e9"]), fee_e9=fee, mark_e9=int(row["mark_e9"]),
+            spot_e9=int(row["spot_e9"]), delta=float(row["delta"]), vega=vega,
+            bid_e9=int(row["bid_e9"]), ask_e9=int(row["ask_e9"]), own_lots=int(row["own_lots"]),
+        )  # fmt: skip
+        self._journal_fill(int(row["ts_ns"]), "fill" if kind == "quote" else "hedge")
+
+    def _journal_fill(self, ts_ns: int, kind: str) -> None:
+        self.journal.append(ts_ns, kind, self.fills.last_payload())
+
+    def _after_fill(self) -> None:
+        """A fill changed the book: measure it, and on event feeds move the quotes at once."""
+        if self.terms is None:
+            return
+        self._replan()
+        if not self.day.bar_ns and not self.state.head["is_tripped"][0]:
+            self._requote()
+
+    # ---- decisions -----------------------------------------------------------------------------
+
+    @property
+    def lots(self) -> np.ndarray:
+        """Signed option position (n,)."""
+        return self.state.own["qty"][:-1]
+
+    def publish(self, terms: quoter.Terms) -> None:
+        """Install a new sheet: theo first, then skew and size for the book we hold."""
+        sheet = terms.sheet
+        tables.publish_theo(
+            self.state, theo=sheet.theo, delta=sheet.delta, gamma=sheet.gamma, df=sheet.df,
+            growth=sheet.growth, spot_ref=sheet.spot,
+            taylor_range=self.config.surface.taylor_range,
+        )  # fmt: skip
+        self.terms = terms
+        self._replan()
+
+    def _replan(self) -> None:
+        assert self.terms is not None
+        unit = self.chain.underlying.multiplier
+        hedge_usd = float(self.state.own["qty"][-1]) * unit * self.terms.sheet.spot
+        self.plan = plan = quoter.plan(self.terms, self.lots, hedge_usd, self.config)
+        self.worst_inventory_usd = max(self.worst_inventory_usd, plan.inventory.total_usd)
+        tables.publish_quotes(
+            self.state, half_bid=self.terms.half, half_ask=self.terms.half, skew=plan.skew,
+            cap_bid=plan.cap_bid, cap_ask=plan.cap_ask, why_bid=plan.why_bid, why_ask=plan.why_ask,
+        )  # fmt: skip
+        tables.set_limits(
+            self.state, headroom_usd=plan.headroom_usd,
+            max_fill_usd=self.config.limits.max_fill_usd, unit_usd=self.terms.unit_usd,
+        )  # fmt: skip
+
+    def _requote(self) -> None:
+        # the ring has to take two messages an option whatever is still in flight
+        while int(self.state.head["wire_count"][0]) + 2 * self.n + 2 > self.state.wire.size:
+            self.state = tables.grown(self.state)
+        quote.requote_all(self.state.head, self.state.mkt, self.state.own, self.state.wire)
+
+    def on_timer(self, now_ns: int, terms: quoter.Terms | None, fixings: dict[int, Fixing]) -> None:
+        """One slow-path step: meter, settle, publish, mark, stop, hedge, requote, record."""
+        self._meter(now_ns)
+        if terms is not None:
+            self.publish(terms)
+        self.marks.refresh(self.state)
+        self._settle_expired(now_ns, fixings)
+        self.fills.capture(now_ns, self.marks.e9)
+        self._snapshot(now_ns)
+        self._check_stops(now_ns)
+        self._hedge(now_ns)
+        if self.terms is not None:
+            self._requote()
+        self._guard_money()
+        self.journal.commit()
+
+    def _meter(self, now_ns: int) -> None:
+        seconds = (now_ns - self._seen_ns) / E9
+        self._seen_ns = now_ns
+        if seconds <= 0.0 or self.state.head["is_open"][0] == 0:
+            return
+        mkt, own = self.state.mkt[:-1], self.state.own[:-1]
+        sheet = None if self.terms is None else self.terms.sheet
+        unknown = np.full(self.n, np.nan)
+        self.presence.add(
+            seconds,
+            is_open=mkt["close_ns"] >= now_ns,
+            delta=unknown if sheet is None else sheet.delta,
+            years=(self.chain.fixing_ns - now_ns) / (365 * 86_400 * E9),
+            market_two_sided=(mkt["bid_e9"] > 0) & (mkt["ask_e9"] > mkt["bid_e9"]),
+            quoted=(own["bid_lots"] > 0) & (own["ask_lots"] > 0),
+            why=own["why_bid"] | own["why_ask"],
+        )
+
+    def _check_stops(self, now_ns: int) -> None:
+        net_usd = self.net_e9() / E9
+        if net_usd < -self.config.limits.loss_stop_usd:
+            self.kill(now_ns, f"day loss USD {-net_usd:,.0f} beyond the stop")
+        since = self.config.protections.rearm_s * E9
+        if self.tripped_ns is not None and now_ns - self.tripped_ns >= since:
+            tables.rearm(self.state)
+            self.tripped_ns = None
+            self.journal.append(now_ns, "rearm", {})
+
+    def kill(self, now_ns: int, why: str) -> None:
+        """Latch the kill switch: every quote is gone at once and none comes back in this run."""
+        if self.stopped is None:
+            self.stopped = why
+            self.journal.append(now_ns, "kill", {"why": why})
+        tables.kill(self.state)
+
+    def _hedge(self, now_ns: int) -> None:
+        underlying, h = self.chain.underlying, self.config.hedging
+        if not underlying.tradable or self.terms is None or self.stopped:
+            return
+        if now_ns - self._hedged_ns < h.interval_s * E9 and not self.day.bar_ns:
+            return
+        self._hedged_ns = now_ns
+        head, own, m = self.state.head[0], self.state.own, self.state.mkt[-1]
+        option_delta, gamma = self.book_greeks()[:2]
+        unit = underlying.multiplier
+        delta_lots = option_delta / unit + float(own["qty"][-1])
+        half = 0.5 * (int(m["ask_e9"]) - int(m["bid_e9"])) / E9
+        spot = float(head["spot"])
+        fee = self._fees.hedge(1, kind=underlying.kind) / E9 / unit  # type: ignore[arg-type]
+        if h.band == "fixed":
+            band: bands.Band = bands.Fixed(h.fixed_band_lots * unit)
+        else:
+            rate = max(half + fee, 0.0) / max(spot, 1e-9)
+            band = bands.WhalleyWilmott(rate, h.risk_aversion_per_usd)
+        width = band.half_width(bands.BandInputs(spot=spot, gamma_shares=gamma)) / unit
+        decision = hedger.decide(
+            hedger.HedgeInputs(
+                book_delta_lots=delta_lots, band_lots=max(width, h.min_band_lots),
+                max_order_lots=h.max_order_lots, open=bool(head["is_open"] and not head["is_halted"]),
+                two_sided=bool(0 < m["bid_e9"] < m["ask_e9"]),
+                fresh=bool(now_ns - head["spot_ns"] <= head["stale_spot_ns"]),
+                pending_lots=self.pending_hedge,
+            )
+        )  # fmt: skip
+        if decision.lots:
+            tables.send_hedge(
+                self.state, lots=decision.lots, land_ns=now_ns + int(head["latency_ns"])
+            )
+            self.pending_hedge += decision.lots
+            self.journal.append(
+                now_ns, "hedge_intent",
+                {"lots": decision.lots, "reason": decision.reason.name, "delta_e3": round(delta_lots * 1e3)},
+            )  # fmt: skip
+
+    # ---- books ---------------------------------------------------------------------------------
+
+    def book_greeks(self) -> tuple[float, float, float, float]:
+        """Option delta (underlying units), gamma, vega per 1.00, theta per year, at the spot now."""
+        if self.terms is None:
+            return 0.0, 0.0, 0.0, 0.0
+        rows = np.flatnonzero(self.lots)
+        sheet = self.terms.sheet
+        live = rows[np.isfinite(sheet.theo[rows])]
+        q = self.lots[live] * self.chain.multiplier[live]
+        move = float(self.state.head["spot"][0]) - sheet.spot
+        delta = float(q @ (sheet.delta[live] + move * sheet.gamma[live]))
+        return (
+            delta, float(q @ sheet.gamma[live]), float(q @ sheet.vega[live]),
+            float(q @ sheet.theta[live]),
+        )  # fmt: skip
+
+    def net_e9(self) -> int:
+        """Ledger P&L now: cash, plus positions at marks, less fees. Exact."""
+        own, mkt = self.state.own, self.state.mkt
+        held = np.flatnonzero(own["qty"])
+        value = sum(
+            int(own["qty"][i]) * int(self.marks.e9[i]) * int(mkt["multiplier"][i]) for i in held
+        )
+        return int(own["cash_e9"].sum()) + value - self.fees_e9
+
+    def _snapshot(self, now_ns: int) -> None:
+        own, h = self.state.own, self.state.head[0]
+        delta, gamma, vega, theta = self.book_greeks()
+        unit = self.chain.underlying.multiplier
+        net = self.net_e9()
+        cash = int(own["cash_e9"].sum()) - self.fees_e9
+        inventory = self.plan.inventory if self.plan else None
+        self.pnl.append(
+            {
+                "bound": self.name, "ts_ns": now_ns, "spot": float(h["spot"]), "cash_e9": cash,
+                "mtm_e9": net - cash, "net_e9": net, "fees_e9": self.fees_e9,
+                "fills": int(h["fills"]), "contracts": int(h["contracts"]),
+                "hedge_lots": int(own["qty"][-1]),
+                "delta_shares": delta + float(own["qty"][-1]) * unit,
+                "option_delta_shares": delta, "gamma_shares_per_usd": gamma,
+                "vega_usd_per_volpt": vega / 100.0, "theta_usd_per_day": theta / 365.0,
+                "gross_premium_usd": inventory.premium_usd if inventory else 0.0,
+                "inventory_usd": inventory.total_usd if inventory else 0.0,
+                "live_sides": int((own["bid_lots"] > 0).sum() + (own["ask_lots"] > 0).sum()),
+            }
+        )  # fmt: skip
+
+    def _guard_money(self) -> None:
+        gross = sum(abs(int(cash)) for cash in self.state.own["cash_e9"][np.flatnonzero(self.state.own["fills"])])
+        if gross >= MONEY_BOUND:
+            self.kill(self._seen_ns, "cash is beyond what 1e-9 USD in 64 bits can hold")
+
+    def _settle_expired(self, now_ns: int, fixings: dict[int, Fixing]) -> None:
+        for j, fixing in fixings.items():
+            rows = self.chain.rows(j)
+            if j in self._settled or now_ns < int(self.chain.fixing_ns[rows.start]):
+                continue
+            self._settled.add(j)
+            for i in range(rows.start, rows.stop):
+                self._settle_one(i, now_ns, fixing)
+
+    def _settle_one(self, i: int, now_ns: int, fixing: Fixing) -> None:
+        c = self.chain
+        value = expiry.settlement_value_e9(
+            right=int(c.right[i]), strike_e9=int(c.strike_e9[i]), fixing_e9=fixing.px_e9
+        )
+        legs = expiry.settle(
+            lots=int(self.lots[i]), right=int(c.right[i]), strike_e9=int(c.strike_e9[i]),
+            fixing_e9=fixing.px_e9, multiplier=int(c.multiplier[i]), physical=bool(c.physical[i]),
+            underlying_multiplier=c.underlying.multiplier,
+        )  # fmt: skip
+        self.marks.settle(i, value)
+        for leg in legs:
+            where = i if leg.kind == "settlement" else self.n
+            tables.settle(self.state, instrument=where, lots=leg.side * leg.lots, px_e9=leg.px_e9)
+            self.fills.add(
+                ts_ns=now_ns, instrument=where, kind=leg.kind, side=leg.side, lots=leg.lots,
+                px_e9=leg.px_e9, fee_e9=0, mark_e9=leg.px_e9, spot_e9=fixing.px_e9, delta=0.0,
+                vega=0.0, bid_e9=0, ask_e9=0, own_lots=0,
+            )  # fmt: skip
+            self._journal_fill(now_ns, leg.kind)
+
+    # ---- the end -------------------------------------------------------------------------------
+
+    def finish(self, now_ns: int, fixings: dict[int, Fixing]) -> None:
+        """Settle what expired, mark the close, and close the journal with what the fold must give."""
+        self.marks.refresh(self.state)
+        self._settle_expired(now_ns, fixings)
+        self.fills.capture(None, self.marks.e9)
+        self._snapshot(now_ns)
+        self.quotes.seal(self.journal, now_ns)
+        own = self.state.own
+        held = np.flatnonzero((own["qty"] != 0) | (own["cash_e9"] != 0))
+        self.journal.append(
+            now_ns, "close",
+            {
+                "positions": {str(i): [int(own["qty"][i]), int(own["cash_e9"][i])] for i in held},
+                "fees_e9": self.fees_e9, "net_e9": self.net_e9(),
+                "marks": hashlib.sha256(self.marks.e9.tobytes()).hexdigest(),
+            },
+        )  # fmt: skip
+        self.journal.close()
+
+    @property
+    def settled_sources(self) -> np.ndarray:
+        """Whether each option's closing mark is its settlement value."""
+        return self.marks.source[:-1] == SETTLEMENT

@@ -1,0 +1,81 @@
+"""What market data alone decide, once for every world: surface, theo sheet, widths.
+
+Only tops of book that the event loop has already applied are read, so nothing here can look ahead.
+"""
+
+import numpy as np
+import polars as pl
+
+from optmm.config import DeskConfig
+from optmm.engine.state import EngineState
+from optmm.market.chain import Chain, MarketDay
+from optmm.quoting import quoter, theo
+from surfaces.live import ChainSlices, FitConfig, LiveFitter
+from surfaces.surface import VolSurface
+
+E9 = 1_000_000_000
+
+
+def slices_of(chain: Chain) -> ChainSlices:
+    """The chain as the surface floor takes it."""
+    starts = chain.slice_start[:-1]
+    return ChainSlices(
+        right=chain.right, strike=chain.strike, american=chain.american,
+        fixing_ns=chain.fixing_ns, slice_start=chain.slice_start,
+        expiry_labels=tuple(str(chain.expiry[i]) for i in starts),
+        roots=tuple(chain.root[i] for i in starts),
+    )  # fmt: skip
+
+
+class MarketView:
+    """Owns the live fitter and turns tops of book into quoting terms."""
+
+    def __init__(self, day: MarketDay, config: DeskConfig) -> None:
+        self.day, self.config = day, config
+        self.chain = day.chain
+        self.fitter = LiveFitter(
+            slices_of(day.chain),
+            FitConfig(
+                rate_prior=config.rates.prior,
+                rate_prior_sd=config.rates.prior_sd,
+                future=day.chain.underlying.kind == "future",
+            ),
+        )
+        self.surface: VolSurface | None = None
+        self.fitted_ns = 0
+        self.fits = 0
+        self.certificates: list[dict] = []
+
+    def due(self, now_ns: int, *, forced: bool) -> bool:
+        """Whether it is time to refit: the cadence has passed, or spot left the Taylor range."""
+        return forced or now_ns - self.fitted_ns >= self.config.surface.refit_s * E9
+
+    def refit(self, now_ns: int, state: EngineState) -> quoter.Terms | None:
+        """Fit the tops in `state` and price the chain; None while the underlying has no level."""
+        spot = float(state.head["spot"][0])
+        if spot <= 0.0 or state.head["is_open"][0] == 0:
+            return None
+        mkt = state.mkt[:-1]
+        bid = np.where(mkt["bid_e9"] > 0, mkt["bid_e9"] / E9, np.nan)
+        ask = np.where(mkt["ask_e9"] > 0, mkt["ask_e9"] / E9, np.nan)
+        fresh = now_ns - mkt["quote_ns"] <= self.config.surface.stale_quote_s * E9
+        usable = fresh & (mkt["quote_ns"] > 0) & (ask > bid) & (self.chain.fixing_ns > now_ns)
+        surface = self.fitter.update(now_ns, spot=spot, bid=bid, ask=ask, usable=usable)
+        self.surface, self.fitted_ns = surface, now_ns
+        self.fits += 1
+        self.certificates.extend(surface.certificate)
+        sheet = theo.sheet(self.chain, surface, now_ns)
+        u = state.mkt[-1]
+        tradable = self.chain.underlying.tradable and 0 < u["bid_e9"] < u["ask_e9"]
+        spot_half = 0.5 * (int(u["ask_e9"]) - int(u["bid_e9"])) / E9 if tradable else 0.0
+        return quoter.terms(
+            self.chain, sheet, bid=bid, ask=ask, spot_half=spot_half, config=self.config
+        )
+
+    def surface_frame(self) -> pl.DataFrame:
+        """surface.parquet."""
+        return pl.DataFrame(self.certificates, infer_schema_length=None)
+
+    def smiles_frame(self) -> pl.DataFrame:
+        """smiles.parquet: the quotes of the last fit against its curves."""
+        return pl.DataFrame() if self.surface is None else self.surface.residuals

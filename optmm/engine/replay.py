@@ -1,0 +1,362 @@
+"""A day from the open to the close, through one world per fill assumption, into a run folder.
+
+The worlds advance in lockstep between the stops that market data cause (timers, spot out of the
+Taylor range, halts), so that one surface serves all of them and memory does not grow with the day.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from optmm.config import DeskConfig, canonical, digest
+from optmm.engine import state as tables
+from optmm.engine.desk import E9, Fixing, World
+from optmm.engine.journal import Journal
+from optmm.engine.marks import SOURCES
+from optmm.engine.market import MarketView
+from optmm.engine.reasons import Reason
+from optmm.engine.records import FILL_SCHEMA, QuoteLog, QuoteWriter, write_frame, write_json
+from optmm.errors import DataError, UsageError
+from optmm.market.chain import MarketDay
+from optmm.market.events import Bits, Kind, empty, in_order
+
+FIXING_WINDOW_NS = 3_600 * E9
+VERSIONED = ("optmm", "numpy", "scipy", "numba", "polars", "pyarrow", "apsw", "QuantLib")
+Progress = Callable[["Run", int, float], None]
+
+
+@dataclass(slots=True)
+class Run:
+    """A run in progress or done: its worlds, its market view and where it writes."""
+
+    day: MarketDay
+    config: DeskConfig
+    market: MarketView
+    worlds: list[World]
+    folder: Path
+    events: np.ndarray
+    started: float
+
+
+def with_timers(day: MarketDay, config: DeskConfig) -> np.ndarray:
+    """Merge TIMER events into the tape: every bar, or every hedging interval on event feeds."""
+    step = day.bar_ns or round(config.hedging.interval_s * E9)
+    times = np.arange(day.session.open_ns + step, day.session.close_ns + 1, step)
+    if times.size == 0 or times[-1] < day.session.close_ns:
+        times = np.append(times, day.session.close_ns)
+    timers = empty(times.size)
+    timers["ts_event_ns"] = timers["ts_recv_ns"] = times
+    timers["kind"], timers["instrument"] = Kind.TIMER, -1
+    return in_order(np.concatenate([day.events, timers]))
+
+
+def fixings(day: MarketDay) -> dict[int, Fixing]:
+    """Fixing price per slice that expires inside the session; applied only once its time has come.
+
+    The last underlying print at or before the fixing stands for the official price, else the last
+    two-sided mid; a slice with neither within an hour is left unsettled.
+    """
+    events, chain = day.events, day.chain
+    out: dict[int, Fixing] = {}
+    for j in range(chain.slices):
+        at = int(chain.fixing_ns[chain.slice_start[j]])
+        if not day.session.open_ns < at <= day.session.close_ns:
+            continue
+        window = (events["ts_event_ns"] <= at) & (events["ts_event_ns"] > at - FIXING_WINDOW_NS)
+        prints = events[window & (events["kind"] == Kind.UNDERLYING_TRADE)]
+        quotes = events[window & (events["kind"] == Kind.UNDERLYING_QUOTE)]
+        quotes = quotes[(quotes["bid_e9"] > 0) & (quotes["ask_e9"] > quotes["bid_e9"])]
+        if prints.size:
+            out[j] = Fixing(int(prints["bid_e9"][-1]), "last underlying print")
+        elif quotes.size:
+            mid = (int(quotes["bid_e9"][-1]) + int(quotes["ask_e9"][-1])) // 2
+            out[j] = Fixing(mid, "last underlying mid")
+    return out
+
+
+def run(
+    day: MarketDay,
+    config: DeskConfig,
+    folder: Path,
+    *,
+    seed: int = 0,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Run:
+    """Quote a whole day and write its run folder (without the report, which reads it).
+
+    Parameters
+    ----------
+    day : from `optmm.data.readers.open_day` or the simulator
+    folder : made here; must not hold anything yet
+    seed : recorded; the replay itself draws nothing
+    progress : called after every timer with (run, time ns, share of the tape done)
+
+    Raises
+    ------
+    UsageError
+        If the folder is taken.
+    DataError
+        If the day has no usable events.
+    """
+    bounds = ("simulated",) if day.simulated else config.replay.bounds
+    prepare_folder(folder)
+    manifest = _manifest(day, config, bounds, seed, command)
+    write_json(folder / "manifest.json", manifest)
+    started = time.perf_counter()
+    events = with_timers(day, config)
+    if events.size == 0 or day.events.size == 0:
+        raise DataError(f"{day.chain.underlying.symbol} {day.session.date} has no events")
+    writer = QuoteWriter(folder / "quotes.parquet")
+    worlds = []
+    for name in bounds:
+        journal = Journal(folder / f"journal-{name}.sqlite")
+        journal.append(day.session.open_ns, "open", {
+            "bound": name, "config": manifest["config_hash"], "data": manifest["data_hash"],
+            "seed": seed, "session": day.session.date, "underlying": day.chain.underlying.symbol,
+        })  # fmt: skip
+        worlds.append(World(name, day, config, journal, QuoteLog(name, writer, journal)))
+    it = Run(day, config, MarketView(day, config), worlds, folder, events, started)
+    _loop(it, progress)
+    writer.close()
+    _write(it, manifest)
+    return it
+
+
+def _loop(it: Run, progress: Progress | None) -> None:
+    """Lockstep: every world to the same stop, one refit for all, each world's own decisions."""
+    settle = fixings(it.day)
+    at, total, now_ns = 0, it.events.size, it.day.session.open_ns
+    while True:
+        stops = [world.run_to_stop(it.events, at) for world in it.worlds]
+        if len(set(stops)) != 1:
+            raise RuntimeError(f"worlds stopped apart at {stops}: a stop depends on our own fills")
+        at, reasons = stops[0]
+        lead = it.worlds[0].state
+        now_ns = int(lead.head["now_ns"][0])
+        if reasons & (Reason.TIMER | Reason.TAYLOR):
+            terms = None
+            if it.market.due(now_ns, forced=bool(reasons & Reason.TAYLOR)):
+                terms = it.market.refit(now_ns, lead)
+                if terms is not None:
+                    _journal_surface(it, now_ns)
+            for world in it.worlds:
+                world.on_timer(now_ns, terms, settle)
+            if progress is not None:
+                progress(it, now_ns, at / total)
+        if reasons & Reason.END:
+            break
+    for world in it.worlds:
+        world.finish(max(now_ns, it.day.session.close_ns), settle)
+
+
+def _journal_surface(it: Run, now_ns: int) -> None:
+    surface = it.market.surface
+    assert surface is not None
+    content = hashlib.sha256(
+        surface.row_vols().tobytes() + surface.forwards.tobytes() + surface.dfs.tobytes()
+    ).hexdigest()
+    for world in it.worlds:
+        world.journal.append(now_ns, "surface", {"version": surface.version, "sha256": content})
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the run folder; one that holds a finished or foreign run is never written into."""
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty; choose another --out, or remove it first")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove a run folder whose manifest says it is not complete."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _manifest(
+    day: MarketDay, config: DeskConfig, bounds: tuple[str, ...], seed: int, command: str
+) -> dict:
+    data = [{"file": name, "sha256": value} for name, value in day.sources]
+    session = day.session
+    return {
+        "schema": "optmm.run/1",
+        "complete": False,
+        "versions": {name: version(name) for name in VERSIONED} | {"python": platform.python_version()},
+        "command": command,
+        "config": config.model_dump(mode="json"),
+        "config_hash": digest(config),
+        "data": data,
+        "data_hash": hashlib.sha256(canonical(data)).hexdigest(),
+        "seed": seed,
+        "underlying": day.chain.underlying.symbol,
+        "hedge": {
+            "symbol": day.chain.underlying.symbol, "kind": day.chain.underlying.kind,
+            "multiplier": day.chain.underlying.multiplier, "tick_e9": day.chain.underlying.tick_e9,
+        },
+        "session": {
+            "date": session.date, "open_ns": session.open_ns, "close_ns": session.close_ns,
+            "timezone": session.timezone,
+        },
+        "bounds": list(bounds),
+        "events": 0,
+        "bar_ns": day.bar_ns,
+        "simulated": day.simulated,
+    }  # fmt: skip
+
+
+def _write(it: Run, manifest: dict) -> None:
+    """Write every table, then the manifest with results; `complete` is set by `complete_run`."""
+    folder, worlds = it.folder, it.worlds
+    write_frame(folder / "chain.parquet", chain_frame(it))
+    fills = [world.fills.frame() for world in worlds]
+    write_frame(folder / "fills.parquet", pl.concat([pl.DataFrame(schema=FILL_SCHEMA), *fills]))
+    write_frame(folder / "pnl.parquet", pl.DataFrame([row for w in worlds for row in w.pnl]))
+    write_frame(folder / "greeks.parquet", pl.concat([greeks_frame(it, w) for w in worlds]))
+    write_frame(folder / "surface.parquet", it.market.surface_frame())
+    write_frame(folder / "smiles.parquet", it.market.smiles_frame())
+    write_frame(folder / "prints.parquet", prints_frame(it))
+    presence = [
+        pl.DataFrame({"instrument": np.arange(w.n, dtype=np.int32)} | w.presence.columns())
+        .select(pl.lit(w.name).alias("bound"), pl.all())
+        for w in worlds
+    ]  # fmt: skip
+    write_frame(folder / "presence.parquet", pl.concat(presence))
+    seconds = time.perf_counter() - it.started
+    manifest["events"] = int(worlds[0].state.head["events"][0])
+    manifest["results"] = {
+        "wall_seconds": round(seconds, 3),
+        "events": sum(int(w.state.head["events"][0]) for w in worlds),
+        "fits": it.market.fits,
+        "bounds": {w.name: _results(w) for w in worlds},
+        "data_quality": {
+            "rows": it.day.quality.rows,
+            "quarantined": dict(it.day.quality.quarantined),
+            "two_sided_share": _finite(it.day.quality.two_sided_share),
+            "notes": list(it.day.quality.notes),
+        },
+    }
+    write_json(folder / "manifest.json", manifest)
+
+
+def complete_run(folder: Path) -> None:
+    """Declare the run folder complete: the last write of a run."""
+    import json
+
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["complete"] = True
+    write_json(path, manifest)
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _results(world: World) -> dict:
+    head, config = world.state.head[0], world.config
+    return {
+        "journal_hash": world.journal.hex,
+        "fills": int(head["fills"]),
+        "contracts": int(head["contracts"]),
+        "quotes_sent": int(head["messages"]),
+        "quotes_landed": world.quotes.count,
+        "throttled": int(head["throttled"]),
+        "rejected": int(head["rejected"]),
+        "trips": int(head["trips"]),
+        "hedges": world.hedges,
+        "hedge_lots": world.hedge_lots,
+        "killed": world.stopped,
+        "ledger_net_e9": world.net_e9(),
+        "fees_e9": world.fees_e9,
+        "closing_spot_e9": int(world.marks.e9[-1]),
+        "limit": {
+            "inventory_usd": config.limits.inventory_usd,
+            "worst_inventory_usd": world.worst_inventory_usd,
+            "breached": world.worst_inventory_usd > config.limits.inventory_usd,
+        },
+    }
+
+
+def chain_frame(it: Run) -> pl.DataFrame:
+    """chain.parquet: the instruments with their closing marks."""
+    c, w = it.day.chain, it.worlds[0]
+    mkt = w.state.mkt[:-1]
+    n = len(c)
+    unknown = np.full(n, np.nan)
+    sheet = w.terms.sheet if w.terms else None
+    interest = it.day.open_interest
+    return pl.DataFrame({
+        "instrument": np.arange(n, dtype=np.int32), "symbol": list(c.symbol), "root": list(c.root),
+        "right": c.right, "strike": c.strike, "expiry": c.expiry.astype("datetime64[D]"),
+        "fixing_ns": c.fixing_ns, "american": c.american, "physical": c.physical,
+        "am_settled": c.am_settled, "multiplier": c.multiplier, "slice": c.slice_of,
+        "open_interest": np.full(n, -1) if interest is None else interest,
+        "closing_mark_e9": w.marks.e9[:-1],
+        "closing_source": [SOURCES[s] for s in w.marks.source[:-1]],
+        "closing_vol": sheet.vol if sheet else unknown,
+        "closing_delta": sheet.delta if sheet else unknown,
+        "closing_bid_e9": mkt["bid_e9"], "closing_ask_e9": mkt["ask_e9"],
+    })  # fmt: skip
+
+
+GREEK_SCHEMA = {
+    "bound": pl.String, "instrument": pl.Int32, "symbol": pl.String, "expiry": pl.Date,
+    "strike": pl.Float64, "right": pl.Int8, "lots": pl.Int64, "multiplier": pl.Int64,
+    "mark_e9": pl.Int64, "vol": pl.Float64, "years": pl.Float64, "delta": pl.Float64,
+    "gamma": pl.Float64, "vega": pl.Float64, "theta": pl.Float64, "vanna": pl.Float64,
+    "volga": pl.Float64, "rho": pl.Float64,
+}  # fmt: skip
+
+
+def greeks_frame(it: Run, world: World) -> pl.DataFrame:
+    """greeks.parquet of one world: its positions at the close, the underlying last."""
+    c, own = it.day.chain, world.state.own
+    sheet = world.terms.sheet if world.terms else None
+    out = []
+    for i in np.flatnonzero(own["qty"]):
+        option = i < world.n
+        row: dict = {
+            "bound": world.name, "instrument": int(i), "lots": int(own["qty"][i]),
+            "multiplier": int(world.state.mkt["multiplier"][i]), "mark_e9": int(world.marks.e9[i]),
+        }  # fmt: skip
+        if option:
+            row |= {"symbol": c.symbol[i], "expiry": c.expiry[i].item(), "strike": float(c.strike[i]),
+                    "right": int(c.right[i])}  # fmt: skip
+        else:
+            row |= {"symbol": c.underlying.symbol, "delta": 1.0}
+        if option and sheet is not None:
+            names = ("vol", "years", "delta", "gamma", "vega", "theta", "vanna", "volga", "rho")
+            row |= {name: _finite(getattr(sheet, name)[i]) for name in names}
+        out.append(row)
+    return pl.DataFrame(out, schema=GREEK_SCHEMA)
+
+
+def prints_frame(it: Run) -> pl.DataFrame:
+    """prints.parquet: the public prints, with the market and our fair value just before each."""
+    w = it.worlds[0]
+    acts = np.concatenate(w.prints) if w.prints else np.zeros(0, tables.ACT)
+    vega = np.full(w.n, np.nan) if w.terms is None else w.terms.sheet.vega
+    return pl.DataFrame({
+        "ts_ns": acts["ts_ns"], "instrument": acts["instrument"], "px_e9": acts["px_e9"],
+        "px_high_e9": acts["own_lots"], "lots": acts["lots"], "aggressor": acts["side"].astype(np.int8),
+        "bid_e9": acts["bid_e9"], "ask_e9": acts["ask_e9"], "delta": acts["delta"],
+        "vega": vega[acts["instrument"]], "theo_e9": acts["mark_e9"],
+    })  # fmt: skip
+
+
+def has_close(events: np.ndarray) -> bool:
+    """Whether the tape says when the session closes."""
+    return bool(((events["kind"] == Kind.STATUS) & (events["bits"] & Bits.CLOSE != 0)).any())

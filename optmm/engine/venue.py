@@ -1,0 +1,294 @@
+"""What the exchange does with our messages and with everybody's trades.
+
+How a resting quote fills is an assumption, one per world (docs/fills.md):
+pessimistic  only prints strictly through our price
+queue        strictly through; or at our price once the size displayed ahead of us has traded, then
+             our share of the rest
+optimistic   any print at or through our price
+simulated    takers with a reservation price meet us and the other makers in price, then time
+"""
+
+import numba as nb
+
+from optmm.engine.protect import after_fill, trip
+from optmm.engine.quote import theo_now
+from optmm.engine.reasons import Reason, Why
+from optmm.engine.state import (
+    ACT_FILL,
+    ACT_HEDGE,
+    ACT_HEDGE_REJECT,
+    ACT_PRINT,
+    ACT_QUOTE,
+    ACT_REJECT,
+    HEDGE_ORDER,
+    OPTIMISTIC,
+    PESSIMISTIC,
+    QUEUE,
+)
+
+REJECTED = int(Why.REJECTED)
+R_FILL, R_TRIP, R_LIMIT = int(Reason.FILL), int(Reason.TRIP), int(Reason.LIMIT)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def record(state, event, kind, i, side, px, lots, why):
+    """Append one act row: what happened, with the market, fair value and underlying then."""
+    head, mkt, own, _, act = state
+    h, m, o = head[0], mkt[i], own[i]
+    a = act[h["act_count"]]
+    a["ts_ns"] = h["now_ns"]
+    a["event"] = event
+    a["px_e9"] = px
+    a["lots"] = lots
+    a["spot_e9"] = h["spot_e9"]
+    a["bid_e9"] = m["bid_e9"]
+    a["ask_e9"] = m["ask_e9"]
+    a["own_lots"] = o["bid_lots"] if side > 0 else o["ask_lots"]
+    a["instrument"] = i
+    a["side"] = side
+    a["kind"] = kind
+    a["why"] = why
+    if i == own.size - 1:
+        a["mark_e9"] = h["spot_e9"]
+        a["delta"] = 0.0
+    else:
+        fair = theo_now(m, h["spot"])
+        a["mark_e9"] = int(fair * 1e9 + 0.5) if fair == fair else 0
+        a["delta"] = m["delta"] + 2.0 * m["gamma_half"] * (h["spot"] - m["spot_ref"])
+    h["act_count"] += 1
+
+
+@nb.njit(cache=True, error_model="numpy")
+def two_sided(h, m):
+    """Whether the displayed market can be trusted to have traded: both sides, apart, fresh."""
+    return (
+        m["bid_e9"] > 0
+        and m["ask_e9"] > m["bid_e9"]
+        and h["now_ns"] - m["quote_ns"] <= h["stale_quote_ns"]
+    )
+
+
+@nb.njit(cache=True, error_model="numpy")
+def book_fill(state, event, i, side, px, lots):
+    """Trade `lots` of our resting quote; return reason bits. Purges in the same event on a trip."""
+    head, mkt, own, wire, act = state
+    h, o = head[0], own[i]
+    record(state, event, ACT_FILL, i, side, px, lots, 0)
+    o["qty"] += side * lots
+    o["cash_e9"] -= side * lots * px * mkt[i]["multiplier"]
+    o["fills"] += 1
+    if side > 0:
+        o["bid_lots"] -= lots
+        o["sent_bid_lots"] = max(o["sent_bid_lots"] - lots, 0)
+    else:
+        o["ask_lots"] -= lots
+        o["sent_ask_lots"] = max(o["sent_ask_lots"] - lots, 0)
+    h["fills"] += 1
+    h["contracts"] += lots
+    verdict = after_fill(head, lots, o["unit_usd"])
+    if verdict == 0 or h["is_tripped"] != 0:
+        return R_FILL
+    trip(head, own, wire, act, event)
+    return R_FILL | R_TRIP | (R_LIMIT if verdict == 2 else 0)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def queue_lots(ahead, credit, traded, share_pm):
+    """Split `traded` lots at our price: first those ahead, then our share, carried per mille.
+
+    Returns (lots that reach us, new ahead, new credit).
+    """
+    behind = max(traded - ahead, 0)
+    credit = credit + behind * share_pm
+    lots = credit // 1000
+    return lots, max(ahead - traded, 0), credit - lots * 1000
+
+
+@nb.njit(cache=True, error_model="numpy")
+def side_lots(h, o, side, through, at, traded):
+    """Lots of our quote on `side` that a print of `traded` lots fills, and move the queue."""
+    live = o["bid_lots"] if side > 0 else o["ask_lots"]
+    if live == 0 or not (through or at):
+        return 0
+    world = h["world"]
+    if world == OPTIMISTIC:
+        return min(live, traded)
+    ahead = o["bid_ahead"] if side > 0 else o["ask_ahead"]
+    if through:
+        return min(live, max(traded - ahead, 0))
+    if world == PESSIMISTIC:
+        return 0
+    credit = o["bid_credit"] if side > 0 else o["ask_credit"]
+    lots, ahead, credit = queue_lots(ahead, credit, traded, h["share_pm"])
+    if side > 0:
+        o["bid_ahead"] = ahead
+        o["bid_credit"] = credit
+    else:
+        o["ask_ahead"] = ahead
+        o["ask_credit"] = credit
+    return min(live, lots)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def print_fills(state, event, i, low, high, traded):
+    """Test our quote in `i` against prints between `low` and `high`; at most one side fills.
+
+    When a bar ran through both our sides, the side it ran through further fills, on a tie neither:
+    a bar hides the order of its prints and must not hand us a round trip.
+    """
+    head, mkt, own = state[0], state[1], state[2]
+    h, m, o = head[0], mkt[i], own[i]
+    if h["is_open"] == 0 or h["is_halted"] != 0 or not two_sided(h, m):
+        return 0
+    bid, ask = o["bid_e9"], o["ask_e9"]
+    reach_bid = o["bid_lots"] > 0 and low <= bid
+    reach_ask = o["ask_lots"] > 0 and high >= ask
+    if reach_bid and reach_ask:
+        if bid - low == high - ask:
+            return 0
+        reach_bid = bid - low > high - ask
+        reach_ask = not reach_bid
+    if reach_bid:
+        lots = side_lots(h, o, 1, low < bid, low == bid, traded)
+        if lots > 0:
+            return book_fill(state, event, i, 1, bid, lots)
+    if reach_ask:
+        lots = side_lots(h, o, -1, high > ask, high == ask, traded)
+        if lots > 0:
+            return book_fill(state, event, i, -1, ask, lots)
+    return 0
+
+
+@nb.njit(cache=True, error_model="numpy")
+def taker_fills(state, event, i, side, limit, lots):
+    """A simulated taker trades with the best of us and the other makers, up to its reservation.
+
+    `side` +1 is a seller, who meets bids; -1 a buyer, who meets asks. Better price first; at one
+    price the size displayed before us first. What trades is printed; the reservation never is.
+    """
+    head, mkt, own = state[0], state[1], state[2]
+    h, m, o = head[0], mkt[i], own[i]
+    if h["is_open"] == 0 or h["is_halted"] != 0:
+        return 0
+    if side > 0:
+        our_px, our_lots, ahead = o["bid_e9"], o["bid_lots"], o["bid_ahead"]
+        their_px, their_lots = m["bid_e9"], m["bid_lots"]
+    else:
+        our_px, our_lots, ahead = o["ask_e9"], o["ask_lots"], o["ask_ahead"]
+        their_px, their_lots = m["ask_e9"], m["ask_lots"]
+    ours = our_lots > 0 and side * (our_px - limit) >= 0
+    theirs = their_px > 0 and their_lots > 0 and side * (their_px - limit) >= 0
+    better = ours and (not theirs or side * (our_px - their_px) > 0)
+    before_us = 0
+    if theirs and not better:
+        before_us = min(lots, min(ahead, their_lots) if ours and our_px == their_px else their_lots)
+    mine = min(our_lots, lots - before_us) if ours else 0
+    theirs_after = min(their_lots - before_us, lots - before_us - mine) if theirs else 0
+    reasons = 0
+    if mine > 0:
+        record(state, event, ACT_PRINT, i, -side, our_px, mine, 1)
+        reasons = book_fill(state, event, i, side, our_px, mine)
+    if before_us + theirs_after > 0:
+        record(state, event, ACT_PRINT, i, -side, their_px, before_us + theirs_after, 0)
+        if ours and our_px == their_px:
+            if side > 0:
+                o["bid_ahead"] = max(ahead - before_us, 0)
+            else:
+                o["ask_ahead"] = max(ahead - before_us, 0)
+    return reasons
+
+
+@nb.njit(cache=True, error_model="numpy")
+def land_quote(state, event, message):
+    """A quote message reaches the venue: post-only, so one that would cross or lock is refused."""
+    mkt, own = state[1], state[2]
+    i, side, px, lots = message["instrument"], message["side"], message["px_e9"], message["lots"]
+    m, o = mkt[i], own[i]
+    if side > 0:
+        crosses = lots > 0 and m["ask_e9"] > 0 and px >= m["ask_e9"]
+        if lots > 0 and o["ask_lots"] > 0 and px >= o["ask_e9"]:
+            o["ask_lots"] = 0  # never meet ourselves: the other side's message is right behind
+    else:
+        crosses = lots > 0 and m["bid_e9"] > 0 and px <= m["bid_e9"]
+        if lots > 0 and o["bid_lots"] > 0 and px <= o["bid_e9"]:
+            o["bid_lots"] = 0
+    if crosses:
+        lots = 0
+        state[0][0]["rejected"] += 1
+    if side > 0:
+        kept = lots > 0 and o["bid_lots"] >= lots and o["bid_e9"] == px
+        if not kept:
+            shown = m["bid_lots"] if m["bid_e9"] > 0 else 0
+            o["bid_ahead"] = 0 if px > m["bid_e9"] else shown
+            o["bid_credit"] = 0
+        o["bid_e9"] = px
+        o["bid_lots"] = lots
+        if crosses:
+            o["sent_bid_lots"] = 0
+            o["why_bid"] = REJECTED
+    else:
+        kept = lots > 0 and o["ask_lots"] >= lots and o["ask_e9"] == px
+        if not kept:
+            shown = m["ask_lots"] if m["ask_e9"] > 0 else 0
+            o["ask_ahead"] = 0 if (m["ask_e9"] == 0 or px < m["ask_e9"]) else shown
+            o["ask_credit"] = 0
+        o["ask_e9"] = px
+        o["ask_lots"] = lots
+        if crosses:
+            o["sent_ask_lots"] = 0
+            o["why_ask"] = REJECTED
+    record(
+        state, event, ACT_REJECT if crosses else ACT_QUOTE, i, side, px if lots > 0 else 0, lots,
+        message["why"],
+    )
+
+
+@nb.njit(cache=True, error_model="numpy")
+def land_hedge(state, event, message):
+    """A hedge order trades at the touch of the underlying, or is refused when there is none."""
+    head, mkt, own = state[0], state[1], state[2]
+    h = head[0]
+    i = own.size - 1
+    m, o = mkt[i], own[i]
+    side, lots = message["side"], message["lots"]
+    fresh = h["now_ns"] - h["spot_ns"] <= h["stale_spot_ns"]
+    if h["is_open"] == 0 or h["is_halted"] != 0 or not fresh or m["ask_e9"] <= m["bid_e9"] or m["bid_e9"] <= 0:
+        record(state, event, ACT_HEDGE_REJECT, i, side, 0, lots, 0)
+        return R_FILL
+    px = m["ask_e9"] if side > 0 else m["bid_e9"]
+    record(state, event, ACT_HEDGE, i, side, px, lots, 0)
+    o["qty"] += side * lots
+    o["cash_e9"] -= side * lots * px * m["multiplier"]
+    o["fills"] += 1
+    return R_FILL
+
+
+@nb.njit(cache=True, error_model="numpy")
+def land_due(state, event, now_ns):
+    """Deliver the messages whose time has come, in the order sent, each at its own instant."""
+    head, wire = state[0], state[3]
+    h = head[0]
+    reasons = 0
+    while h["wire_count"] > 0 and wire[h["wire_first"]]["land_ns"] <= now_ns:
+        message = wire[h["wire_first"]]
+        h["now_ns"] = max(h["now_ns"], message["land_ns"])
+        h["wire_first"] = (h["wire_first"] + 1) % wire.size
+        h["wire_count"] -= 1
+        if message["kind"] == HEDGE_ORDER:
+            reasons |= land_hedge(state, event, message)
+        else:
+            land_quote(state, event, message)
+    return reasons
+
+
+@nb.njit(cache=True, error_model="numpy")
+def follow_queue(o, m, was_bid, was_ask):
+    """After a new market quote: nobody is ahead of a price we improve; never more than is shown."""
+    if m["bid_e9"] < o["bid_e9"]:
+        o["bid_ahead"] = 0
+    elif m["bid_e9"] == o["bid_e9"]:
+        o["bid_ahead"] = min(o["bid_ahead"], m["bid_lots"]) if was_bid == m["bid_e9"] else m["bid_lots"]
+    if m["ask_e9"] == 0 or m["ask_e9"] > o["ask_e9"]:
+        o["ask_ahead"] = 0
+    elif m["ask_e9"] == o["ask_e9"]:
+        o["ask_ahead"] = min(o["ask_ahead"], m["ask_lots"]) if was_ask == m["ask_e9"] else m["ask_lots"]

@@ -1,0 +1,1 @@
+"""What the market says: instruments, products, sessions, chains and events."""

@@ -1,0 +1,81 @@
+"""Inventory skew by risk factors: vega by expiry and residual delta.
+
+The optimal multi-asset quotes of Bergault, Evangelista, Gueant and Vieira (2021, Applied
+Mathematical Finance 28:101, quadratic approximation, ergodic limit) shift option i by 2(Aq)_i with
+A = 1/2 sqrt(g) D^-1/2 (D^1/2 S D^1/2)^1/2 D^-1/2. When the covariance is low rank, S = J C C' J'
+with rows of J the options' Greeks, this is exactly g_i' G (J'q), G = sqrt(g) C (C'J'DJC)^-1/2 C':
+instrument Greeks times a small matrix times portfolio Greeks.
+
+Units: J in USD per contract per unit of factor (1.00 of vol, 1.00 of relative spot), C in factor
+s.d. a day, D in 1/(USD day) per contract, q in contracts; the shift is USD per contract.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optmm.config import Quoting
+from optmm.market.chain import Chain
+from optmm.quoting.theo import TheoSheet
+
+MONTH_YEARS = 30.0 / 365.0
+
+
+@dataclass(frozen=True, slots=True)
+class SkewModel:
+    """One refit's factor Greeks `greeks` (n, k) and matrix `G` (k, k)."""
+
+    greeks: np.ndarray
+    G: np.ndarray
+    multiplier: np.ndarray
+
+    def shift(self, lots: np.ndarray, hedge_delta_usd: float = 0.0) -> np.ndarray:
+        """USD per share to add to theo in every option, given signed `lots` (n,) held.
+
+        `hedge_delta_usd` is the dollar delta of the hedge held in the underlying. Long inventory
+        lowers the reservation price of whatever shares its risk.
+        """
+        book = self.greeks.T @ lots
+        book[-1] += hedge_delta_usd
+        return -(self.greeks @ (self.G @ book)) / self.multiplier
+
+    def own_half(self) -> np.ndarray:
+        """A_ii, USD per share: the symmetric widening that one more contract of risk asks for."""
+        return 0.5 * np.einsum("ij,jk,ik->i", self.greeks, self.G, self.greeks) / self.multiplier
+
+
+def factor_scale(years: np.ndarray, quoting: Quoting) -> np.ndarray:
+    """Cholesky-like root C (k, k) of the factor covariance a day: k - 1 expiries, then spot."""
+    tenor = np.maximum(years, 1.0 / 365.0)
+    sd = quoting.atm_vol_of_day * np.minimum((MONTH_YEARS / tenor) ** quoting.vol_term_power, 3.0)
+    root = np.sqrt(tenor)
+    corr = np.exp(-np.abs(root[:, None] - root[None, :]) / quoting.vol_correlation_root_years)
+    k = years.size + 1
+    cov = np.zeros((k, k))
+    cov[:-1, :-1] = corr * np.outer(sd, sd)
+    cov[-1, -1] = quoting.residual_spot_vol_of_day**2
+    return np.linalg.cholesky(cov + 1e-18 * np.eye(k))
+
+
+def build(
+    chain: Chain, sheet: TheoSheet, half: np.ndarray, slice_years: np.ndarray, quoting: Quoting
+) -> SkewModel:
+    """Make the skew matrix of one refit; options without a fair value carry no factor risk."""
+    n, k = len(chain), chain.slices + 1
+    greeks = np.zeros((n, k))
+    priced = sheet.priced
+    multiplier = chain.multiplier.astype(np.float64)
+    rows = np.flatnonzero(priced)
+    greeks[rows, chain.slice_of[rows]] = sheet.vega[rows] * multiplier[rows]
+    greeks[rows, -1] = sheet.delta[rows] * sheet.spot * multiplier[rows]
+    # exponential intensity A exp(-d / half): H''(0) = A k / e, k = 1 / half a share
+    curvature = quoting.fills_per_day / (np.e * np.maximum(half, 0.005) * multiplier)
+    D = np.where(priced, 2.0 * curvature, 0.0)
+    C = factor_scale(slice_years, quoting)
+    inner = C.T @ (greeks.T * D) @ greeks @ C
+    values, vectors = np.linalg.eigh(0.5 * (inner + inner.T))
+    # a factor that no quoted option loads on cannot be skewed away: leave it out
+    keep = values > max(values.max(initial=0.0), 0.0) * 1e-12
+    root = np.where(keep, 1.0 / np.sqrt(np.where(keep, values, 1.0)), 0.0)
+    G = np.sqrt(quoting.risk_aversion_per_usd) * C @ (vectors * root) @ vectors.T @ C.T
+    return SkewModel(greeks, G, multiplier)

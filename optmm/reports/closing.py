@@ -1,0 +1,99 @@
+"""The book at the close: Greeks by expiry, and what its marks rest on."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from optmm.reports.run import Run
+from optmm.risk.greeks import Exposure, exposure
+
+POLICY = "official settlement where there is one, else theo, else mid"
+
+
+def held(run: Run, bound: str) -> tuple[pl.DataFrame, int]:
+    """Options held at the close in one world, and the hedge in shares (lots times multiplier)."""
+    rows = run.world(run.greeks, bound)
+    hedge = rows.filter(pl.col("instrument") == run.underlying_row)
+    options = rows.filter(pl.col("instrument") < run.underlying_row)
+    return options, int((hedge["lots"] * hedge["multiplier"]).sum())
+
+
+def book(run: Run, bound: str) -> tuple[Exposure, list[str]]:
+    """The book's exposure at the close, bucketed by expiry, and the buckets' names."""
+    options, shares = held(run, bound)
+    expiry = options["expiry"].cast(pl.String).to_numpy().astype(str)
+    names, bucket = np.unique(expiry, return_inverse=True)
+    columns = ("lots", "multiplier", "delta", "gamma", "vega", "theta", "vanna", "volga", "years")
+    total = exposure(
+        **{name: options[name].to_numpy() for name in columns},
+        bucket_of=bucket,
+        buckets=names.size,
+        spot=run.closing_spot_e9 / 1e9,
+        hedge_shares=shares,
+        contract_multiplier=int(run.chain["multiplier"][0]) if run.chain.height else 100,
+    )
+    return total, [str(name) for name in names]
+
+
+def greeks(run: Run, bound: str) -> dict[str, Any]:
+    """RR6-RR9 in their units, in total and by expiry."""
+    total, names = book(run, bound)
+    rows = [
+        {
+            "expiry": name,
+            "delta_shares": total.delta_by_bucket_shares[i],
+            "gamma_shares_per_usd": total.gamma_by_bucket_shares_per_usd[i],
+            "vega_usd_per_volpt": total.vega_by_bucket_usd_per_volpt[i],
+            "theta_usd_per_day": total.theta_by_bucket_usd_per_day[i],
+            "vanna_shares_per_volpt": total.vanna_by_bucket_shares_per_volpt[i],
+            "volga_usd_per_volpt2": total.volga_by_bucket_usd_per_volpt2[i],
+        }
+        for i, name in enumerate(names)
+    ]
+    options, shares = held(run, bound)
+    return {
+        "delta_shares": total.delta_shares,
+        "option_delta_shares": total.option_delta_shares,
+        "hedge_shares": shares,
+        "delta_contracts": total.delta_contracts,
+        "delta_usd": total.delta_usd,
+        "gamma_shares_per_usd": total.gamma_shares_per_usd,
+        "gamma_contracts_per_usd": total.gamma_contracts_per_usd,
+        "gamma_usd_per_pct": total.gamma_usd_per_pct,
+        "vega_usd_per_volpt": total.vega_usd_per_volpt,
+        "vega_weighted_usd_per_volpt": total.vega_weighted_usd_per_volpt,
+        "theta_usd_per_day": total.theta_usd_per_day,
+        "vanna_shares_per_volpt": total.vanna_shares_per_volpt,
+        "volga_usd_per_volpt2": total.volga_usd_per_volpt2,
+        "positions": options.height,
+        "contracts_gross": int(options["lots"].abs().sum()),
+        "spot": total.spot,
+        "by_expiry": rows,
+    }
+
+
+def _theo_less_mid(run: Run, bound: str) -> dict[str, Any]:
+    """USD that a book marked at theo is worth more than the same book marked at mid."""
+    options, _ = held(run, bound)
+    rows = options["instrument"].to_numpy()
+    columns = ("closing_mark_e9", "closing_bid_e9", "closing_ask_e9", "multiplier")
+    mark, bid, ask, points = (run.chain[c].to_numpy()[rows] for c in columns)
+    theo = run.chain["closing_source"].to_numpy().astype(str)[rows] == "theo"
+    usable = theo & (bid > 0) & (ask > bid)
+    gap = (2 * mark - bid - ask) * points * options["lots"].to_numpy()
+    return {
+        "theo_less_mid_usd": float(gap[usable].sum()) / 2e9 if usable.any() else None,
+        "positions_compared": int(usable.sum()),
+        "positions_without_both": int((~usable).sum()),
+    }
+
+
+def marks(run: Run) -> dict[str, Any]:
+    """`closing_marks` of report.json: policy, series by source, and what theo against mid is worth."""
+    counts = run.chain["closing_source"].value_counts().sort("closing_source")
+    return {
+        "policy": POLICY,
+        "series": dict(counts.iter_rows()),
+        "bounds": {bound: _theo_less_mid(run, bound) for bound in run.bounds},
+    }

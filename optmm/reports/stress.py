@@ -1,0 +1,142 @@
+"""What tomorrow could cost: one-day VaR of the delta-gamma-vega form, and a stress matrix."""
+
+import math
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from optmm.reports.closing import held
+from optmm.reports.measure import measure, missing
+from optmm.reports.run import Run
+from optmm.risk import scenarios, var
+
+SPOT_SHOCKS = (-0.20, -0.10, -0.05, 0.0, 0.05, 0.10, 0.20)
+VOL_SHOCKS = (-0.50, -0.25, 0.0, 0.25, 0.50)
+SPOT_VOL_CORRELATION = -0.7
+VOL_CORRELATION = 0.9
+TRADING_DAYS = 252.0
+MONTH = 30.0 / 365.0
+SHORTEST = 7.0 / 365.0  # the vol of a shorter expiry is taken to move like this one's
+
+
+def curves(run: Run) -> pl.DataFrame:
+    """The last refit of each slice that has a forward: slice, forward, df, atm_vol, years."""
+    rows = run.surface.filter(pl.col("forward").is_finite() & pl.col("df").is_finite())
+    rows = rows.sort("slice", "ts_ns", maintain_order=True)
+    return rows.group_by("slice", maintain_order=True).last()
+
+
+def spot_vol(run: Run) -> float:
+    """ATM volatility of the expiry nearest to one month at the close; NaN without a surface."""
+    rows = curves(run).filter(pl.col("atm_vol").is_finite())
+    if not rows.height:
+        return math.nan
+    return float(rows["atm_vol"][int(np.abs(rows["years"].to_numpy() - MONTH).argmin())])
+
+
+def value_at_risk(run: Run, bound: str) -> dict[str, Any]:
+    """RR10: one-day VaR 95 % and ES 97.5 %, exact and by Cornish-Fisher, with the assumptions."""
+    options, shares = held(run, bound)
+    sigma = spot_vol(run)
+    if not math.isfinite(sigma):
+        return {"var": missing("RR10", "no expiry has a volatility at the close", "USD")}
+    natural = ("delta", "gamma", "vega", "theta", "vanna", "volga")
+    if not all(np.isfinite(options[name].to_numpy()).all() for name in natural):
+        return {"var": missing("RR10", "a position has no Greeks at the close", "USD")}
+    size = (options["lots"] * options["multiplier"]).to_numpy().astype(float)
+    greek = {name: size * options[name].to_numpy() for name in natural}
+    years = options["years"].to_numpy()
+    _, bucket = np.unique(options["expiry"].cast(pl.String).to_numpy(), return_inverse=True)
+    buckets = int(bucket.max()) + 1 if bucket.size else 1
+    tenor = np.full(buckets, MONTH)
+    tenor[bucket] = years
+    config = run.manifest.get("config", {}).get("quoting", {})
+    of_day = float(config.get("atm_vol_of_day", 0.015))
+    power = float(config.get("vol_term_power", 0.5))
+    vol_std = of_day * (MONTH / np.maximum(tenor, SHORTEST)) ** power
+
+    def by(name: str) -> np.ndarray:
+        return np.bincount(bucket, weights=greek[name], minlength=buckets)
+
+    law = var.book_law(
+        spot=run.closing_spot_e9 / 1e9,
+        delta_shares=float(greek["delta"].sum()) + shares,
+        gamma_shares_per_usd=float(greek["gamma"].sum()),
+        vega_by_bucket=by("vega"),
+        vanna_by_bucket=by("vanna"),
+        volga_by_bucket=by("volga"),
+        covariance=var.factor_covariance(
+            spot_std=sigma / math.sqrt(TRADING_DAYS),
+            vol_std=vol_std,
+            spot_vol_correlation=SPOT_VOL_CORRELATION,
+            vol_correlation=VOL_CORRELATION,
+        ),
+        theta_usd_per_day=float(greek["theta"].sum()) / 365.0,
+    )
+    return _figures(var.exact(law), var.cornish_fisher(law), sigma, of_day, options.height)
+
+
+def _figures(
+    exact: var.RiskFigure, fast: var.RiskFigure, sigma: float, of_day: float, positions: int
+) -> dict[str, Any]:
+    """RR10's three lines and one of assumptions."""
+    how = {"method": exact.method, "scenarios": exact.scenarios, "quantile": exact.quantile_rule}
+    window = "1 day ahead"
+    return {
+        "var": measure(
+            "RR10", exact.var_usd, "USD", n=positions, window=window, level=exact.var_level, **how
+        ),
+        "expected_shortfall": measure(
+            "RR10", exact.es_usd, "USD", n=positions, window=window, level=exact.es_level, **how
+        ),
+        "var_cornish_fisher": measure(
+            "RR10", fast.var_usd, "USD", n=positions, window=window, method=fast.method
+        ),
+        "assumptions": {
+            "spot_vol": sigma,
+            "one_month_vol_sd_per_day": of_day,
+            "spot_vol_correlation": SPOT_VOL_CORRELATION,
+            "vol_correlation": VOL_CORRELATION,
+        },
+    }
+
+
+def matrix(run: Run, bound: str) -> dict[str, Any]:
+    """G8: P&L of the book in USD, spot shocks by relative vol shocks, no time passing."""
+    options, shares = held(run, bound)
+    chain = run.chain[options["instrument"].to_list()]
+    curve = curves(run).select("slice", "forward", "df")
+    joined = chain.join(curve, on="slice", how="left", maintain_order="left")
+    forward, df = joined["forward"].to_numpy(), joined["df"].to_numpy()
+    vol = options["vol"].to_numpy()
+    if options.height and not (np.isfinite(forward.astype(float)) & np.isfinite(vol)).all():
+        return {"note": "n/a (a position has no forward or volatility at the close)"}
+    market = scenarios.Instruments(
+        right=options["right"].to_numpy().astype(np.int8),
+        strike=options["strike"].to_numpy(),
+        years=options["years"].to_numpy(),
+        vol=vol,
+        forward=forward.astype(float),
+        df=df.astype(float),
+        multiplier=options["multiplier"].to_numpy().astype(float),
+        spot=run.closing_spot_e9 / 1e9,
+        american=chain["american"].to_numpy(),
+    )
+    pnl = scenarios.revalue(
+        options["lots"].to_numpy().astype(float),
+        market,
+        spot_shocks=SPOT_SHOCKS,
+        vol_shocks=VOL_SHOCKS,
+        vol_rule="relative",
+        hedge_shares=shares,
+        american_rule="premium_held",
+    )
+    return {
+        "spot_shocks": list(SPOT_SHOCKS),
+        "vol_shocks": list(VOL_SHOCKS),
+        "vol_rule": "relative",
+        "surface_rule": "sticky strike; early-exercise premium held",
+        "pnl_usd": pnl.tolist(),
+        "worst_usd": float(pnl.min()),
+    }

@@ -1,0 +1,94 @@
+"""Static arbitrage, measured: Durrleman's g for butterflies, variance gaps for calendars.
+
+Nothing here repairs; a certificate says what is true on a dense grid, and how far it reached.
+Margins of the calendar are (w_later - w_earlier)/w_later(0): 0.01 is one per cent of the longer
+expiry's at-the-money variance, and negative means arbitrage.
+
+Source  Gatheral-Jacquier 2014 (g, and Vogt's parameters, which must fail); Roper 2010.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from surfaces import checks as check
+from surfaces.smiles.base import Array, SmileModel, reach
+
+
+def durrleman(k: ArrayLike, w: ArrayLike, w1: ArrayLike, w2: ArrayLike) -> Array:
+    """g(k) from total variance and its two derivatives in k; g < 0 is a butterfly arbitrage.
+
+    The density of the log-price is g(k) phi(d-)/sqrt(w). All arguments broadcast.
+    """
+    k, w, w1, w2 = (
+        check.numbers(n, v) for n, v in zip(("k", "w", "w1", "w2"), (k, w, w1, w2), strict=True)
+    )
+    half = 1.0 - 0.5 * k * w1 / w
+    return half * half - 0.25 * w1 * w1 * (1.0 / w + 0.25) + 0.5 * w2
+
+
+def min_g(model: SmileModel, theta: Array, k_low: float, k_high: float) -> tuple[float, float]:
+    """The lowest g over 1.3 times the quoted range, and the k where it is.
+
+    A grid's lowest point is refined twice, so the answer does not depend on the grid's phase. Total
+    variance at or below zero anywhere gives minus infinity.
+    """
+    grid = reach(k_low, k_high)
+    for _ in range(3):
+        w, w1, w2 = model.derivatives(grid, theta)
+        if not np.all(w > 0.0):
+            return -np.inf, float(grid[int(np.argmin(w))])
+        g = durrleman(grid, w, w1, w2)
+        at = int(np.argmin(g))
+        low, high = grid[max(at - 1, 0)], grid[min(at + 1, grid.size - 1)]
+        best = float(g[at]), float(grid[at])
+        grid = np.linspace(low, high, 41)
+    return best
+
+
+def calendar_margin(
+    earlier: tuple[SmileModel, Array],
+    later: tuple[SmileModel, Array],
+    k_low: float,
+    k_high: float,
+    edge: float = 1.0,
+) -> float:
+    """Least variance gained from one expiry to the next over `edge` times [k_low, k_high].
+
+    In units of the later expiry's at-the-money variance; NaN for an empty range.
+    """
+    if not k_high > k_low:
+        return float("nan")
+    k = reach(k_low, k_high, edge)
+    first, second = (model.total_variance(k, theta) for model, theta in (earlier, later))
+    at_money = later[0].total_variance(np.zeros(1), later[1])[0]
+    return float(np.min(second - first) / at_money)
+
+
+def executable_violations(
+    *, strike: Array, bid: Array, ask: Array, right: int, df: float, tolerance: float = 1e-9
+) -> dict[str, NDArray[np.int64]]:
+    """Arbitrage of European quotes that can be traded: buy at the ask, sell at the bid.
+
+    Quotes of one right and expiry in rising strike, USD per share, NaN where absent. Returns the
+    positions of violated neighbours: `vertical` (pair i, i+1) and `butterfly` (triple i, i+1, i+2).
+    """
+    if right < 0:  # a put spread is a call spread in mirrored strikes
+        n = strike.size
+        flipped = executable_violations(
+            strike=-strike[::-1], bid=bid[::-1], ask=ask[::-1], right=1, df=df, tolerance=tolerance
+        )
+        return {
+            "vertical": np.sort(n - 2 - flipped["vertical"]),
+            "butterfly": np.sort(n - 3 - flipped["butterfly"]),
+        }
+    width = np.diff(strike)
+    credit = bid[1:] - ask[:-1]  # higher strike sold for more than the lower one costs
+    capped = bid[:-1] - ask[1:] - df * width
+    vertical = (credit > tolerance) | (capped > tolerance)
+    left, right_width = width[:-1], width[1:]
+    share = right_width / (left + right_width)
+    cost = share * ask[:-2] + (1.0 - share) * ask[2:] - bid[1:-1]
+    return {
+        "vertical": np.flatnonzero(vertical),
+        "butterfly": np.flatnonzero(cost < -tolerance),
+    }

@@ -1,0 +1,1 @@
+"""Forwards, discount factors and carry implied from quotes, and the clock they run on."""

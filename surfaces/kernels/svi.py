@@ -1,0 +1,309 @@
+"""Raw SVI in nopython: curve, Durrleman's g, and a bounded robust least-squares fit of one expiry.
+
+The fit works in x = (v, p, q, m, ln sigma) with v the lowest total variance, p^2 and q^2 the left
+and right wing slopes. In these letters Lee's bound b(1+|rho|) <= 2, b >= 0, |rho| <= 1 and w >= 0
+are a box, so a projected Levenberg-Marquardt step keeps them exactly:
+
+    w(k) = v - sigma p q + (q^2 - p^2)/2 (k - m) + (p^2 + q^2)/2 sqrt((k - m)^2 + sigma^2)
+
+Source  Gatheral 2004 (raw SVI); Lee 2004 (slope 2); Durrleman's g as in Gatheral-Jacquier 2014.
+"""
+
+import math
+
+import numba as nb
+import numpy as np
+
+import surfaces.kernels  # noqa: F401  sets numba's cache folder before anything is decorated
+
+SIZE = 5
+SLOPE_ROOT_MAX = math.sqrt(2.0)
+HUBER = 1.0  # residuals are in half spreads: quadratic inside the market, linear outside
+BUTTERFLY_WEIGHT = 300.0
+CALENDAR_WEIGHT = 300.0
+BUTTERFLY_MARGIN = 1e-3
+
+
+@nb.njit(cache=True, error_model="numpy")
+def to_raw(x, raw):
+    """Write (a, b, rho, m, sigma) of box letters `x` into `raw`."""
+    left, right, sigma = x[1], x[2], math.exp(x[4])
+    b = 0.5 * (left * left + right * right)
+    raw[0] = x[0] - sigma * left * right
+    raw[1] = b
+    raw[2] = 0.5 * (right * right - left * left) / b if b > 0.0 else 0.0
+    raw[3] = x[3]
+    raw[4] = sigma
+
+
+@nb.njit(cache=True, error_model="numpy")
+def to_box(raw, x):
+    """Write the box letters of raw parameters into `x`."""
+    a, b, rho, m, sigma = raw[0], raw[1], raw[2], raw[3], raw[4]
+    x[0] = a + b * sigma * math.sqrt(max(1.0 - rho * rho, 0.0))
+    x[1] = math.sqrt(max(b * (1.0 - rho), 0.0))
+    x[2] = math.sqrt(max(b * (1.0 + rho), 0.0))
+    x[3] = m
+    x[4] = math.log(max(sigma, 1e-12))
+
+
+@nb.njit(cache=True, error_model="numpy")
+def durrleman(k, w, w1, w2):
+    """Durrleman's g; the density is g phi(d-)/(K sqrt w), so g < 0 is a butterfly arbitrage."""
+    half = 1.0 - 0.5 * k * w1 / w
+    return half * half - 0.25 * w1 * w1 * (1.0 / w + 0.25) + 0.5 * w2
+
+
+@nb.njit(cache=True, error_model="numpy")
+def g_at(k, x):
+    """g of box letters `x` at one k."""
+    left, right, sigma = x[1], x[2], math.exp(x[4])
+    d = k - x[3]
+    root = math.sqrt(d * d + sigma * sigma)
+    half_sum = 0.5 * (left * left + right * right)
+    half_gap = 0.5 * (right * right - left * left)
+    w = x[0] - sigma * left * right + half_gap * d + half_sum * root
+    w1 = half_gap + half_sum * d / root
+    w2 = half_sum * sigma * sigma / (root * root * root)
+    return durrleman(k, max(w, 1e-14), w1, w2)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def w_and_gradient(k, x, out):
+    """Total variance at one k; its five derivatives in the box letters go into `out`."""
+    left, right, sigma = x[1], x[2], math.exp(x[4])
+    d = k - x[3]
+    root = math.sqrt(d * d + sigma * sigma)
+    half_sum = 0.5 * (left * left + right * right)
+    half_gap = 0.5 * (right * right - left * left)
+    out[0] = 1.0
+    out[1] = left * (root - d) - sigma * right
+    out[2] = right * (root + d) - sigma * left
+    out[3] = -half_gap - half_sum * d / root
+    out[4] = sigma * (half_sum * sigma / root - left * right)
+    return x[0] - sigma * left * right + half_gap * d + half_sum * root
+
+
+@nb.njit(cache=True, error_model="numpy")
+def cost_at(x, k, mid, half, one_sided, years, grid, floor_w, scale_w):
+    """Huber cost of the quotes plus the elastic penalties; see `normal_equations`."""
+    left, right, sigma = x[1], x[2], math.exp(x[4])
+    half_sum = 0.5 * (left * left + right * right)
+    half_gap = 0.5 * (right * right - left * left)
+    low = x[0] - sigma * left * right
+    total = 0.0
+    for i in range(k.size):
+        d = k[i] - x[3]
+        w = low + half_gap * d + half_sum * math.sqrt(d * d + sigma * sigma)
+        r = (math.sqrt(max(w, 1e-14) / years) - mid[i]) / half[i]
+        if one_sided[i] and r < 0.0:
+            continue
+        size = abs(r)
+        total += 0.5 * r * r if size <= HUBER else HUBER * (size - 0.5 * HUBER)
+    for i in range(grid.size):
+        short = BUTTERFLY_MARGIN - g_at(grid[i], x)
+        if short > 0.0:
+            total += 0.5 * (BUTTERFLY_WEIGHT * short) ** 2
+        d = grid[i] - x[3]
+        w = low + half_gap * d + half_sum * math.sqrt(d * d + sigma * sigma)
+        under = floor_w[i] - w
+        if under > 0.0:
+            total += 0.5 * (CALENDAR_WEIGHT * under / scale_w) ** 2
+    return total
+
+
+@nb.njit(cache=True, error_model="numpy")
+def accumulate(jac, r, weight, hessian, gradient):
+    """Add one weighted residual row to the Gauss-Newton normal equations."""
+    for i in range(SIZE):
+        scaled = weight * jac[i]
+        gradient[i] += scaled * r
+        for j in range(i + 1):
+            hessian[i, j] += scaled * jac[j]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def normal_equations(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, hessian, gradient):
+    """Gauss-Newton matrix and gradient: Huber-weighted vol residuals, g >= 0, w >= floor_w.
+
+    A one-sided quote (no bid: `mid` is then the ask) only pulls when the curve is above it.
+    """
+    hessian[:] = 0.0
+    gradient[:] = 0.0
+    jac = np.empty(SIZE)
+    moved = np.empty(SIZE)
+    for i in range(k.size):
+        w = max(w_and_gradient(k[i], x, jac), 1e-14)
+        vol = math.sqrt(w / years)
+        r = (vol - mid[i]) / half[i]
+        if one_sided[i] and r < 0.0:
+            continue
+        chain = 1.0 / (2.0 * vol * years * half[i])
+        for j in range(SIZE):
+            jac[j] *= chain
+        size = abs(r)
+        accumulate(jac, r, 1.0 if size <= HUBER else HUBER / size, hessian, gradient)
+    for i in range(grid.size):
+        g = g_at(grid[i], x)
+        if g < BUTTERFLY_MARGIN:
+            for j in range(SIZE):
+                moved[:] = x
+                step = 1e-6 * max(abs(x[j]), 1e-3)
+                moved[j] += step
+                jac[j] = -BUTTERFLY_WEIGHT * (g_at(grid[i], moved) - g) / step
+            accumulate(jac, BUTTERFLY_WEIGHT * (BUTTERFLY_MARGIN - g), 1.0, hessian, gradient)
+        w = w_and_gradient(grid[i], x, jac)
+        if w < floor_w[i]:
+            for j in range(SIZE):
+                jac[j] *= -CALENDAR_WEIGHT / scale_w
+            accumulate(jac, CALENDAR_WEIGHT * (floor_w[i] - w) / scale_w, 1.0, hessian, gradient)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def solve(matrix, rhs, n):
+    """Cholesky solve of the leading n x n lower triangle, in place; False if not positive."""
+    for j in range(n):
+        pivot = matrix[j, j]
+        for c in range(j):
+            pivot -= matrix[j, c] * matrix[j, c]
+        if not pivot > 0.0:
+            return False
+        root = math.sqrt(pivot)
+        matrix[j, j] = root
+        for i in range(j + 1, n):
+            value = matrix[i, j]
+            for c in range(j):
+                value -= matrix[i, c] * matrix[j, c]
+            matrix[i, j] = value / root
+    for i in range(n):
+        for c in range(i):
+            rhs[i] -= matrix[i, c] * rhs[c]
+        rhs[i] /= matrix[i, i]
+    for i in range(n - 1, -1, -1):
+        for c in range(i + 1, n):
+            rhs[i] -= matrix[c, i] * rhs[c]
+        rhs[i] /= matrix[i, i]
+    return True
+
+
+@nb.njit(cache=True, error_model="numpy")
+def projected_step(x, hessian, gradient, damping, low, high, trial):
+    """Write the damped Gauss-Newton step from `x`, clipped to the box, into `trial`.
+
+    A letter at its bound whose gradient pushes outwards is held, so it cannot spoil the others.
+    """
+    free = np.empty(SIZE, np.int64)
+    n = 0
+    for i in range(SIZE):
+        trial[i] = x[i]
+        held = (x[i] <= low[i] and gradient[i] > 0.0) or (x[i] >= high[i] and gradient[i] < 0.0)
+        if not held:
+            free[n] = i
+            n += 1
+    matrix = np.zeros((SIZE, SIZE))
+    rhs = np.empty(SIZE)
+    for i in range(n):
+        rhs[i] = -gradient[free[i]]
+        for j in range(i + 1):
+            matrix[i, j] = hessian[free[i], free[j]]
+        matrix[i, i] += damping * (matrix[i, i] + 1e-12)
+    if n == 0 or not solve(matrix, rhs, n):
+        return False
+    for i in range(n):
+        j = free[i]
+        trial[j] = min(max(x[j] + rhs[i], low[j]), high[j])
+    return True
+
+
+@nb.njit(cache=True, error_model="numpy")
+def descend(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, low, high, steps):
+    """Projected Levenberg-Marquardt from `x`, in place; returns the final cost."""
+    hessian = np.empty((SIZE, SIZE))
+    gradient = np.empty(SIZE)
+    trial = np.empty(SIZE)
+    for i in range(SIZE):
+        x[i] = min(max(x[i], low[i]), high[i])
+    cost = cost_at(x, k, mid, half, one_sided, years, grid, floor_w, scale_w)
+    damping = 1e-3
+    fresh = True
+    for _ in range(steps):
+        if fresh:
+            normal_equations(
+                x, k, mid, half, one_sided, years, grid, floor_w, scale_w, hessian, gradient
+            )
+        fresh = False
+        if projected_step(x, hessian, gradient, damping, low, high, trial):
+            new = cost_at(trial, k, mid, half, one_sided, years, grid, floor_w, scale_w)
+            if new < cost:
+                gain = cost - new
+                x[:] = trial
+                cost = new
+                damping = max(damping * 0.2, 1e-12)
+                fresh = True
+                if gain <= 1e-9 * cost or cost < 1e-22:
+                    break
+                continue
+        damping *= 6.0
+        if damping > 1e8:
+            break
+    return cost
+
+
+@nb.njit(cache=True, error_model="numpy")
+def linear_start(k, w, weight, m, sigma, x):
+    """Weighted least squares of w on (1, k - m, root) for fixed m, sigma, as box letters."""
+    matrix = np.zeros((3, 3))
+    rhs = np.zeros(3)
+    basis = np.empty(3)
+    for i in range(k.size):
+        d = k[i] - m
+        basis[0], basis[1], basis[2] = 1.0, d, math.sqrt(d * d + sigma * sigma)
+        for a in range(3):
+            rhs[a] += weight[i] * basis[a] * w[i]
+            for b in range(a + 1):
+                matrix[a, b] += weight[i] * basis[a] * basis[b]
+    for a in range(3):
+        matrix[a, a] *= 1.0 + 1e-10
+    if not solve(matrix, rhs, 3):
+        return False
+    x[1] = math.sqrt(max(rhs[2] - rhs[1], 1e-10))
+    x[2] = math.sqrt(max(rhs[2] + rhs[1], 1e-10))
+    x[0] = rhs[0] + sigma * x[1] * x[2]
+    x[3] = m
+    x[4] = math.log(sigma)
+    return True
+
+
+@nb.njit(cache=True, error_model="numpy")
+def search(k, mid, half, one_sided, years, grid, floor_w, scale_w, low, high, x):
+    """Cold start: the linear problem on a coarse (m, sigma) grid, then descend from the best."""
+    starts, kept = 40, 3
+    costs = np.full(starts, np.inf)
+    points = np.empty((starts, SIZE))
+    weight = np.empty(k.size)
+    w = np.empty(k.size)
+    for i in range(k.size):
+        w[i] = mid[i] * mid[i] * years
+        width = 2.0 * mid[i] * years * half[i]
+        weight[i] = 0.0 if one_sided[i] else 1.0 / (width * width)
+    span = grid[grid.size - 1] - grid[0]
+    trial = np.empty(SIZE)
+    for s in range(starts):
+        m = grid[0] + span * (s % 8 + 0.5) / 8.0
+        sigma = span * 0.02 * 2.6 ** (s // 8)
+        if linear_start(k, w, weight, m, sigma, trial):
+            for i in range(SIZE):
+                trial[i] = min(max(trial[i], low[i]), high[i])
+            points[s] = trial
+            costs[s] = cost_at(trial, k, mid, half, one_sided, years, grid, floor_w, scale_w)
+    best = np.inf
+    order = np.argsort(costs)
+    for s in range(kept):
+        if not costs[order[s]] < np.inf:
+            break
+        trial[:] = points[order[s]]
+        cost = descend(trial, k, mid, half, one_sided, years, grid, floor_w, scale_w, low, high, 80)
+        if cost < best:
+            best = cost
+            x[:] = trial
+    return best

@@ -1,0 +1,395 @@
+"""The live fitter: quotes in, a new version of the surface out, as often as the desk likes.
+
+One refit is: premium off the quotes, forwards and rates from parity, one smile per expiry from the
+shortest to the longest, premium again if it moved, marks and certificate, publish. What the
+fitter remembers between refits is the last surface, the belief about carry, and the premia. A
+slice that cannot be fitted keeps its last good curve, and says so.
+
+The same updates in the same order give the same surfaces, bit for bit.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from surfaces import checks as check
+from surfaces import scoring
+from surfaces.curves import carry as carry_curve
+from surfaces.curves import parity
+from surfaces.curves.carry import CarryConfig, CarryState
+from surfaces.curves.clock import FLOOR_SECONDS, years_to
+from surfaces.errors import InvalidInput
+from surfaces.premium import PremiumCache, PremiumLimits
+from surfaces.pricing import black
+from surfaces.scoring import Curve
+from surfaces.slices import SliceTask, fit_slices
+from surfaces.smiles.base import Array, smile
+from surfaces.smiles.quotes import quote_vols
+from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
+
+__all__ = ["ChainSlices", "FitConfig", "LiveFitter", "VolSurface"]
+
+AMERICAN_SLOPE_WIDENING = 2.0
+BUTTERFLY_TOLERANCE = 1e-6
+CALENDAR_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class FitConfig:
+    """How to fit. Rates are continuously compounded per year; times in seconds.
+
+    `future`: the underlying is the future of the same expiry, so the forward is spot, carry is the
+    rate, and parity only informs the rate.
+    """
+
+    model: str = "svi"
+    future: bool = False
+    rate_prior: float = 0.03
+    rate_prior_sd: float = 0.015
+    carry_prior_sd: float = 0.03
+    forward_noise: float = 1e-4  # of ln(F/S) per square root of an hour
+    rate_memory_s: float = 1800.0
+    last_good_s: float = 900.0  # a curve this young is kept rather than replaced by a lower rung
+    cold_rounds: int = 4  # premium <-> vol rounds of the first fit
+    floor_seconds: float = FLOOR_SECONDS
+    premium: PremiumLimits = field(default_factory=PremiumLimits)
+
+    @property
+    def carry(self) -> CarryConfig:
+        """The part about forwards."""
+        return CarryConfig(
+            rate_prior=self.rate_prior,
+            rate_prior_sd=self.rate_prior_sd,
+            carry_prior_sd=self.carry_prior_sd,
+            forward_noise=self.forward_noise,
+            rate_memory_s=self.rate_memory_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """One refit's cleaned quotes, (n,), NaN where absent, and the times to expiry, (m,)."""
+
+    now_ns: int
+    spot: float
+    bid: Array
+    ask: Array
+    two_sided: NDArray[np.bool_]
+    years: Array
+    alive: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Market:
+    """Forwards and rates of one refit, (m,), and what to say about each."""
+
+    belief: CarryState
+    forwards: Array
+    errors: Array
+    notes: list[tuple[str, ...]]
+
+
+class LiveFitter:
+    """Fits one chain again and again; `update` is the only way in."""
+
+    def __init__(self, slices: ChainSlices, config: FitConfig | None = None) -> None:
+        self.chain = slices
+        self.config = config or FitConfig()
+        smile(self.config.model)  # an unknown name fails here, not at the first quote
+        self._premiums = PremiumCache(
+            slices.right, slices.strike, slices.american, slices.slice_start, self.config.premium
+        )
+        self._last: VolSurface | None = None
+        self._belief: CarryState | None = None
+        self._rate_ns = 0
+        self._american = np.array(
+            [bool(slices.american[slices.rows(j)].any()) for j in range(slices.slices)]
+        )
+        self._calls, self._puts = _pair_rows(slices)
+
+    @property
+    def surface(self) -> VolSurface | None:
+        """The last surface published."""
+        return self._last
+
+    def update(
+        self,
+        now_ns: int,
+        *,
+        spot: float,
+        bid: ArrayLike,
+        ask: ArrayLike,
+        usable: ArrayLike | None = None,
+    ) -> VolSurface:
+        """Fit the quotes of this instant and publish the next version.
+
+        `bid`, `ask` USD (n,), NaN or zero where absent; `usable` (n,) bool, default all. `spot`
+        USD; not finite means the last one known. Bad quotes never raise; a wrong shape does.
+        """
+        book = self._clean(now_ns, spot, bid, ask, usable)
+        years = book.years
+        belief = self._belief or carry_curve.start(book.now_ns, years, self.config.carry)
+        belief = carry_curve.predict(belief, book.now_ns, self.config.carry)
+        vols = self._last.row_vol if self._last else np.full(len(self.chain), np.nan)
+        cold = self._last is None and self._american.any()
+        market, prior = None, belief
+        for turn in range(self.config.cold_rounds if cold else 1):
+            net = carry_curve.log_forward(belief, years)[0] / years
+            carry = belief.rate.copy() if self.config.future else belief.rate - net
+            priced = self._premiums.refresh(
+                now_ns=book.now_ns,
+                spot=book.spot,
+                years=years,
+                vols=vols,
+                rate=belief.rate,
+                carry=carry,
+            )
+            if turn > 1 and priced == 0:
+                break
+            premium = self._premiums.snapshot.at(book.spot)[0]
+            market = self._imply(book, premium, prior, belief.rate, learn_rate=not cold or turn > 0)
+            belief = market.belief
+            surface = self._assemble(book, market, premium)
+            vols = surface.row_vol
+        assert market is not None
+        self._belief, self._last = belief, surface
+        self._rate_ns = book.now_ns
+        return surface
+
+    def _clean(
+        self, now_ns: int, spot: float, bid: ArrayLike, ask: ArrayLike, usable: ArrayLike | None
+    ) -> _Book:
+        """Copies with every unusable side NaN. A wrong shape is the caller's mistake and raises."""
+        n = len(self.chain)
+        sides = []
+        good = np.ones(n, bool) if usable is None else np.array(usable, bool)
+        for name, values in (("bid", bid), ("ask", ask), ("usable", good)):
+            if np.shape(values) != (n,):
+                raise InvalidInput(f"{name} has shape {np.shape(values)}, must be ({n},)")
+        for name, values in (("bid", bid), ("ask", ask)):
+            side = np.array(check.numbers(name, values))
+            side[~(good & (side > 0.0) & (side < np.inf))] = np.nan
+            sides.append(side)
+        crossed = sides[0] >= sides[1]  # locked too: neither side of such a market is believed
+        for side in sides:
+            side[crossed] = np.nan
+        years = years_to(self.chain.fixing_ns, int(now_ns), self.config.floor_seconds)
+        alive = self.chain.fixing_ns > now_ns
+        two_sided = np.isfinite(sides[0]) & np.isfinite(sides[1]) & alive[self.chain.slice_of]
+        spot = float(spot)
+        if not (0.0 < spot < np.inf):
+            spot = self._last.spot if self._last else float(np.median(self.chain.strike))
+        return _Book(int(now_ns), spot, *sides, two_sided, years, alive)
+
+    def _imply(
+        self, book: _Book, premium: Array, prior: CarryState, rate: Array, *, learn_rate: bool
+    ) -> _Market:
+        """Forwards and rates from parity, folded into the belief `prior`."""
+        config, years = self.config, book.years
+        m = self.chain.slices
+        x, sd, rates = (np.full(m, np.nan) for _ in range(3))
+        slopes: list[tuple[float, float]] = []
+        notes: list[tuple[str, ...]] = []
+        for j in range(m):
+            pairs = self._pairs(j, book, premium)
+            df = float(np.exp(-rate[j] * years[j]))
+            found = None
+            if self._american[j]:
+                found = parity.forward_given_df(pairs, df)
+                slope = parity.slope_rate(pairs, df, years[j]) if learn_rate else None
+                if slope is not None:
+                    slopes.append(slope)
+            else:
+                middle = float(np.exp(-config.rate_prior * years[j]))
+                width = config.rate_prior_sd * years[j] * middle
+                found = parity.forward_and_df(pairs, middle, width)
+                if found is not None and learn_rate:
+                    rates[j] = -np.log(found.df) / years[j]
+            if found is not None and found.forward > 0.0:
+                x[j] = np.log(found.forward / book.spot)
+                sd[j] = found.forward_error / found.forward
+            weak = found is not None and found.inside < 0.5
+            notes.append(("parity_outside",) if weak else ())
+        if learn_rate and self._american.any():
+            pooled = carry_curve.pooled_rate(
+                slopes, config.rate_prior, config.rate_prior_sd, AMERICAN_SLOPE_WIDENING
+            )
+            rates[self._american] = pooled
+        belief = carry_curve.observe_rate(prior, rates, self._rate_ns, config.carry)
+        if config.future:
+            net, labels = np.zeros(m), ["future"] * m
+            belief = replace(belief, x=net, variance=np.zeros(m))
+        else:
+            belief = carry_curve.observe(belief, x, sd, config.carry)
+            net, labels = carry_curve.log_forward(belief, years)
+        quiet = ("parity", "future")
+        labelled = [
+            note if label in quiet else (label, *note)
+            for label, note in zip(labels, notes, strict=True)
+        ]
+        forwards = book.spot * np.exp(net)
+        errors = np.sqrt(belief.variance)
+        errors = np.where(np.isfinite(sd), np.maximum(errors, 0.25 * sd), errors) * forwards
+        return _Market(belief, forwards, errors * (not config.future), labelled)
+
+    def _pairs(self, j: int, book: _Book, premium: Array) -> parity.Pairs:
+        """Premium-free call-put pairs of slice `j`; none once it has expired."""
+        calls, puts = self._calls[j], self._puts[j]
+        both = book.two_sided[calls] & book.two_sided[puts]
+        calls, puts = calls[both], puts[both]
+        return parity.make_pairs(
+            strike=self.chain.strike[calls],
+            call_bid=book.bid[calls] - premium[calls],
+            call_ask=book.ask[calls] - premium[calls],
+            put_bid=book.bid[puts] - premium[puts],
+            put_ask=book.ask[puts] - premium[puts],
+        )
+
+    def _assemble(self, book: _Book, market: _Market, premium: Array) -> VolSurface:
+        """Fit every slice against the given forwards and build the surface."""
+        chain, of = self.chain, self.chain.slice_of
+        dfs = np.exp(-market.belief.rate * book.years)
+        outside = np.where(
+            chain.right > 0.0,
+            chain.strike >= market.forwards[of],
+            chain.strike < market.forwards[of],
+        )
+        some = np.flatnonzero(outside & np.isfinite(book.ask) & book.alive[of])
+        where = of[some]
+        vols = quote_vols(
+            right=chain.right[some],
+            strike=chain.strike[some],
+            forward=market.forwards[where],
+            years=book.years[where],
+            df=dfs[where],
+            bid=book.bid[some] - premium[some],
+            ask=book.ask[some] - premium[some],
+        )
+        task = SliceTask(
+            model=self.config.model,
+            now_ns=book.now_ns,
+            vols=vols,
+            slice_of=where,
+            two_sided=book.two_sided[some],
+            years=book.years,
+            alive=book.alive,
+            last=self._last,
+            last_good_s=self.config.last_good_s,
+        )
+        curves, used, chi2 = fit_slices(task)
+        table = _quote_table(task, curves, some, used)
+        scores = self._score(book, market.forwards, dfs, premium, curves, table, chi2)
+        _annotate(curves, market, scores)
+        last = self._last
+        rate = market.belief.rate.copy()
+        net = np.log(market.forwards / book.spot) / book.years
+        return VolSurface(
+            version=last.version + 1 if last else 1,
+            ts_ns=book.now_ns,
+            spot=book.spot,
+            chain=chain,
+            years=book.years,
+            forwards=market.forwards,
+            forward_error=market.errors,
+            dfs=dfs,
+            rate=rate,
+            carry=rate - net,
+            models=tuple(c.model for c in curves),
+            thetas=tuple(np.zeros(0) if c.theta is None else c.theta for c in curves),
+            path=tuple(c.path for c in curves),
+            status=tuple(",".join(c.notes) or "ok" for c in curves),
+            quoted_range=np.array([(c.k_low, c.k_high) for c in curves]).reshape(-1, 2),
+            fit_error=np.array([c.fit_error for c in curves]),
+            fit_ns=np.array([c.fit_ns for c in curves], np.int64),
+            scores=scores,
+            quotes=table,
+            premiums=self._premiums.snapshot,
+        )
+
+    def _score(
+        self,
+        book: _Book,
+        forwards: Array,
+        dfs: Array,
+        premium: Array,
+        curves: list[Curve],
+        table: QuoteTable,
+        chi2: Array,
+    ) -> Scores:
+        """Hits in price, chi-square and certificate of every slice."""
+        row, of = table.row, self.chain.slice_of[table.row]
+        known = np.isfinite(table.model_vol)
+        price = black.price(
+            right=self.chain.right[row],
+            forward=forwards[of],
+            strike=self.chain.strike[row],
+            years=book.years[of],
+            vol=np.where(known, table.model_vol, 0.0),
+            df=dfs[of],
+        )
+        price = np.where(known, price + premium[row], np.nan)
+        counts = []
+        for j, curve in enumerate(curves):
+            rows = slice(*np.searchsorted(of, [j, j + 1]).tolist())
+            years = float(book.years[j])
+            w = curve.total_variance(np.zeros(1))[0] if curve.theta is not None else np.nan
+            counts.append(
+                scoring.marks(
+                    price=price[rows],
+                    bid=book.bid[row[rows]],
+                    ask=book.ask[row[rows]],
+                    k=table.k[rows],
+                    years=years,
+                    atm_vol=float(np.sqrt(w / years)),
+                )
+            )
+        table_of = np.array(
+            [(c.quotes, c.hits, c.core_quotes, c.core_hits) for c in counts], np.int64
+        ).reshape(-1, 4)
+        return Scores(*table_of.T.copy(), chi2, *scoring.certify(curves, book.years, book.alive))
+
+
+def _quote_table(
+    task: SliceTask, curves: list[Curve], some: NDArray[np.int64], used: NDArray[np.bool_]
+) -> QuoteTable:
+    """The judged quotes with the model's vol beside them."""
+    judged = np.flatnonzero(task.two_sided)
+    of, k = task.slice_of[judged], task.vols.k[judged]
+    model_vol = np.full(judged.size, np.nan)
+    for j, curve in enumerate(curves):
+        rows = slice(*np.searchsorted(of, [j, j + 1]).tolist())
+        if curve.theta is not None:
+            w = np.maximum(curve.total_variance(k[rows]), 0.0)
+            model_vol[rows] = np.sqrt(w / task.years[j])
+    vols = task.vols
+    return QuoteTable(
+        some[judged], k, vols.bid_vol[judged], vols.ask_vol[judged], model_vol, used[judged]
+    )
+
+
+def _annotate(curves: list[Curve], market: _Market, scores: Scores) -> None:
+    """Add to each curve's notes what its forward and its certificate have to say."""
+    for j, curve in enumerate(curves):
+        notes = [*curve.notes, *market.notes[j]]
+        if scores.min_g[j] < -BUTTERFLY_TOLERANCE:
+            notes.append("butterfly")
+        if scores.calendar_margin[j] < -CALENDAR_TOLERANCE:
+            notes.append("calendar")
+        curve.notes = tuple(notes)
+
+
+def _pair_rows(
+    slices: ChainSlices,
+) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """Rows of the call and of the put at every strike of each slice that lists both."""
+    calls, puts = [], []
+    for j in range(slices.slices):
+        rows = np.arange(*slices.slice_start[j : j + 2])
+        call, put = (rows[slices.right[rows] == w] for w in (1.0, -1.0))
+        _, in_call, in_put = np.intersect1d(
+            slices.strike[call], slices.strike[put], assume_unique=False, return_indices=True
+        )
+        calls.append(call[in_call])
+        puts.append(put[in_put])
+    return calls, puts

@@ -1,0 +1,115 @@
+"""What a smile is, the shelf smiles are taken from, and the ladder a fit climbs down.
+
+A smile is one expiry's total implied variance w(k) = vol^2 years against k = ln(strike/forward).
+Models are stateless; their parameters travel apart as an array `theta`. A new model is one file
+and one `register` line; config, `fit(model=)` and the test battery find it in `SMILES`.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surfaces.errors import InvalidInput
+from surfaces.smiles.quotes import SmileQuotes
+
+Array = NDArray[np.float64]
+
+EDGE = 1.3  # certificates reach this far beyond the quoted range
+
+
+@dataclass(frozen=True, slots=True)
+class SmileFit:
+    """One expiry fitted. `used` marks the quotes (q,) that the parameters were drawn from."""
+
+    model: str
+    theta: Array
+    used: NDArray[np.bool_]
+
+
+class SmileModel(Protocol):
+    """One expiry's smile. Every method is pure; `k` has any shape."""
+
+    @property
+    def name(self) -> str:
+        """The name used in config files and in a surface's `path`."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the entries of `theta`."""
+
+    @property
+    def minimum_quotes(self) -> int:
+        """Two-sided strikes below which the model refuses to fit."""
+
+    def derivatives(self, k: Array, theta: Array) -> tuple[Array, Array, Array]:
+        """w, dw/dk and d2w/dk2, dimensionless, in the shape of `k`."""
+
+    def total_variance(self, k: Array, theta: Array) -> Array:
+        """w(k), in the shape of `k`."""
+
+    def scaled(self, theta: Array, ratio: float) -> Array:
+        """Parameters of ratio * w(k): an old smile at a new time to expiry, same vols."""
+
+    def fit(
+        self, quotes: SmileQuotes, start: Array | None = None, below: "Below | None" = None
+    ) -> SmileFit | None:
+        """Fit, warm from `start` if given, above the shorter expiry `below`; None if it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """The next shorter expiry: its variance is a floor on the strikes both of them quote."""
+
+    model: SmileModel
+    theta: Array
+    k_low: float
+    k_high: float
+
+
+SMILES: dict[str, SmileModel] = {}
+
+
+def register(model: SmileModel) -> SmileModel:
+    """Put `model` on the shelf; a second model of the same name is a bug, not an override."""
+    if model.name in SMILES:
+        raise InvalidInput(f"smile {model.name!r} is already registered by {SMILES[model.name]!r}")
+    SMILES[model.name] = model
+    return model
+
+
+def smile(name: str) -> SmileModel:
+    """Look a model up by the name used in config files and on the command line."""
+    try:
+        return SMILES[name]
+    except KeyError:
+        choices = ", ".join(sorted(SMILES))
+        raise InvalidInput(f"unknown smile {name!r}; choose one of {choices}") from None
+
+
+def fit_ladder(
+    name: str,
+    quotes: SmileQuotes,
+    start: Array | None = None,
+    below: Below | None = None,
+) -> SmileFit | None:
+    """Fit `name`, else a parabola, else a flat vol, by how many strikes are quoted on both sides.
+
+    `start` belongs to `name` only. Returns None when no rung holds: nothing is quoted.
+    """
+    two_sided = int(np.count_nonzero(~quotes.one_sided))
+    for rung in dict.fromkeys((name, "parabola", "flat")):
+        model = smile(rung)
+        if two_sided < model.minimum_quotes:
+            continue
+        found = model.fit(quotes, start if rung == name else None, below)
+        if found is not None and np.isfinite(found.theta).all():
+            return found
+    return None
+
+
+def reach(k_low: float, k_high: float, edge: float = EDGE, points: int = 401) -> Array:
+    """An even grid over `edge` times the range [k_low, k_high], about its middle."""
+    middle, half = 0.5 * (k_low + k_high), 0.5 * edge * (k_high - k_low)
+    return np.linspace(middle - half, middle + half, points)

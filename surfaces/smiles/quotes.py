@@ -1,0 +1,97 @@
+"""Quotes of one expiry in the coordinates smiles are fitted in: k and bid, ask and mid vols.
+
+Prices that come in are free of early-exercise premium (`surfaces.premium` takes it off). A bid that
+carries no volatility (below intrinsic once the premium is off) bounds nothing: its vol is NaN and
+the fit hears only the ask. A quote without a bid is kept as that same one-sided bound.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surfaces.pricing import implied
+
+Array = NDArray[np.float64]
+
+MIN_HALF = 1e-4  # vol: nobody's market is tighter than a basis point of vol
+MIN_HALF_SHARE = 0.25  # of the expiry's median half spread, so that one tight quote cannot rule
+
+
+@dataclass(frozen=True, slots=True)
+class SmileQuotes:
+    """q out-of-the-money quotes of one expiry, in rising k; arrays have shape (q,).
+
+    `one_sided`: only the ask is a bound, and `mid_vol` is the ask's vol. `half_vol` is half the
+    spread in vol, floored. Vols are decimals per square-root year.
+    """
+
+    years: float
+    k: Array
+    bid_vol: Array
+    ask_vol: Array
+    mid_vol: Array
+    half_vol: Array
+    one_sided: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return self.k.size
+
+    def keep(self, mask: NDArray[np.bool_]) -> "SmileQuotes":
+        """The quotes where `mask`."""
+        arrays = (self.k, self.bid_vol, self.ask_vol, self.mid_vol, self.half_vol, self.one_sided)
+        return SmileQuotes(self.years, *(a[mask] for a in arrays))
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteVols:
+    """Vols of a whole chain's quotes, shape (n,); NaN where a side carries none."""
+
+    k: Array
+    bid_vol: Array
+    ask_vol: Array
+    mid_vol: Array
+    half_vol: Array
+    one_sided: NDArray[np.bool_]
+    fittable: NDArray[np.bool_]
+
+
+def quote_vols(
+    *, right: Array, strike: Array, forward: Array, years: Array, df: Array, bid: Array, ask: Array
+) -> QuoteVols:
+    """Turn premium-free prices into vols. All arguments have shape (n,); NaN is an absent side.
+
+    The middle is the middle of the two vols; where the bid has none, the vol of the middle price;
+    where that has none either, or there is no bid, the quote is one-sided.
+    """
+    sides = np.stack((bid, ask, 0.5 * (bid + ask)))
+    vols = np.asarray(
+        implied.vol(
+            price=sides, right=right, forward=forward, strike=strike, years=years, df=df
+        ).vol
+    )
+    vols = np.where(vols > 0.0, vols, np.nan)
+    bid_vol, ask_vol, of_mid = vols
+    mid = np.where(np.isfinite(bid_vol), 0.5 * (bid_vol + ask_vol), of_mid)
+    one_sided = ~np.isfinite(mid) & np.isfinite(ask_vol)
+    mid = np.where(one_sided, ask_vol, mid)
+    half = np.where(one_sided, 0.1 * ask_vol, ask_vol - mid)
+    fittable = np.isfinite(mid) & np.isfinite(half) & (half > 0.0) & (mid > 0.0)
+    return QuoteVols(np.log(strike / forward), bid_vol, ask_vol, mid, half, one_sided, fittable)
+
+
+def smile_quotes(vols: QuoteVols, rows: NDArray[np.int64], years: float) -> SmileQuotes:
+    """The quotes `rows` of one expiry, whose strikes rise; half spreads floored."""
+    half = vols.half_vol[rows]
+    one_sided = vols.one_sided[rows]
+    real = half[~one_sided]
+    floor = max(MIN_HALF, MIN_HALF_SHARE * float(np.median(real)) if real.size else 0.0)
+    return SmileQuotes(
+        years,
+        vols.k[rows],
+        vols.bid_vol[rows],
+        vols.ask_vol[rows],
+        vols.mid_vol[rows],
+        np.maximum(half, floor),
+        one_sided,
+    )

@@ -1,0 +1,139 @@
+"""Raw SVI: w(k) = a + b(rho(k - m) + sqrt((k - m)^2 + sigma^2)).
+
+The fit is robust least squares on mid vols in half spreads (quadratic inside the market, linear
+outside), exact in Lee's bound b(1+|rho|) <= 2 and in w >= 0, elastic in g >= 0 over 1.3 times the
+quoted range and in the calendar against the shorter expiry where both are quoted. Quotes
+far outside what the rest agree on are dropped once, and the caller counts them as misses.
+
+Units   a, b dimensionless total variance (vol^2 years); m, sigma in log-moneyness.
+Source  Gatheral 2004; Gatheral-Jacquier, Quantitative Finance 14 (2014) 59-71 (jump-wing, g).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from surfaces.kernels import svi as kernel
+from surfaces.smiles.base import Array, Below, SmileFit, reach, register
+from surfaces.smiles.quotes import SmileQuotes
+
+GRID = 161
+WILD = 10.0  # half spreads from the curve at which a quote is suspect,
+WILD_SCALE = 6.0  # and this many times the expiry's median residual
+WILD_SHARE = 0.2  # at most this share of an expiry may be called wild
+WARM_STEPS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class RawSvi:
+    """Raw SVI on the shelf; parameters (a, b, rho, m, sigma)."""
+
+    name: str = "svi"
+    parameters: tuple[str, ...] = ("a", "b", "rho", "m", "sigma")
+    minimum_quotes: int = 5
+
+    def total_variance(self, k: Array, theta: Array) -> Array:
+        """w(k), dimensionless, in the shape of `k`."""
+        a, b, rho, m, sigma = theta
+        d = k - m
+        return a + b * (rho * d + np.sqrt(d * d + sigma * sigma))
+
+    def derivatives(self, k: Array, theta: Array) -> tuple[Array, Array, Array]:
+        """w, dw/dk and d2w/dk2."""
+        a, b, rho, m, sigma = theta
+        d = k - m
+        root = np.sqrt(d * d + sigma * sigma)
+        return a + b * (rho * d + root), b * (rho + d / root), b * sigma * sigma / root**3
+
+    def scaled(self, theta: Array, ratio: float) -> Array:
+        """Parameters of ratio * w(k)."""
+        return theta * np.array([ratio, ratio, 1.0, 1.0, 1.0])
+
+    def fit(
+        self, quotes: SmileQuotes, start: Array | None = None, below: Below | None = None
+    ) -> SmileFit | None:
+        """Fit one expiry; None if the search finds no finite point.
+
+        `start`: raw parameters of an earlier fit of the same expiry; without it, a grid search.
+        """
+        x = _solve(quotes, start, below)
+        if x is None:
+            return None
+        used = ~_wild(quotes, x, self)
+        if not used.all():
+            again = _solve(quotes.keep(used), _raw(x), below)
+            x = x if again is None else again
+        return SmileFit(self.name, _raw(x), used)
+
+
+def jump_wing(theta: Array, years: float) -> Array:
+    """Jump-wing letters (v, psi, p, c, v_tilde) of raw parameters, Gatheral-Jacquier eq. 3.5."""
+    a, b, rho, m, sigma = theta
+    root = np.sqrt(m * m + sigma * sigma)
+    w = a + b * (root - rho * m)
+    scale = b / np.sqrt(w)
+    low = a + b * sigma * np.sqrt(1.0 - rho * rho)
+    return np.array(
+        [
+            w / years,
+            0.5 * scale * (rho - m / root),
+            scale * (1.0 - rho),
+            scale * (1.0 + rho),
+            low / years,
+        ]
+    )
+
+
+def _raw(x: Array) -> Array:
+    raw = np.empty(kernel.SIZE)
+    kernel.to_raw(x, raw)
+    return raw
+
+
+def _solve(quotes: SmileQuotes, start: Array | None, below: Below | None) -> Array | None:
+    """Box letters of the best fit, or None."""
+    k, years = quotes.k, quotes.years
+    firm = ~quotes.one_sided
+    w = quotes.mid_vol[firm] ** 2 * years
+    k_low, k_high = float(k[firm][0]), float(k[firm][-1])
+    span = max(k_high - k_low, 1e-6)
+    atm = float(np.interp(0.0, k[firm], w))
+    least = np.log(max(0.05 * np.sqrt(atm), 1e-6))
+    low = np.array([1e-4 * w.min(), 0.0, 0.0, k_low - 0.5 * span, least])
+    top = kernel.SLOPE_ROOT_MAX
+    high = np.array([4.0 * w.max(), top, top, k_high + 0.5 * span, np.log(10.0 * span)])
+    high = np.maximum(high, low)
+    grid = reach(k_low, k_high, points=GRID)
+    floor = np.full(GRID, -1.0)
+    if below is not None:
+        both = (grid >= max(below.k_low, k_low)) & (grid <= min(below.k_high, k_high))
+        floor[both] = below.model.total_variance(grid[both], below.theta)
+    task = (k, quotes.mid_vol, quotes.half_vol, quotes.one_sided, years, grid, floor, atm, low)
+    x = np.empty(kernel.SIZE)
+    if start is not None:
+        kernel.to_box(start, x)
+        cost = kernel.descend(x, *task, high, WARM_STEPS)
+        if cost <= 4.0 * k.size:  # else the old curve may be a local minimum: look again
+            return x
+        warm = x.copy()
+        if cost <= kernel.search(*task, high, x):
+            return warm
+        return x
+    return x if np.isfinite(kernel.search(*task, high, x)) else None
+
+
+def _wild(quotes: SmileQuotes, x: Array, model: RawSvi) -> np.ndarray:
+    """Mask of quotes no smooth curve could mean: stale or mistyped. At most a fifth."""
+    w = np.maximum(model.total_variance(quotes.k, _raw(x)), 0.0)
+    miss = np.abs(np.sqrt(w / quotes.years) - quotes.mid_vol) / quotes.half_vol
+    miss[quotes.one_sided] = 0.0
+    limit = max(WILD, WILD_SCALE * float(np.median(miss[~quotes.one_sided])))
+    wild = miss > limit
+    most = int(WILD_SHARE * np.count_nonzero(~quotes.one_sided))
+    if np.count_nonzero(wild) > most:
+        keep = np.argsort(miss, kind="stable")[: miss.size - most]
+        wild[keep] = False
+    return wild
+
+
+SVI = register(RawSvi())

@@ -1,0 +1,297 @@
+"""The volatility surface: one immutable, versioned snapshot of what a chain is worth.
+
+A surface is m expiries (slices), each a smile in k = ln(strike/forward), with forwards, discount
+factors, carry and the early-exercise premia of the chain it was fitted on. Between expiries total
+variance is linear in time at equal k; before the first and after the last the vol is held.
+
+Units   prices USD per share; years ACT/365; vols decimal; `_ns` int64 ns UTC; F = S exp((rate -
+        carry) years), df = exp(-rate years).
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from surfaces import checks as check
+from surfaces.errors import InvalidInput
+from surfaces.premium import PremiumSnapshot
+from surfaces.smiles.base import SMILES, Array, SmileModel
+
+if TYPE_CHECKING:
+    import polars as pl
+
+AGE_DOUBLING_S = 300.0  # a curve this old is half again as uncertain
+OUTSIDE = 0.5  # share of uncertainty added per deviation beyond the quoted range
+UNKNOWN_VOL_ERROR = 0.10  # of a vol borrowed from other expiries, as a share of it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChainSlices:
+    """The rows a surface is for, in chain order (n,), grouped in m slices by `slice_start` (m+1,).
+
+    `right` +1 call, -1 put; `strike` USD; `american`; `fixing_ns` (m,) or (n,): the end of
+    optionality. `expiry_labels` and `roots` (m,) are only repeated in reports.
+    """
+
+    right: Array
+    strike: Array
+    american: NDArray[np.bool_]
+    fixing_ns: NDArray[np.int64]
+    slice_start: NDArray[np.int64]
+    expiry_labels: tuple[Any, ...]
+    roots: tuple[str, ...]
+    slice_of: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        starts = np.asarray(self.slice_start, np.int64)
+        m = starts.size - 1
+        strike = check.above("strike", self.strike, 0.0, unit="USD", hint="Drop such contracts.")
+        n = strike.size
+        fixing = np.asarray(self.fixing_ns, np.int64)
+        per_slice = fixing if fixing.size == m and n != m else fixing[starts[:-1]]
+        if fixing.size not in (m, n) or starts[0] != 0 or starts[-1] != n:
+            raise InvalidInput(
+                f"slice_start ends at {starts[-1]} and fixing_ns has {fixing.size} entries for "
+                f"{n} rows in {m} slices; give one fixing a row or a slice, and starts from 0 to n"
+            )
+        values = {
+            "right": check.right(self.right),
+            "strike": np.array(strike),
+            "american": np.array(self.american, bool),
+            "fixing_ns": np.array(per_slice),
+            "slice_start": starts,
+            "slice_of": np.repeat(np.arange(m), np.diff(starts)),
+            "expiry_labels": tuple(self.expiry_labels),
+            "roots": tuple(str(r) for r in self.roots),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return self.strike.size
+
+    @property
+    def slices(self) -> int:
+        """Number of slices, m."""
+        return self.slice_start.size - 1
+
+    def rows(self, j: int) -> slice:
+        """Rows of slice `j`."""
+        return slice(int(self.slice_start[j]), int(self.slice_start[j + 1]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """How well each slice fits its own quotes, (m,); denominators were fixed before the fit."""
+
+    quotes: NDArray[np.int64]
+    hits: NDArray[np.int64]
+    core_quotes: NDArray[np.int64]
+    core_hits: NDArray[np.int64]
+    chi2: Array  # per degree of freedom, residuals in half spreads
+    min_g: Array
+    calendar_margin: Array  # against the slice before, see surfaces.arbitrage
+    calendar_margin_wings: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuoteTable:
+    """The out-of-the-money quotes a surface was judged on, (q,): chain row, vols, used or not."""
+
+    row: NDArray[np.int64]
+    k: Array
+    bid_vol: Array
+    ask_vol: Array
+    model_vol: Array
+    used: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VolSurface:
+    """One fitted surface. Per-slice arrays have shape (m,), per-row arrays (n,), all read-only."""
+
+    version: int
+    ts_ns: int
+    spot: float
+    chain: ChainSlices
+    years: Array
+    forwards: Array
+    forward_error: Array  # one standard error, USD
+    dfs: Array
+    rate: Array
+    carry: Array
+    models: tuple[str, ...]  # the smile on the shelf that `thetas` belong to; "" for none
+    thetas: tuple[Array, ...]
+    path: tuple[str, ...]
+    status: tuple[str, ...]
+    quoted_range: Array  # (m, 2) in k
+    fit_error: Array  # vol, one standard error of a quoted strike
+    fit_ns: NDArray[np.int64]  # when each curve was fitted
+    scores: Scores
+    quotes: QuoteTable
+    premiums: PremiumSnapshot
+    params: Array = field(init=False)  # (m, 5) raw SVI, NaN in a fallback
+    atm_vol: Array = field(init=False)
+    skew: Array = field(init=False)  # dvol/dk at the forward
+    row_vol: Array = field(init=False)
+    row_error: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        m = self.chain.slices
+        params, level, skew = np.full((m, 5), np.nan), np.full(m, np.nan), np.full(m, np.nan)
+        row_vol = np.full(len(self.chain), np.nan)
+        row_error = row_vol.copy()
+        for j, model in enumerate(self._models()):
+            if model is None:
+                continue
+            theta, years = self.thetas[j], self.years[j]
+            if self.models[j] == "svi":
+                params[j] = theta
+            w, w1, _ = model.derivatives(np.zeros(1), theta)
+            level[j] = np.sqrt(w[0] / years)
+            skew[j] = w1[0] / (2.0 * level[j] * years)
+            rows = self.chain.rows(j)
+            k = np.log(self.chain.strike[rows] / self.forwards[j])
+            row_vol[rows] = np.sqrt(np.maximum(model.total_variance(k, theta), 0.0) / years)
+            row_error[rows] = self._error(j, k, level[j])
+        made = {"params": params, "atm_vol": level, "skew": skew}
+        made |= {"row_vol": row_vol, "row_error": row_error}
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+    def _models(self) -> list[SmileModel | None]:
+        return [SMILES[name] if name else None for name in self.models]
+
+    def _error(self, j: int, k: Array, atm_vol: float) -> Array:
+        """One standard error of slice j's vol at k: wider beyond the quotes and with age."""
+        low, high = self.quoted_range[j]
+        width = max(atm_vol * np.sqrt(self.years[j]), 1e-9)
+        outside = np.maximum(np.maximum(low - k, k - high), 0.0) / width
+        age = max(self.ts_ns - int(self.fit_ns[j]), 0) / 1e9
+        return self.fit_error[j] * (1.0 + OUTSIDE * outside) * np.sqrt(1.0 + age / AGE_DOUBLING_S)
+
+    def _brackets(self) -> tuple[NDArray[np.int64], Array]:
+        """Slices alive with a curve, one per instant (the best quoted), and their years, rising."""
+        alive = self.chain.fixing_ns > self.ts_ns
+        live = [j for j, name in enumerate(self.models) if name and alive[j]]
+        live.sort(key=lambda j: (self.years[j], -int(self.scores.quotes[j]), j))
+        keep = [j for i, j in enumerate(live) if not i or self.years[j] > self.years[live[i - 1]]]
+        return np.array(keep, np.int64), self.years[keep]
+
+    def _weights(self, years: Array) -> tuple[Array, NDArray[np.int64]]:
+        """Linear interpolation in time: weights (slices, ...) such that w = sum weight * w_j."""
+        slices, at = self._brackets()
+        weight = np.zeros((slices.size, *years.shape))
+        if slices.size == 0:
+            return weight, slices
+        after = np.clip(np.searchsorted(at, years), 0, slices.size)
+        left = np.clip(after - 1, 0, slices.size - 1)
+        right = np.clip(after, 0, slices.size - 1)
+        gap = at[right] - at[left]
+        share = np.where(gap > 0.0, (years - at[left]) / np.where(gap > 0.0, gap, 1.0), 0.0)
+        held = np.where(left == right, years / at[left], 1.0)
+        for i in range(slices.size):
+            weight[i] = held * ((left == i) * (1.0 - share) + (right == i) * share)
+        return weight, slices
+
+    def total_variance(self, k: ArrayLike, years: ArrayLike) -> Array:
+        """w = vol^2 years at log-moneyness `k`; arguments broadcast; NaN if nothing is fitted."""
+        k, years = np.broadcast_arrays(
+            check.finite("k", k, unit="", hint="k is ln(strike/forward)."),
+            check.above("years", years, 0.0, unit="years", hint="Remove expired rows."),
+        )
+        weight, slices = self._weights(years)
+        if slices.size == 0:
+            return np.full(k.shape, np.nan)
+        out = np.zeros(k.shape)
+        for i, j in enumerate(slices):
+            part = weight[i] > 0.0
+            if part.any():
+                w = SMILES[self.models[j]].total_variance(k[part], self.thetas[j])
+                out[part] += weight[i][part] * np.maximum(w, 0.0)
+        return out
+
+    def forward(self, years: ArrayLike) -> Array:
+        """Forward for any maturity, USD: ln(F/S) linear between expiries, through zero at now."""
+        years = check.at_least("years", years, 0.0, unit="years", hint="Remove expired rows.")
+        order = np.argsort(self.years, kind="stable")
+        at = np.concatenate(([0.0], self.years[order]))
+        x = np.concatenate(([0.0], np.log(self.forwards[order] / self.spot)))
+        inside = np.interp(years, at, x)
+        return self.spot * np.exp(np.where(years > at[-1], x[-1] * years / at[-1], inside))
+
+    def df(self, years: ArrayLike) -> Array:
+        """Discount factor for any maturity: rates linear between expiries, flat outside."""
+        years = check.at_least("years", years, 0.0, unit="years", hint="Remove expired rows.")
+        order = np.argsort(self.years, kind="stable")
+        return np.exp(-np.interp(years, self.years[order], self.rate[order]) * years)
+
+    def vol(self, strike: ArrayLike, years: ArrayLike) -> Array:
+        """Implied vol at any strike (USD) and maturity; arguments broadcast."""
+        strike = check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices.")
+        years = check.above("years", years, 0.0, unit="years", hint="Remove expired rows.")
+        w = self.total_variance(np.log(strike / self.forward(years)), years)
+        return np.sqrt(w / years)
+
+    def slice_vol(self, j: int, strike: ArrayLike) -> Array:
+        """Vol of slice `j`'s own curve at strikes in USD; NaN if it has none."""
+        strike = check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices.")
+        if not self.models[j]:
+            return np.full(strike.shape, np.nan)
+        k = np.log(strike / self.forwards[j])
+        w = SMILES[self.models[j]].total_variance(k, self.thetas[j])
+        return np.sqrt(np.maximum(w, 0.0) / self.years[j])
+
+    def uncertainty(self, strike: ArrayLike, years: ArrayLike) -> Array:
+        """One standard error of `vol`, in vol; grows beyond the quotes and with the fit's age."""
+        strike = check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices.")
+        years = check.above("years", years, 0.0, unit="years", hint="Remove expired rows.")
+        strike, years = np.broadcast_arrays(strike, years)
+        k = np.log(strike / self.forward(years))
+        slices, at = self._brackets()
+        if slices.size == 0:
+            return np.full(k.shape, np.nan)
+        each = np.stack([self._error(j, k, self.atm_vol[j]) for j in slices])
+        after = np.clip(np.searchsorted(at, years), 0, slices.size - 1)
+        before = np.clip(np.searchsorted(at, years, side="right") - 1, 0, slices.size - 1)
+        pick = [np.take_along_axis(each, i[None], axis=0)[0] for i in (before, after)]
+        return np.maximum(*pick)
+
+    def row_vols(self, rows: Any = slice(None)) -> Array:
+        """Vol of chain rows (all by default) on their own slice's curve; NaN where it has none."""
+        return self.row_vol[rows]
+
+    def row_uncertainty(self, rows: Any = slice(None)) -> Array:
+        """One standard error of `row_vols`, in vol."""
+        return self.row_error[rows]
+
+    def premium(self, spot: float) -> tuple[Array, Array, Array]:
+        """Early-exercise premium of every row at `spot`, and its first two spot derivatives."""
+        return self.premiums.at(spot)
+
+    @property
+    def certificate(self) -> list[dict[str, Any]]:
+        """One record a slice, with the columns of surface.parquet in docs/run_folder.md."""
+        from surfaces.tables import certificate
+
+        return certificate(self)
+
+    @property
+    def diagnostics(self) -> "pl.DataFrame":
+        """`certificate` as a frame."""
+        from surfaces.tables import diagnostics
+
+        return diagnostics(self)
+
+    @property
+    def residuals(self) -> "pl.DataFrame":
+        """One row a judged quote, with the columns of smiles.parquet in docs/run_folder.md."""
+        from surfaces.tables import residuals
+
+        return residuals(self)
