@@ -66,6 +66,9 @@ class Limits(Section):
     """Hard limits. Inventory is the largest of |$ delta before hedges|, premium, stressed loss."""
 
     inventory_usd: float = Field(10_000_000.0, gt=0.0)
+    quoting_share: float = Field(
+        0.7, gt=0.0, le=1.0, description="of each limit that quotes may fill; the rest is for moves"
+    )
     max_fill_usd: float = Field(250_000.0, gt=0.0, description="worst use of one fill")
     vega_usd_per_volpt: float = Field(100_000.0, gt=0.0)
     expiry_vega_usd_per_volpt: float = Field(50_000.0, gt=0.0)
@@ -91,7 +94,7 @@ class Hedging(Section):
     band: Literal["fixed", "whalley_wilmott"] = "whalley_wilmott"
     fixed_band_lots: float = Field(100.0, ge=0.0)
     risk_aversion_per_usd: float = Field(1e-5, gt=0.0)
-    min_band_lots: float = Field(10.0, ge=0.0)
+    min_band_usd: float = Field(10_000.0, ge=0.0, description="dollar delta always left alone")
     max_order_lots: int = Field(5_000, ge=1)
     interval_s: float = Field(10.0, ge=0.1, description="event feeds: time between decisions")
 

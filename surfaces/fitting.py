@@ -61,10 +61,11 @@ def fit(
     columns = _columns(quotes)
     slices, order = _chain(columns)
     bid, ask = (_side(columns, name)[order] for name in ("bid", "ask"))
-    prior = {} if rate is None else {"rate_prior": float(rate), "rate_prior_sd": GIVEN_RATE_SD}
     proxy = spot is None
     value = _spot_from_parity(slices, bid, ask) if spot is None else _positive(spot)
-    config = FitConfig(model=model, **prior)
+    config = FitConfig(model=model)
+    if rate is not None:
+        config = replace(config, rate_prior=_finite_rate(rate), rate_prior_sd=GIVEN_RATE_SD)
     surface = LiveFitter(slices, config).update(int(valuation_ns), spot=value, bid=bid, ask=ask)
     if proxy:
         marked = (f"{s},spot_from_parity".removeprefix("ok,") for s in surface.status)
@@ -75,6 +76,11 @@ def fit(
 def _positive(spot: float) -> float:
     hint = "Leave spot out to use the parity forward."
     return float(check.above("spot", spot, 0.0, unit="USD", hint=hint))
+
+
+def _finite_rate(rate: float) -> float:
+    hint = "Leave rate out to imply it from the quotes."
+    return float(check.finite("rate", rate, unit="per year", hint=hint))
 
 
 def _columns(quotes: Any) -> dict[str, list[Any]]:

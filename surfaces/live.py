@@ -23,7 +23,7 @@ from surfaces.errors import InvalidInput
 from surfaces.premium import PremiumCache, PremiumLimits
 from surfaces.pricing import black
 from surfaces.scoring import Curve
-from surfaces.slices import SliceTask, fit_slices
+from surfaces.slices import SliceTask, fit_slices, quote_table
 from surfaces.smiles.base import Array, smile
 from surfaces.smiles.quotes import quote_vols
 from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
@@ -162,25 +162,30 @@ class LiveFitter:
     ) -> _Book:
         """Copies with every unusable side NaN. A wrong shape is the caller's mistake and raises."""
         n = len(self.chain)
-        sides = []
         good = np.ones(n, bool) if usable is None else np.array(usable, bool)
         for name, values in (("bid", bid), ("ask", ask), ("usable", good)):
             if np.shape(values) != (n,):
                 raise InvalidInput(f"{name} has shape {np.shape(values)}, must be ({n},)")
-        for name, values in (("bid", bid), ("ask", ask)):
-            side = np.array(check.numbers(name, values))
-            side[~(good & (side > 0.0) & (side < np.inf))] = np.nan
-            sides.append(side)
-        crossed = sides[0] >= sides[1]  # locked too: neither side of such a market is believed
-        for side in sides:
-            side[crossed] = np.nan
-        years = years_to(self.chain.fixing_ns, int(now_ns), self.config.floor_seconds)
-        alive = self.chain.fixing_ns > now_ns
-        two_sided = np.isfinite(sides[0]) & np.isfinite(sides[1]) & alive[self.chain.slice_of]
         spot = float(spot)
         if not (0.0 < spot < np.inf):
             spot = self._last.spot if self._last else float(np.median(self.chain.strike))
-        return _Book(int(now_ns), spot, *sides, two_sided, years, alive)
+        # No option is worth more than its underlying (call) or its strike (put).
+        most = 2.0 * np.maximum(self.chain.strike, spot)
+        low, high = (np.array(check.numbers("bid", bid)), np.array(check.numbers("ask", ask)))
+        for side in (low, high):
+            side[~(good & (side > 0.0) & (side < most))] = np.nan
+        crossed = low >= high  # locked too: neither side of such a market is believed
+        low[crossed], high[crossed] = np.nan, np.nan
+        alive = self.chain.fixing_ns > now_ns
+        return _Book(
+            now_ns=int(now_ns),
+            spot=spot,
+            bid=low,
+            ask=high,
+            two_sided=np.isfinite(low) & np.isfinite(high) & alive[self.chain.slice_of],
+            years=years_to(self.chain.fixing_ns, int(now_ns), self.config.floor_seconds),
+            alive=alive,
+        )
 
     def _imply(
         self, book: _Book, premium: Array, prior: CarryState, rate: Array, *, learn_rate: bool
@@ -278,7 +283,7 @@ class LiveFitter:
             last_good_s=self.config.last_good_s,
         )
         curves, used, chi2 = fit_slices(task)
-        table = _quote_table(task, curves, some, used)
+        table = quote_table(task, curves, some, used)
         scores = self._score(book, market.forwards, dfs, premium, curves, table, chi2)
         _annotate(curves, market, scores)
         last = self._last
@@ -344,28 +349,12 @@ class LiveFitter:
                     atm_vol=float(np.sqrt(w / years)),
                 )
             )
-        table_of = np.array(
-            [(c.quotes, c.hits, c.core_quotes, c.core_hits) for c in counts], np.int64
-        ).reshape(-1, 4)
-        return Scores(*table_of.T.copy(), chi2, *scoring.certify(curves, book.years, book.alive))
-
-
-def _quote_table(
-    task: SliceTask, curves: list[Curve], some: NDArray[np.int64], used: NDArray[np.bool_]
-) -> QuoteTable:
-    """The judged quotes with the model's vol beside them."""
-    judged = np.flatnonzero(task.two_sided)
-    of, k = task.slice_of[judged], task.vols.k[judged]
-    model_vol = np.full(judged.size, np.nan)
-    for j, curve in enumerate(curves):
-        rows = slice(*np.searchsorted(of, [j, j + 1]).tolist())
-        if curve.theta is not None:
-            w = np.maximum(curve.total_variance(k[rows]), 0.0)
-            model_vol[rows] = np.sqrt(w / task.years[j])
-    vols = task.vols
-    return QuoteTable(
-        some[judged], k, vols.bid_vol[judged], vols.ask_vol[judged], model_vol, used[judged]
-    )
+        min_g, margin, wings = scoring.certify(curves, book.years, book.alive)
+        quotes, hits, core_quotes, core_hits = (
+            np.array([getattr(c, name) for c in counts], np.int64)
+            for name in ("quotes", "hits", "core_quotes", "core_hits")
+        )
+        return Scores(quotes, hits, core_quotes, core_hits, chi2, min_g, margin, wings)
 
 
 def _annotate(curves: list[Curve], market: _Market, scores: Scores) -> None:

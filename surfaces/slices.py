@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from surfaces.scoring import Curve, misfit
 from surfaces.smiles.base import EDGE, SMILES, Array, Below, SmileFit, fit_ladder, reach, smile
 from surfaces.smiles.quotes import QuoteVols, SmileQuotes, smile_quotes
-from surfaces.surface import UNKNOWN_VOL_ERROR, VolSurface
+from surfaces.surface import UNKNOWN_VOL_ERROR, QuoteTable, VolSurface
 from surfaces.units import E9
 
 VOL_BOUNDS = (1e-4, 20.0)
@@ -61,6 +61,27 @@ def fit_slices(task: SliceTask) -> tuple[list[Curve], NDArray[np.bool_], Array]:
             shorter = task.years[j]
     _borrow(task, curves)
     return curves, used, chi2
+
+
+def quote_table(
+    task: SliceTask, curves: list[Curve], some: NDArray[np.int64], used: NDArray[np.bool_]
+) -> QuoteTable:
+    """The judged quotes, every two-sided one, with the model's vol beside them.
+
+    `some` (q,): chain rows of the task's quotes; `used` (q,): whether a fit drew on them.
+    """
+    judged = np.flatnonzero(task.two_sided)
+    of, k = task.slice_of[judged], task.vols.k[judged]
+    model_vol = np.full(judged.size, np.nan)
+    for j, curve in enumerate(curves):
+        rows = slice(*np.searchsorted(of, [j, j + 1]).tolist())
+        if curve.theta is not None:
+            w = np.maximum(curve.total_variance(k[rows]), 0.0)
+            model_vol[rows] = np.sqrt(w / task.years[j])
+    vols = task.vols
+    return QuoteTable(
+        some[judged], k, vols.bid_vol[judged], vols.ask_vol[judged], model_vol, used[judged]
+    )
 
 
 def _fit_one(

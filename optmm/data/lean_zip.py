@@ -8,6 +8,7 @@ with its file, member and row; NaN and blanks are numbers here and judged in `le
 import hashlib
 import io
 import re
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -21,6 +22,17 @@ MAX_BYTES = 2 << 30  # of one zip, packed or unpacked; the largest real chain da
 MAX_RATIO = 200  # real files: at most 11
 SMALL = 1 << 20  # below this a high ratio does no harm
 NUMBER = re.compile(rb"\s*(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|NaN|inf))?\s*")
+# What the zipfile module lets through when a directory or a member is damaged.
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    OverflowError,
+    RuntimeError,  # encrypted; includes NotImplementedError, an unknown compression
+    ValueError,
+)
 FETCH = "Fetch it again or restore it from a copy."
 
 
@@ -77,7 +89,7 @@ def _unpack(
     """Names and texts of the members; every text ends with a newline or is empty."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(packed))
-    except (zipfile.BadZipFile, ValueError) as error:
+    except DAMAGE as error:
         raise DataError(
             f"truncated or corrupt zip: {error}, {len(packed)} bytes read", file=file, remedy=FETCH
         ) from None
@@ -89,6 +101,10 @@ def _unpack(
 
 
 def _bound(infos: list[zipfile.ZipInfo], file: str) -> None:
+    names = [i.filename for i in infos]
+    if len(set(names)) != len(names):
+        twin = next(n for n in names if names.count(n) > 1)
+        raise DataError(f"holds two members named {twin}", file=file, remedy=FETCH)
     size = sum(i.file_size for i in infos)
     ratio = size / max(sum(i.compress_size for i in infos), 1)
     if size > MAX_BYTES or (size > SMALL and ratio > MAX_RATIO):
@@ -105,7 +121,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: str) -> bytes
         with archive.open(info) as stream:
             # An explicit length, so that a member cannot unpack to more than it declared.
             text = stream.read(info.file_size + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGE as error:
         raise DataError(
             f"member {info.filename} at offset {info.header_offset} does not unpack: {error}",
             file=file,

@@ -8,11 +8,12 @@
 the engine outside its tables.
 """
 
+import dataclasses
 import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,8 @@ from optmm.market.events import Kind, empty
 
 EVENTS, CHAIN, DAY = "events.parquet", "chain.parquet", "day.json"
 MAX_BYTES = 8 << 30  # unpacked, of one table
-WRITE_AGAIN = "Write the day again with `optmm data convert`."
+T = TypeVar("T", Underlying, Session)
+WRITE_AGAIN = "Store the day again from its source."
 
 
 def write(day: MarketDay, folder: Path) -> Path:
@@ -63,18 +65,17 @@ def read(folder: Path) -> MarketDay:
         A file is missing, truncated, altered, or its schema is not ours (names file and column).
     """
     head, head_sha = _head(folder)
-    events, events_sha = _table(folder, EVENTS, schema.EVENT_SCHEMA)
-    options, chain_sha = _table(folder, CHAIN, schema.CHAIN_SCHEMA)
     try:
-        for name, found in ((EVENTS, events_sha), (CHAIN, chain_sha)):
-            if head["sha256"][name] != found:
-                raise DataError("is not the file that was stored", file=name, remedy=WRITE_AGAIN)
-        chain = schema.chain_from(options, Underlying(**head["underlying"]), head["slice_start"])
+        hashes = head["sha256"]
+        events = _table(folder, EVENTS, schema.EVENT_SCHEMA, hashes[EVENTS])
+        options = _table(folder, CHAIN, schema.CHAIN_SCHEMA, hashes[CHAIN])
+        under = _typed(Underlying, head["underlying"])
+        chain = schema.chain_from(options, under, head["slice_start"])
         quality = head["quality"]
         share = quality["two_sided_share"]
         return MarketDay(
             chain=chain,
-            session=Session(**head["session"]),
+            session=_typed(Session, head["session"]),
             events=_events(events, len(chain)),
             bar_ns=int(head["bar_ns"]),
             quality=DataQuality(
@@ -83,17 +84,15 @@ def read(folder: Path) -> MarketDay:
                 two_sided_share=math.nan if share is None else float(share),
                 notes=tuple(quality["notes"]),
             ),
-            sources=(
-                (CHAIN, chain_sha),
-                (DAY, head_sha),
-                (EVENTS, events_sha),
-            ),
+            sources=((CHAIN, hashes[CHAIN]), (DAY, head_sha), (EVENTS, hashes[EVENTS])),
             open_interest=schema.column(options, "open_interest")
             if head["open_interest"]
             else None,
             simulated=bool(head["simulated"]),
         )
-    except (KeyError, TypeError) as error:
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"lacks or misstates {error}", file=DAY, remedy=WRITE_AGAIN) from None
 
 
@@ -154,19 +153,35 @@ def _bytes(folder: Path, name: str) -> bytes:
         raise DataError(f"cannot be read: {error.strerror}", file=str(path)) from None
 
 
-def _table(folder: Path, name: str, expected: pa.Schema) -> tuple[pa.Table, str]:
-    """A Parquet table whose schema is exactly `expected`, and the sha256 of its file."""
+def _typed(kind: type[T], given: dict[str, Any]) -> T:
+    """A dataclass of plain fields from JSON; TypeError for a field of another type."""
+    for field in dataclasses.fields(kind):
+        if type(given[field.name]) is not field.type:
+            raise TypeError(f"{field.name} = {given[field.name]!r}")
+    return kind(**given)
+
+
+def _table(folder: Path, name: str, expected: pa.Schema, sha256: str) -> pa.Table:
+    """A Parquet table whose schema is exactly `expected` and whose bytes are those stored.
+
+    The schema is judged first, for a message that names the column; no data page of an altered
+    file is decoded.
+    """
     packed = _bytes(folder, name)
     try:
         source = pq.ParquetFile(pa.BufferReader(packed))
         schema.check(source.schema_arrow, expected, name)
+        if hashlib.sha256(packed).hexdigest() != sha256:
+            raise DataError("is not the file that was stored", file=name, remedy=WRITE_AGAIN)
         meta = source.metadata
         size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
         if max(size, meta.num_rows * 8 * len(expected)) > MAX_BYTES:
             raise DataError(f"unpacks to more than {MAX_BYTES >> 30} GiB", file=name)
-        return source.read(), hashlib.sha256(packed).hexdigest()
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        return source.read()
+    except DataError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
         raise DataError(
             f"truncated or corrupt Parquet, {len(packed)} bytes read: {reason}",
             file=name,

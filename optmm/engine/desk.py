@@ -217,10 +217,11 @@ class World:
     def on_timer(self, now_ns: int, terms: quoter.Terms | None, fixings: dict[int, Fixing]) -> None:
         """One slow-path step: meter, settle, publish, mark, stop, hedge, requote, record."""
         self._meter(now_ns)
+        # an expired position leaves before the sheet that no longer prices it arrives
+        self._settle_expired(now_ns, fixings)
         if terms is not None:
             self.publish(terms)
         self.marks.refresh(self.state)
-        self._settle_expired(now_ns, fixings)
         self.fills.capture(now_ns, self.marks.e9)
         self._snapshot(now_ns)
         self._check_stops(now_ns)
@@ -287,7 +288,7 @@ class World:
         width = band.half_width(bands.BandInputs(spot=spot, gamma_shares=gamma)) / unit
         decision = hedger.decide(
             hedger.HedgeInputs(
-                book_delta_lots=delta_lots, band_lots=max(width, h.min_band_lots),
+                book_delta_lots=delta_lots, band_lots=max(width, h.min_band_usd / (spot * unit), 0.5),
                 max_order_lots=h.max_order_lots, open=bool(head["is_open"] and not head["is_halted"]),
                 two_sided=bool(0 < m["bid_e9"] < m["ask_e9"]),
                 fresh=bool(now_ns - head["spot_ns"] <= head["stale_spot_ns"]),
@@ -391,8 +392,8 @@ class World:
 
     def finish(self, now_ns: int, fixings: dict[int, Fixing]) -> None:
         """Settle what expired, mark the close, and close the journal with what the fold must give."""
-        self.marks.refresh(self.state)
         self._settle_expired(now_ns, fixings)
+        self.marks.refresh(self.state)
         self.fills.capture(None, self.marks.e9)
         self._snapshot(now_ns)
         self.quotes.seal(self.journal, now_ns)

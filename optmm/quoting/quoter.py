@@ -43,12 +43,12 @@ class Plan:
 
 
 def limits_of(config: DeskConfig) -> risk_limits.Limits:
-    """The hard limits of a configuration, in the form the risk floor takes."""
-    each = config.limits
+    """What quotes may fill of the hard limits: the market moves a book after it was traded."""
+    each, share = config.limits, config.limits.quoting_share
     return risk_limits.Limits(
-        inventory_usd=each.inventory_usd,
-        vega_usd_per_volpt=each.vega_usd_per_volpt,
-        vega_expiry_usd_per_volpt=each.expiry_vega_usd_per_volpt,
+        inventory_usd=share * each.inventory_usd,
+        vega_usd_per_volpt=share * each.vega_usd_per_volpt,
+        vega_expiry_usd_per_volpt=share * each.expiry_vega_usd_per_volpt,
     )
 
 
@@ -66,7 +66,7 @@ def terms(
     years = np.array([sheet.years[chain.slice_start[j]] for j in range(chain.slices)])
     model = skew.build(chain, sheet, half, years, config.quoting)
     unit = unit_risk(chain, sheet, config)
-    worst = np.maximum(np.abs(unit.rising).max(axis=1), unit.premium_usd)
+    worst = np.maximum(np.abs(unit.rising).max(axis=0), unit.premium_usd)
     why = why | np.where(unit.known, 0, int(Why.NO_THEO))
     return Terms(sheet, half + model.own_half(), why, model, unit, np.where(unit.known, worst, 0.0))
 

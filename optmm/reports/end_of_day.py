@@ -31,8 +31,7 @@ LINES = (
 )
 SAME_SIGN = "The sign of the P&L is the same under every fill assumption."
 SIGN_DIFFERS = (
-    "The sign of the P&L differs between fill assumptions: this tape does not say whether the desk "
-    "made money."
+    "The sign of the P&L differs across fill assumptions: the tape cannot say whether money was made."
 )
 ONE_WORLD = "One world: its takers decide by our price, so no fill assumption is needed."
 ONE_ASSUMPTION = "One fill assumption was run; the others may change even the sign of the P&L."
@@ -190,12 +189,12 @@ def world(run: Run, bound: str) -> dict[str, Any]:
 
 def headline(run: Run, bounds: dict[str, Any]) -> dict[str, Any]:
     """Plain sentences: does the sign depend on the assumption, and what no tape can say."""
-    signs = {int(np.sign(b["pnl"]["net"])) for b in bounds.values()}
+    signs = {int(np.sign(b["pnl"]["net"])) for b in bounds.values()} - {0}
     simulated = bool(run.manifest.get("simulated"))
     if len(bounds) == 1:
         said = ONE_WORLD if simulated else ONE_ASSUMPTION
     else:
-        said = SAME_SIGN if len(signs) == 1 else SIGN_DIFFERS
+        said = SIGN_DIFFERS if len(signs) > 1 else SAME_SIGN
     limits = LIMITS_SIMULATED if simulated else LIMITS_TAPE
     return {"sign": said, "sign_differs": len(signs) > 1, "limits": limits}
 

@@ -8,6 +8,7 @@ Checked tests/optmm/reports/test_figures.py.
 """
 
 import io
+import math
 import re
 from collections.abc import Callable
 
@@ -79,6 +80,7 @@ def _svg(name: str, figure: Figure) -> str:
     text = re.sub(r'href="#', f'href="#{name}-', text)
     text = text.replace("url(#", f"url(#{name}-")
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
+    text = re.sub(r"; font-family: [^;\"]*|font-family: [^;\"]*; ?", "", text)
     for hexed, variable in PALETTE.items():
         text = text.replace(hexed, f"var({variable}, {hexed})")
     return re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', _opening(name), text, count=1)
@@ -97,11 +99,11 @@ def _thin(n: int) -> np.ndarray:
     return np.unique(np.linspace(0, max(n - 1, 0), min(n, MAX_POINTS)).astype(int)) if n else []
 
 
-def _clock(ax: Axes, run: Run) -> None:
-    """Session hours on the x axis, labelled with the exchange's clock."""
+def _clock(ax: Axes, run: Run, *, most: int = 9) -> None:
+    """Session hours on the x axis, labelled with the exchange's clock; at most `most` labels."""
     session = run.manifest["session"]
     end = (session["close_ns"] - session["open_ns"]) / 3600e9
-    step = 1 if end <= 9 else max(1, round(end / 8))
+    step = max(1, math.ceil(end / most))
     ticks = np.arange(0.0, end + 1e-9, step)
     labels = [f"{run.local(session['open_ns'] + int(t * 3600e9)):%H:%M}" for t in ticks]
     ax.set_xticks(ticks, labels)
@@ -156,28 +158,31 @@ def pnl(run: Run, report: dict) -> Figure:
 
 def _thousands(value: float, _position: int | None = None) -> str:
     """Tick labels with separators, and decimals only where they say something."""
-    return f"{value:,.0f}" if abs(value) >= 10 or value == int(value) else f"{value:,.2f}"
+    text = f"{value:,.0f}" if abs(value) >= 10 or value == int(value) else f"{value:,.2f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+INVENTORY = (
+    ("option_delta_shares", "Delta of the options, shares"),
+    ("delta_shares", "Delta after hedges, shares"),
+    ("vega_usd_per_volpt", "Vega, USD per vol point"),
+)
 
 
 def inventory(run: Run, _report: dict) -> Figure:
-    """Delta before and after hedges, and vega, in every world."""
-    figure = Figure(figsize=(9.4, 2.9), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for bound in run.bounds:
-        hours, before, after, vega = _series(
-            run, bound, "option_delta_shares", "delta_shares", "vega_usd_per_volpt"
-        )
-        colour = WORLD[bound]
-        left.plot(hours, before, color=colour, linewidth=0.9, linestyle=(0, (3, 2)))
-        left.plot(hours, after, color=colour, label=bound)
-        right.plot(hours, vega, color=colour, label=bound)
-    left.set_title("Delta, shares: solid after hedges, dashed options alone")
-    right.set_title("Vega, USD per vol point")
-    for ax in (left, right):
+    """Delta before and after hedges on one scale, and vega, in every world."""
+    figure = Figure(figsize=(9.4, 2.7), layout="constrained")
+    axes = figure.subplots(1, 3)
+    axes[1].sharey(axes[0])
+    for ax, (column, title) in zip(axes, INVENTORY, strict=True):
+        for bound in run.bounds:
+            hours, values = _series(run, bound, column)
+            ax.plot(hours, values, color=WORLD[bound], label=bound, linewidth=1.1)
         ax.axhline(0.0, color=MUTED, linewidth=0.7)
         ax.yaxis.set_major_formatter(_thousands)
-        _clock(ax, run)
-    right.legend(loc="best")
+        ax.set_title(title)
+        _clock(ax, run, most=4)
+    axes[2].legend(loc="best")
     return figure
 
 
@@ -264,9 +269,11 @@ def tape(run: Run, report: dict) -> Figure:
     hours = run.hours(prints["ts_ns"].to_numpy()[keep])
     bid, ask = (prints[c].to_numpy()[keep] / 1e9 for c in ("bid_e9", "ask_e9"))
     two = (bid > 0) & (ask > 0)
-    ax.vlines(hours[two], bid[two], ask[two], color=RULE, linewidth=2.2, label="market at prints")
+    ax.vlines(
+        hours[two], bid[two], ask[two], color=MUTED, alpha=0.4, linewidth=2.5, label="market at prints"
+    )
     low = prints["px_e9"].to_numpy()[keep] / 1e9
-    ax.plot(hours, low, ".", color=MUTED, markersize=2.2, label="public prints")
+    ax.plot(hours, low, ".", color=INK, markersize=2.4, label="public prints")
     quotes = run.quotes(bound, row)
     for side, label in ((1, "our bid and ask"), (-1, None)):
         ours = quotes.filter(pl.col("side") == side)

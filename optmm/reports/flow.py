@@ -75,7 +75,8 @@ def sizes(run: Run) -> dict[str, Any]:
         "premium": (lots * points * price, "USD"),
         "vega": (lots * points * np.abs(prints["vega"].to_numpy()) / 100.0, "USD per vol pt"),
     }
-    note = "a print is one minute bar of a series" if run.manifest.get("bar_ns") else ""
+    bar_s = run.manifest.get("bar_ns", 0) / 1e9
+    note = f"a print is one bar ({bar_s:g} s) of a series" if bar_s else ""
     out = {}
     for name, (raw, unit) in kinds.items():
         x = raw[np.isfinite(raw)]
@@ -126,7 +127,8 @@ def _horizon(fills: pl.DataFrame, tau: int) -> dict[str, Any]:
 
 def our_markouts(run: Run, bound: str) -> dict[str, Any]:
     """FA6, FA7 of one world's quote fills: capture at the fill, then one entry a horizon."""
-    fills = run.world(run.fills, bound).filter(pl.col("kind") == "quote")
+    hedgeable = pl.col("delta").is_finite() & pl.col("vega").is_finite()
+    fills = run.world(run.fills, bound).filter((pl.col("kind") == "quote") & hedgeable)
     if not fills.height:
         return {"n": 0, "contracts": 0, "note": "no quote fills", "horizons": []}
     shares = (fills["lots"] * fills["multiplier"]).to_numpy().astype(float)

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from optmm.reports import tables_desk as desk
 from optmm.reports import tables_market as market
 from optmm.reports.run import Run
-from optmm.reports.tables import Table, number, percent, worlds
+from optmm.reports.tables import NA, Column, Table, number, percent, worlds
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -100,7 +100,20 @@ def render(run: Run, report: dict[str, Any], figures: dict[str, str]) -> str:
         events=number(report["events"]),
         rate=number(report["events_per_second"]),
         empty=_is_empty,
+        kind=_cell_class,
     )
+
+
+def _cell_class(cell: str, column: Column) -> Markup:
+    """The class attribute of a cell: words left, `n/a` dim, hashes in a fixed width, long wrapped."""
+    names = [] if column.numeric else ["text"]
+    if cell.startswith(NA):
+        names.append("na")
+    if len(cell) == 64 and cell.isalnum():
+        names.append("hash")
+    elif len(cell) > 44:
+        names.append("long")
+    return Markup(f' class="{" ".join(names)}"') if names else Markup("")
 
 
 def _is_empty(table: Table) -> bool:

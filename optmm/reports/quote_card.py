@@ -71,7 +71,7 @@ def _moment(prints: pl.DataFrame, quotes: pl.DataFrame) -> tuple[dict, dict[int,
     return prints.row(chosen, named=True), _sides_at(quotes, int(ts[chosen]))
 
 
-def _side(side: Side, fair: float, half: float | None) -> dict[str, Any]:
+def _side(side: Side, sign: int, fair: float, half: float | None) -> dict[str, Any]:
     """QM4/QM5: price, size, skew and reasons of one side of ours."""
     if not side.px:
         reason = "no quote of ours was live on this side"
@@ -86,7 +86,7 @@ def _side(side: Side, fair: float, half: float | None) -> dict[str, Any]:
     if not half:
         body["skew_percent"] = missing("QM5", "needs both sides of ours", "%")
         return body
-    gap = abs(fair - side.px)
+    gap = sign * (fair - side.px)
     note = "against half our own width; the unskewed half width is not recorded"
     body["skew_percent"] = measure("QM5", 100.0 * (gap / half - 1.0), "%", note=note)
     return body
@@ -183,8 +183,8 @@ def section(run: Run) -> dict[str, Any]:
         "confidence": missing("QM2", "its standard deviation is not in the run folder", "USD"),
         "spot": measure("", spot, "USD"),
         "market": {"bid": tick["bid_e9"] / E9, "ask": tick["ask_e9"] / E9},
-        "bid": _side(bid, fair, width and width / 2),
-        "ask": _side(ask, fair, width and width / 2),
+        "bid": _side(bid, 1, fair, width and width / 2),
+        "ask": _side(ask, -1, fair, width and width / 2),
         "spread": _spread(width, fair, tick["vega"]),
         "inventory_lots": measure("QM3", held, "contracts"),
         "inventory_limits": sorted(uses, key=lambda r: -r["share"]),

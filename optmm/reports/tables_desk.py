@@ -6,6 +6,7 @@ from optmm.reports.tables import (
     NA,
     Column,
     Table,
+    limit_name,
     main_world,
     number,
     percent,
@@ -218,7 +219,7 @@ def limits(report: dict[str, Any]) -> Table:
     rows = []
     for bound, entries in report["limits"].items():
         for e in entries:
-            row = (bound, e["limit"].replace("_", " "), e["unit"], number(e["worst"]),
+            row = (bound, limit_name(e["limit"]), e["unit"], number(e["worst"]),
                    number(e["of"]), percent(e["share"], 2))  # fmt: skip
             rows.append(row)
     columns = (
@@ -227,5 +228,5 @@ def limits(report: dict[str, Any]) -> Table:
         Column("limit"),
         Column("used", "%"),
     )
-    note = "Worst over the day's timers, or as the engine measured it at every event."
+    note = "Worst over the day's timers; inventory as the engine measured it at every event."
     return Table("limits", "Limits", columns, tuple(rows), note)

@@ -6,6 +6,7 @@ from optmm.reports.tables import (
     NA,
     Column,
     Table,
+    limit_name,
     measured,
     number,
     percent,
@@ -88,11 +89,10 @@ def hourly(report: dict[str, Any]) -> Table:
         Column("sell", "%"),
         Column("unsigned", "%"),
     )
-    by = flow["signing"]["contracts"]
+    by = {name: number(lots) for name, lots in flow["signing"]["contracts"].items()}
     note = (
-        f"Public prints, exchange time. Signed by {flow['signing']['rule']}: "
-        + ", ".join(f"{number(by[k])} {k}" for k in ("given", "quote", "tick", "none"))
-        + " contracts."
+        f"Public prints, exchange time. Contracts by what signed them: aggressor in the feed "
+        f"{by['given']}, quote rule {by['quote']}, tick rule at mid {by['tick']}; unsigned {by['none']}."
     )
     strong = frozenset({len(rows) - 1}) if flow["contracts"] else frozenset()
     return Table("hourly", "Order flow by hour (FA1)", columns, tuple(rows), note, strong)
@@ -129,12 +129,13 @@ def markouts(report: dict[str, Any]) -> Table:
     rows = []
     for bound, m in report["flow"]["markouts"].items():
         if not m["horizons"]:
-            rows.append((bound, f"{NA} ({m['note']})", *("",) * 8))
+            rows.append((bound, f"{NA} ({m['note']})", *("",) * 9))
         for h in m["horizons"]:
             i = h["impact_bps"]
             rows.append(
                 (bound, f"{h['horizon_s']} s", number(h["n"]), number(h["clusters"]),
-                 _with_error(h["alpha_usd_per_share"], 4), _with_error(h["alpha_bps_of_mark"], 1),
+                 _with_error(h["alpha_usd_per_share"], 4), number(h["alpha_usd_per_share"]["t"], 1),
+                 _with_error(h["alpha_bps_of_mark"], 1),
                  _with_error(h["alpha_vol_points"], 3), _with_error(h["edge_usd_per_share"], 4),
                  number(i["permanent"], 1), number(i["temporary"], 1))
             )  # fmt: skip
@@ -143,6 +144,7 @@ def markouts(report: dict[str, Any]) -> Table:
         Column("n"),
         Column("clusters"),
         Column("taker alpha", "USD / share"),
+        Column("t"),
         Column("taker alpha", "bps of mark"),
         Column("taker alpha", "vol pt"),
         Column("our edge left", "USD / share"),
@@ -187,8 +189,8 @@ def quote_card(report: dict[str, Any]) -> Table:
         ("If our bid trades (QM7)", _exposure(c["if_bid_trades"])),
         ("If our ask trades (QM7)", _exposure(c["if_ask_trades"])),
         ("Limits used (QM8), tightest first", _headroom(c["headroom"])),
-        ("Why the bid is where it is", "; ".join(c["bid"]["why"]) or "theo less half width"),
-        ("Why the ask is where it is", "; ".join(c["ask"]["why"]) or "theo plus half width"),
+        ("Why the bid is where it is", "; ".join(c["bid"]["why"]) or "fair value less half width"),
+        ("Why the ask is where it is", "; ".join(c["ask"]["why"]) or "fair value plus half width"),
     )  # fmt: skip
     title = f"Quote card at {c['at']}, {c['bound']}"
     note = (
@@ -204,7 +206,7 @@ def _inventory(c: dict[str, Any]) -> str:
     if not c["inventory_limits"]:
         return f"{held}; % of limit {NA} (no limit in the configuration)"
     worst = c["inventory_limits"][0]
-    return f"{held}; {percent(worst['share'], 2)} % of {worst['limit'].replace('_', ' ')}"
+    return f"{held}; {percent(worst['share'], 2)} % of {limit_name(worst['limit'])}"
 
 
 def _side(side: dict[str, Any]) -> str:
@@ -225,14 +227,17 @@ def _exposure(e: dict[str, Any]) -> str:
     if e["delta_shares"]["value"] is None:
         return measured(e["delta_shares"])
     delta, vega = short(e["delta_shares"], 0), short(e["vega_usd_per_volpt"], 1)
-    after = f"; book then {short(e.get('book_delta_after'), 0)} shares" if e.get("book_delta_after") else ""
-    return f"delta {delta} shares, vega {vega} USD / vol pt{after}"
+    text = f"delta {delta} shares, vega {vega} USD / vol pt"
+    if "book_delta_after" not in e:
+        return text
+    book = short(e["book_delta_after"], 0), short(e["book_vega_after"], 1)
+    return f"{text}; book then {book[0]} shares, {book[1]} USD / vol pt"
 
 
 def _headroom(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return f"{NA} (no limit in the configuration)"
-    return ", ".join(f"{r['limit'].replace('_', ' ')} {percent(r['share'], 2)} %" for r in rows)
+    return ", ".join(f"{limit_name(r['limit'])} {percent(r['share'], 2)} %" for r in rows)
 
 
 def quality(report: dict[str, Any]) -> Table:

@@ -1,5 +1,6 @@
 """The report on a terminal: about sixty lines of a hundred columns, plain when piped."""
 
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -8,153 +9,193 @@ from rich.text import Text
 
 from optmm.reports import tables_desk as desk
 from optmm.reports import tables_market as market
-from optmm.reports.tables import NA, Table, main_world, number, percent, small
+from optmm.reports.tables import NA, main_world, number, percent, short
 
 WIDTH = 100
-RISK_ROWS = ("RR10", "RR11", "RR12", "RR13", "RR14", "RR15", "RR16")
+EXPIRIES = 3  # rows of detail without --expiry
+HOURS = 7
 
 
 def console(stream: TextIO) -> Console:
     """A console that colours only a terminal, and never under NO_COLOR."""
     width = None if stream.isatty() else WIDTH
-    return Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
+    return Console(file=stream, width=width, highlight=False, emoji=False)
 
 
-def rich_table(table: Table, *, title: bool = True, note: bool = False) -> RenderableType:
-    """A table without boxes; units stand in the heading."""
-    out = RichTable(
-        box=None,
-        title=table.title if title else None,
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        padding=(0, 2, 0, 0),
-        pad_edge=False,
-    )
-    for column in table.columns:
-        head = f"{column.title}, {column.unit}" if column.unit else column.title
-        fold = not column.numeric
-        out.add_column(
-            head, justify="right" if column.numeric else "left", no_wrap=not fold, overflow="fold"
-        )
-    for i, row in enumerate(table.rows):
-        out.add_row(*row, style="bold" if i in table.strong else None)
-    if note and table.note:
-        return Group(out, Text(table.note, style="dim"))
+def grid(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, text: int = 1, strong: Sequence[int] = ()
+) -> RenderableType:
+    """Rows under one line of headings, the first of which is the table's title.
+
+    `text` columns on the left are words; the others are numbers and align right.
+    """
+    out = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for i, head in enumerate(heads):
+        title = Text(head, style="bold not dim") if i == 0 else head
+        out.add_column(title, justify="left" if i < text else "right", no_wrap=i > 0 or len(heads) > 2)
+    for i, row in enumerate(rows):
+        out.add_row(*row, style="bold" if i in strong else None)
     return out
 
 
-def _head(report: dict[str, Any]) -> Text:
-    session = report["sessions"][0]
+def _head(report: dict[str, Any]) -> Group:
+    session, q = report["sessions"][0], report["data_quality"]
     kind = "simulated exchange" if report["simulated"] else "recorded tape"
-    text = Text(f"{report['underlying']}  {session['date']}", style="bold")
-    rate = number(report["events_per_second"])
-    text.append(
-        f"  {kind}, {number(report['events'])} events at {rate} a second, "
-        f"seed {report['seed']}, config {report['config_hash'][:8]}, data {report['data_hash'][:8]}",
+    first = Text(f"{report['underlying']}  {session['date']}", style="bold")
+    first.append(
+        f"  {kind}, {number(report['events'])} events, {number(report['events_per_second'])} a "
+        "second",
         style="not bold",
     )
-    return text
+    second = (
+        f"seed {report['seed']}, config {report['config_hash'][:8]}, data "
+        f"{report['data_hash'][:8]}; two-sided {percent(q['two_sided_share'])} %, set aside "
+        f"{number(sum(q['quarantined'].values()))} rows"
+    )
+    return Group(first, Text(second, style="dim"))
 
 
-def _compact_risk(report: dict[str, Any]) -> Table:
-    """The risk table without its second methods; reasons kept short by their own column."""
-    full = desk.risk(report)
-    skip = ("VaR 95 % by Cornish-Fisher", "Vega turnover")
-    rows = tuple(row[1:] for row in full.rows if row[1] not in skip)
-    return Table("risk", full.title, full.columns[1:], rows)
+def _edges(markout: dict[str, Any]) -> str:
+    """Edge per share at the fill and at each horizon, in cents."""
+    if not markout["horizons"]:
+        return NA
+    points = [markout["capture_usd_per_share"]]
+    points += [h["edge_usd_per_share"] for h in markout["horizons"]]
+    return " / ".join(NA if p["value"] is None else number(100 * p["value"], 2) for p in points)
+
+
+def _headline(report: dict[str, Any]) -> RenderableType:
+    bounds = report["bounds"].values()
+    full = desk.headline(report)
+    rows = [(row[0], *row[2:]) for row in full.rows[: len(desk.SPLIT)]]
+    rows += [
+        ("Ledger less split, 1e-9 USD", *(number(b["identity_error"]) for b in bounds)),
+        ("Adverse selection, 60 s",
+         *(number(b["pnl_60s"]["adverse_selection"], 2) for b in bounds)),
+        ("Edge left, cents/share, 0/60/300 s",
+         *(_edges(m) for m in report["flow"]["markouts"].values())),
+        ("Fills / contracts",
+         *(f"{number(b['fills'])} / {number(b['contracts'])}" for b in bounds)),
+        ("Quotes sent / hedges",
+         *(f"{number(b['quotes_sent'])} / {number(b['hedges'])}" for b in bounds)),
+    ]  # fmt: skip
+    heads = ("Result, USD", *report["bounds"])
+    said = Text(report["headline"]["sign"], style="bold" if report["headline"]["sign_differs"] else "")
+    note = (
+        "Its takers react to our price."
+        if report["simulated"]
+        else "A tape cannot identify the level of P&L as a function of our own width."
+    )
+    return Group(grid(heads, rows, strong=(len(desk.SPLIT) - 1,)), said, Text(note, style="dim"))
+
+
+RISK = (
+    ("VaR 95 % / ES 97.5 %, 1 day, USD", ("var", "expected_shortfall"), 0, 1.0),
+    ("Inventory / vega turnover, a day", ("inventory_turnover", "vega_turnover"), 2, 1.0),
+    ("Sharpe ratio", ("sharpe",), 2, 1.0),
+    ("Maximum drawdown, USD", ("max_drawdown_usd",), 0, 1.0),
+    ("Win rate of round trips, %", ("win_rate",), 1, 100.0),
+    ("Average trade duration, minutes", ("trade_duration",), 1, 1.0),
+    ("Profit factor", ("profit_factor",), 2, 1.0),
+)
+
+
+def _risk(report: dict[str, Any]) -> RenderableType:
+    """A row a number; counts in a column of their own, reasons of absence below."""
+    rows, reasons = [], {}
+    for label, keys, digits, scale in RISK:
+        risks = [b["risk"] for b in report["bounds"].values()]
+        cells = [" / ".join(short(r.get(k), digits, scale) for k in keys) for r in risks]
+        first = [r.get(keys[0]) or {} for r in risks]
+        for m in first:
+            if m.get("value") is None and m.get("note"):
+                reasons[m["note"]] = label.split(",")[0].split(" / ")[0]
+        counts = " / ".join(NA if m.get("n") is None else number(m["n"]) for m in first)
+        rows.append((label, *cells, counts))
+    said = "; ".join(f"{label}: {reason}" for reason, label in reasons.items())
+    table = grid(("Risk", *report["bounds"], "n"), rows)
+    return Group(table, Text(f"{NA}: {said}", style="dim")) if said else table
+
+
+def _greeks(report: dict[str, Any], expiries: list[str] | None) -> RenderableType:
+    """The expiries asked for, else those with the most vega; hedge and book below."""
+    world = main_world(report)
+    full = desk.greeks(report, world)
+    by = report["bounds"][world]["greeks"]["by_expiry"]
+    order = sorted(range(len(by)), key=lambda i: -abs(by[i]["vega_usd_per_volpt"]))
+    chosen = (
+        [i for i, row in enumerate(by) if row["expiry"] in expiries]
+        if expiries
+        else sorted(order[:EXPIRIES])
+    )
+    rows = [full.rows[i] for i in chosen] + list(full.rows[-2:])
+    heads = (f"Book, {world}", "delta, sh", "gamma, sh/$", "vega, $/pt", "theta, $/day",
+             "vanna, sh/pt", "volga, $/pt²")  # fmt: skip
+    return grid(heads, rows, strong=(len(rows) - 1,))
 
 
 def _obligations(report: dict[str, Any]) -> Text:
-    """One line a fact: shares of all worlds, then the main world's reasons."""
-    o = report["obligations"]
+    """Shares of all worlds, then the main world's reasons."""
+    o, world = report["obligations"], main_world(report)
     shares = ", ".join(f"{b} {percent(w['share'])} %" for b, w in o["bounds"].items())
-    world = main_world(report)
-    top = o["bounds"][world]["absent"][:3]
-    why = "; ".join(f"{r['text']} {percent(r['share'], 2)} %" for r in top) or "nothing"
-    text = Text("Two-sided ", style="bold")
-    text.append(f"{shares} of eligible time, target {percent(o['target'], 0)} %.", style="not bold")
-    text.append(f"\nAbsent ({world}): {why}", style="dim")
+    text = Text("Obligations", style="bold")
+    text.append(f"  two-sided {shares}; target {percent(o['target'], 0)} %", style="not bold")
+    top = o["bounds"][world]["absent"][:2]
+    why = "; ".join(f"{r['text']} {percent(r['share'], 1)} %" for r in top) or "never"
+    text.append(f"\nabsent: {why}", style="not bold dim")
     return text
 
 
 def _surface(report: dict[str, Any], expiries: list[str] | None) -> RenderableType:
-    """All expiries in one line, the chosen ones (else the first five) as rows."""
+    """The expiries asked for, else the nearest; then all of them in one line."""
     full = market.surface(report, expiries)
-    body = full.rows[:-1] if expiries else full.rows[:-1][:5]
-    left_out = len(full.rows) - 1 - len(body)
-    rows = (*body, full.rows[-1])
-    table = Table("surface", full.title, full.columns, rows, "", frozenset({len(rows) - 1}))
-    s = report["surface"]
-    note = f"{number(s['quotes'])} quotes, worst wing margin {small(s['calendar_margin_wings'])}"
-    note += f"; {left_out} more expiries in report.html" if left_out else ""
-    return Group(rich_table(table), Text(note, style="dim"))
+    body = full.rows[:-1] if expiries else full.rows[:-1][:EXPIRIES]
+    heads = ("Surface", "fits", "hit %", "core %", "min g", "cal.", "fallb. %", "forward", "±",
+             "rate %", "carry %", "ATM %")  # fmt: skip
+    return grid(heads, [*body, full.rows[-1]], strong=(len(body),))
 
 
 def _flow(report: dict[str, Any]) -> RenderableType:
-    """The hourly table beside nothing else, then one line of size and one of markouts a world."""
-    lines = []
-    size = report["flow"]["sizes"]["contracts"]
-    if size["value"] is not None:
-        lines.append(
-            f"Print size: mean {number(size['value'], 1)}, median {number(size['median'], 1)}, "
-            f"p95 {number(size['p95'], 1)} contracts (n = {number(size['n'])})"
-        )
-    for bound, m in report["flow"]["markouts"].items():
-        parts = [
-            f"{h['horizon_s']} s {_cents(h['edge_usd_per_share'])}"
-            for h in m["horizons"]
-        ]
-        if parts:
-            first = f"{number(100 * m['capture_usd_per_share']['value'], 2)}"
-            lines.append(
-                f"Edge left, cents/share, {bound}: fill {first}, {', '.join(parts)} (n = {m['n']:,})"
-            )
-    return Group(rich_table(market.hourly(report)), Text("\n".join(lines), style="dim"))
+    """Session hours, the busiest of them where there are many, and the size of a print."""
+    full = market.hourly(report)
+    hours = report["flow"]["hourly"]
+    busiest = sorted(range(len(hours)), key=lambda i: -hours[i]["contracts"])[:HOURS]
+    rows = [full.rows[i] for i in sorted(busiest)] + list(full.rows[len(hours) :])
+    table = grid(("Flow, hour", "prints", "contracts", "buy %", "sell %", "unsigned %"), rows)
+    m = report["flow"]["sizes"]["contracts"]
+    if m["value"] is None:
+        return table
+    size = (
+        f"contracts a print: mean {number(m['value'], 1)}, median {number(m['median'], 1)}, "
+        f"p95 {number(m['p95'], 1)}; n = {number(m['n'])}"
+    )
+    return Group(table, Text(size, style="dim"))
 
 
-def _cents(x: dict[str, Any]) -> str:
-    error = NA if x["se"] is None else number(100 * x["se"], 2)
-    return NA if x["value"] is None else f"{number(100 * x['value'], 2)} ± {error}"
+CARD = ("Instrument", "Fair", "Market", "Inventory", "Our bid", "Our ask", "Limits")
 
 
 def _card(report: dict[str, Any]) -> RenderableType:
     """The card's first rows."""
     full = market.quote_card(report)
-    keep = [r for r in full.rows if not r[0].startswith(("Spread against", "Greeks", "If our"))]
-    return rich_table(Table("card", full.title, full.columns, tuple(keep)))
+    rows = [row for row in full.rows if row[0].startswith(CARD)]
+    return grid((full.title, ""), rows, text=2)
 
 
 def renderable(report: dict[str, Any], *, expiries: list[str] | None = None) -> Group:
-    """The whole report for one screen and a half."""
-    said = Text(report["headline"]["sign"])
-    limit = Text(report["headline"]["limits"], style="dim")
-    q = report["data_quality"]
-    kept = ", ".join(f"{k} {number(v)}" for k, v in sorted(q["quarantined"].items())) or "nothing"
-    quality = Text(
-        f"Data: two-sided {percent(q.get('two_sided_share'))} %, quarantined {kept}", style="dim"
-    )
-    blank = Text("")
-    return Group(
+    """The whole report; `expiries` (YYYY-MM-DD) chooses the rows of Greeks and surface."""
+    parts = (
         _head(report),
-        quality,
-        blank,
-        rich_table(desk.headline(report)),
-        said,
-        limit,
-        blank,
-        rich_table(_compact_risk(report)),
-        blank,
-        rich_table(desk.greeks(report)),
-        blank,
+        _headline(report),
+        _risk(report),
+        _greeks(report, expiries),
         _obligations(report),
-        blank,
         _surface(report, expiries),
-        blank,
         _flow(report),
-        blank,
         _card(report),
     )
+    blank = Text("")
+    return Group(*(item for part in parts for item in (part, blank)))
 
 
 def show(report: dict[str, Any], stream: TextIO, *, expiries: list[str] | None = None) -> None:

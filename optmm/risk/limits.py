@@ -92,14 +92,14 @@ class UnitRisk:
     Build it with `unit_risk`, which checks shapes and marks rows without figures.
     """
 
-    rising: Array  # (n, 2 + m): growth of each inventory function for +1 lot: delta, -delta, losses
+    rising: Array  # (2 + m, n): growth of each inventory function for +1 lot: delta, -delta, losses
     premium_usd: Array  # (n,)
     vega: Array  # (n,) USD per vol point
     theta: Array  # (n,) USD per day
     slice_of: NDArray[np.intp]  # (n,)
     slices: int
     known: NDArray[np.bool_]  # (n,): False where a figure is missing; caps are 0 there
-    per_rise: Array  # (n, 2 + m): 1 / growth for a bid, _FREE where it does not grow
+    per_rise: Array  # (2 + m, n): 1 / growth for a bid, _FREE where it does not grow
     per_fall: Array  # the same for an ask
 
 
@@ -176,11 +176,11 @@ def unit_risk(
         "vega": np.broadcast_to(np.asarray(vega_usd_per_volpt, np.float64), n),
         "theta": np.broadcast_to(np.asarray(theta_usd_per_day, np.float64), n),
     }
-    rising = np.column_stack([delta, -delta, -pnl])
-    known = np.isfinite(np.column_stack([rising, *columns.values()])).all(axis=1)
+    rising = np.vstack([delta, -delta, -pnl.T])  # a row a function: `caps` walks along rows
+    known = np.isfinite(np.vstack([rising, *columns.values()])).all(axis=0)
     if (columns["premium_usd"][known] < 0.0).any():
         raise UsageError("premium_usd is negative somewhere, must be >= 0: pass marks, not costs")
-    rising[~known] = 0.0
+    rising[:, ~known] = 0.0
     clean = {name: np.where(known, values, 0.0) for name, values in columns.items()}
     group = np.array(np.broadcast_to(np.asarray(slice_of, np.intp), n))
     return UnitRisk(
@@ -197,7 +197,7 @@ def inventory(lots: ArrayLike, unit: UnitRisk) -> Inventory:
     held = np.asarray(lots, np.float64)
     if (held[~unit.known] != 0.0).any():
         return Inventory(math.inf, math.inf, math.inf, Binding.UNKNOWN)
-    functions = held @ unit.rising
+    functions = unit.rising @ held
     measures = (
         abs(float(functions[0])),
         float(np.abs(held) @ unit.premium_usd),
@@ -258,7 +258,7 @@ def carry_forward(unit: UnitRisk, previous: UnitRisk) -> UnitRisk:
     kept = {}
     for name in names:
         values = getattr(unit, name).copy()
-        values[lost] = getattr(previous, name)[lost]
+        values[..., lost] = getattr(previous, name)[..., lost]
         kept[name] = values
     return UnitRisk(**kept, slice_of=unit.slice_of, slices=unit.slices)
 
@@ -297,9 +297,9 @@ def _side(
         room[tighter] = lots[tighter]
 
     inverse = unit.per_rise if bid else unit.per_fall
-    headroom = _headroom(limits.inventory_usd, held @ unit.rising)
-    cut(_linear(headroom[:2], inverse[:, :2]) * share, Binding.DELTA)
-    cut(_linear(headroom[2:], inverse[:, 2:]) * share, Binding.STRESS)
+    headroom = _headroom(limits.inventory_usd, unit.rising @ held)
+    cut(_linear(headroom[:2], inverse[:2]) * share, Binding.DELTA)
+    cut(_linear(headroom[2:], inverse[2:]) * share, Binding.STRESS)
     cut(_premium(held, unit, limits, fills, bid), Binding.PREMIUM)
     sign = 1.0 if bid else -1.0
     for values, total, each, codes in _greeks(unit, limits):
@@ -328,11 +328,11 @@ def _headroom(limit: float, used: Array) -> Array:
 
 def _linear(headroom: Array, inverse: Array) -> Array:
     """Lots until the first of several linear functions has used its headroom, shape (n,)."""
-    out = np.full(inverse.shape[0], _FREE)
-    for j, left in enumerate(headroom):
+    out = np.full(inverse.shape[1], _FREE)
+    for left, row in zip(headroom, inverse, strict=True):
         # Where a function does not grow, an exhausted headroom must not forbid the trade: 0 * inf.
-        column = inverse[:, j]
-        np.minimum(out, np.where(column >= _FREE, _FREE, left * column), out=out)
+        lots = row * left if left > 0.0 else np.where(row >= _FREE, _FREE, 0.0)
+        np.minimum(out, lots, out=out)
     return out
 
 

@@ -21,7 +21,6 @@ SLOPE_ROOT_MAX = math.sqrt(2.0)
 HUBER = 1.0  # residuals are in half spreads: quadratic inside the market, linear outside
 BUTTERFLY_WEIGHT = 300.0
 CALENDAR_WEIGHT = 300.0
-BUTTERFLY_MARGIN = 1e-3
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -69,6 +68,15 @@ def g_at(k, x):
 
 
 @nb.njit(cache=True, error_model="numpy")
+def lowest_g(low, high, points, x):
+    """The least g of box letters `x` on an even grid."""
+    least = np.inf
+    for i in range(points):
+        least = min(least, g_at(low + (high - low) * i / (points - 1), x))
+    return least
+
+
+@nb.njit(cache=True, error_model="numpy")
 def w_and_gradient(k, x, out):
     """Total variance at one k; its five derivatives in the box letters go into `out`."""
     left, right, sigma = x[1], x[2], math.exp(x[4])
@@ -85,7 +93,7 @@ def w_and_gradient(k, x, out):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def cost_at(x, k, mid, half, one_sided, years, grid, floor_w, scale_w):
+def cost_at(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g):
     """Huber cost of the quotes plus the elastic penalties; see `normal_equations`."""
     left, right, sigma = x[1], x[2], math.exp(x[4])
     half_sum = 0.5 * (left * left + right * right)
@@ -101,7 +109,7 @@ def cost_at(x, k, mid, half, one_sided, years, grid, floor_w, scale_w):
         size = abs(r)
         total += 0.5 * r * r if size <= HUBER else HUBER * (size - 0.5 * HUBER)
     for i in range(grid.size):
-        short = BUTTERFLY_MARGIN - g_at(grid[i], x)
+        short = least_g - g_at(grid[i], x)
         if short > 0.0:
             total += 0.5 * (BUTTERFLY_WEIGHT * short) ** 2
         d = grid[i] - x[3]
@@ -123,8 +131,10 @@ def accumulate(jac, r, weight, hessian, gradient):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def normal_equations(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, hessian, gradient):
-    """Gauss-Newton matrix and gradient: Huber-weighted vol residuals, g >= 0, w >= floor_w.
+def normal_equations(
+    x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, hessian, gradient
+):
+    """Gauss-Newton matrix and gradient: Huber-weighted vol residuals, g >= least_g, w >= floor_w.
 
     A one-sided quote (no bid: `mid` is then the ask) only pulls when the curve is above it.
     """
@@ -145,13 +155,13 @@ def normal_equations(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, 
         accumulate(jac, r, 1.0 if size <= HUBER else HUBER / size, hessian, gradient)
     for i in range(grid.size):
         g = g_at(grid[i], x)
-        if g < BUTTERFLY_MARGIN:
+        if g < least_g:
             for j in range(SIZE):
                 moved[:] = x
                 step = 1e-6 * max(abs(x[j]), 1e-3)
                 moved[j] += step
                 jac[j] = -BUTTERFLY_WEIGHT * (g_at(grid[i], moved) - g) / step
-            accumulate(jac, BUTTERFLY_WEIGHT * (BUTTERFLY_MARGIN - g), 1.0, hessian, gradient)
+            accumulate(jac, BUTTERFLY_WEIGHT * (least_g - g), 1.0, hessian, gradient)
         w = w_and_gradient(grid[i], x, jac)
         if w < floor_w[i]:
             for j in range(SIZE):
@@ -216,24 +226,35 @@ def projected_step(x, hessian, gradient, damping, low, high, trial):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def descend(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, low, high, steps):
+def descend(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low, high, steps):
     """Projected Levenberg-Marquardt from `x`, in place; returns the final cost."""
     hessian = np.empty((SIZE, SIZE))
     gradient = np.empty(SIZE)
     trial = np.empty(SIZE)
     for i in range(SIZE):
         x[i] = min(max(x[i], low[i]), high[i])
-    cost = cost_at(x, k, mid, half, one_sided, years, grid, floor_w, scale_w)
+    cost = cost_at(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g)
     damping = 1e-3
     fresh = True
     for _ in range(steps):
         if fresh:
             normal_equations(
-                x, k, mid, half, one_sided, years, grid, floor_w, scale_w, hessian, gradient
+                x,
+                k,
+                mid,
+                half,
+                one_sided,
+                years,
+                grid,
+                floor_w,
+                scale_w,
+                least_g,
+                hessian,
+                gradient,
             )
         fresh = False
         if projected_step(x, hessian, gradient, damping, low, high, trial):
-            new = cost_at(trial, k, mid, half, one_sided, years, grid, floor_w, scale_w)
+            new = cost_at(trial, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g)
             if new < cost:
                 gain = cost - new
                 x[:] = trial
@@ -275,7 +296,7 @@ def linear_start(k, w, weight, m, sigma, x):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def search(k, mid, half, one_sided, years, grid, floor_w, scale_w, low, high, x):
+def search(k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low, high, x):
     """Cold start: the linear problem on a coarse (m, sigma) grid, then descend from the best."""
     starts, kept = 40, 3
     costs = np.full(starts, np.inf)
@@ -295,14 +316,18 @@ def search(k, mid, half, one_sided, years, grid, floor_w, scale_w, low, high, x)
             for i in range(SIZE):
                 trial[i] = min(max(trial[i], low[i]), high[i])
             points[s] = trial
-            costs[s] = cost_at(trial, k, mid, half, one_sided, years, grid, floor_w, scale_w)
+            costs[s] = cost_at(
+                trial, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g
+            )
     best = np.inf
     order = np.argsort(costs)
     for s in range(kept):
         if not costs[order[s]] < np.inf:
             break
         trial[:] = points[order[s]]
-        cost = descend(trial, k, mid, half, one_sided, years, grid, floor_w, scale_w, low, high, 80)
+        cost = descend(
+            trial, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low, high, 80
+        )
         if cost < best:
             best = cost
             x[:] = trial

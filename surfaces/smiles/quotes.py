@@ -39,8 +39,15 @@ class SmileQuotes:
 
     def keep(self, mask: NDArray[np.bool_]) -> "SmileQuotes":
         """The quotes where `mask`."""
-        arrays = (self.k, self.bid_vol, self.ask_vol, self.mid_vol, self.half_vol, self.one_sided)
-        return SmileQuotes(self.years, *(a[mask] for a in arrays))
+        return SmileQuotes(
+            self.years,
+            self.k[mask],
+            self.bid_vol[mask],
+            self.ask_vol[mask],
+            self.mid_vol[mask],
+            self.half_vol[mask],
+            self.one_sided[mask],
+        )
 
 
 @dataclass(frozen=True, slots=True)

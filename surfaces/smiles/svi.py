@@ -17,7 +17,10 @@ from surfaces.kernels import svi as kernel
 from surfaces.smiles.base import Array, Below, SmileFit, reach, register
 from surfaces.smiles.quotes import SmileQuotes
 
-GRID = 161
+GRID = 81
+FINE = 401
+LEAST_G = 1e-3
+BUTTERFLY_ROUNDS = 6
 WILD = 10.0  # half spreads from the curve at which a quote is suspect,
 WILD_SCALE = 6.0  # and this many times the expiry's median residual
 WILD_SHARE = 0.2  # at most this share of an expiry may be called wild
@@ -108,18 +111,27 @@ def _solve(quotes: SmileQuotes, start: Array | None, below: Below | None) -> Arr
     if below is not None:
         both = (grid >= max(below.k_low, k_low)) & (grid <= min(below.k_high, k_high))
         floor[both] = below.model.total_variance(grid[both], below.theta)
-    task = (k, quotes.mid_vol, quotes.half_vol, quotes.one_sided, years, grid, floor, atm, low)
+    task = (k, quotes.mid_vol, quotes.half_vol, quotes.one_sided, years, grid, floor, atm)
     x = np.empty(kernel.SIZE)
+    cost = np.inf
     if start is not None:
         kernel.to_box(start, x)
-        cost = kernel.descend(x, *task, high, WARM_STEPS)
-        if cost <= 4.0 * k.size:  # else the old curve may be a local minimum: look again
-            return x
-        warm = x.copy()
-        if cost <= kernel.search(*task, high, x):
-            return warm
-        return x
-    return x if np.isfinite(kernel.search(*task, high, x)) else None
+        cost = kernel.descend(x, *task, LEAST_G, low, high, WARM_STEPS)
+    if cost > 4.0 * k.size:  # no start, or one that may sit in a local minimum
+        cold = np.empty(kernel.SIZE)
+        if kernel.search(*task, LEAST_G, low, high, cold) < cost:
+            cost, x = 0.0, cold
+    if not np.isfinite(cost):
+        return None
+    # The penalty is soft, so what it gives way is asked for on top until g >= 0 really holds.
+    least = LEAST_G
+    for _ in range(BUTTERFLY_ROUNDS):
+        g = kernel.lowest_g(grid[0], grid[-1], FINE, x)
+        if g >= 0.0:
+            break
+        least += LEAST_G - 1.5 * g
+        kernel.descend(x, *task, least, low, high, WARM_STEPS)
+    return x
 
 
 def _wild(quotes: SmileQuotes, x: Array, model: RawSvi) -> np.ndarray:

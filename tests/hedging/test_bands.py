@@ -138,8 +138,7 @@ def test_discrete_hedging_error_matches_formula_and_simulation(tables):
     for row in rows(tables / "discrete_hedge_error.csv")[:2]:
         steps = int(row["N"])
         formula = bands.discrete_hedge_std(vega, vol=VOL, hedges=steps)
-        # The table takes vega at the money forward as 0.4 S sqrt(T) to first order: 0.1 %.
-        assert formula == pytest.approx(row["formula"], rel=2e-3)
+        assert formula == pytest.approx(row["formula"], rel=1e-12)
         pnl, shares, last = np.zeros(paths), None, None
         for spot, delta, _ in simulate(
             call_delta(VOL), years=years, steps=steps, paths=paths, seed=1999

@@ -58,11 +58,10 @@ def simulate_day(config: SimulationConfig, seed: int) -> SimulatedDay:
     DataError
         `trade_date` is not a session; names the nearest ones.
     """
+    children = np.random.SeedSequence(seed).spawn(len(STREAMS))
     rng = {
         name: np.random.Generator(np.random.PCG64(child))
-        for name, child in zip(
-            STREAMS, np.random.SeedSequence(seed).spawn(len(STREAMS)), strict=True
-        )
+        for name, child in zip(STREAMS, children, strict=True)
     }
     clock = _clock(config)
     chain, ahead = listing(config, clock)
@@ -131,12 +130,9 @@ def _digest(chain: Chain, events: NDArray[np.void]) -> str:
     for field in fields(chain):
         value = getattr(chain, field.name)
         if isinstance(value, np.ndarray):
-            stored = (
-                value.astype("datetime64[D]").astype(np.int64) if value.dtype.kind == "M" else value
-            )
-            out.update(field.name.encode() + np.ascontiguousarray(stored).tobytes())
+            out.update(field.name.encode() + np.ascontiguousarray(value).tobytes())
         else:
             out.update(f"{field.name}={value!r}".encode())
-    for name in events.dtype.names or ():  # by column: the padding of the records is undefined
+    for name in events.dtype.names or ():
         out.update(name.encode() + np.ascontiguousarray(events[name]).tobytes())
     return out.hexdigest()

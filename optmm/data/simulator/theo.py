@@ -72,9 +72,8 @@ class TruePrices:
         sd = np.maximum(vol * np.sqrt(years), 1e-9)
         d1 = -k / sd + 0.5 * sd
         carry = df * forward
-        delta = (
-            right * ndtr(right * d1) * carry / (self.path.spot[second] if spot is None else spot)
-        )
+        growth = carry / (self.path.spot[second] if spot is None else spot)
+        delta = right * ndtr(right * d1) * growth
         vega = carry * np.sqrt(years) * np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi)
         return Fair(price, delta, vega, vol)
 
@@ -165,7 +164,7 @@ def _premium(prices: TruePrices, rows: Ints, second: Ints, factor: float) -> Flo
     chain, config = prices.chain, prices.config
     years = prices._years(chain.fixing_ns[rows], second)
     alive = years > 0.0
-    full = american.price(
+    worth = american.premium(
         right=chain.right[rows].astype(np.float64),
         spot=spot,
         strike=chain.strike[rows],
@@ -174,4 +173,4 @@ def _premium(prices: TruePrices, rows: Ints, second: Ints, factor: float) -> Flo
         rate=config.rate_per_year,
         dividend_yield=config.dividend_yield_per_year,
     )
-    return np.where(alive, np.maximum(full - value.price, 0.0), 0.0)
+    return np.where(alive, np.maximum(worth, 0.0), 0.0)

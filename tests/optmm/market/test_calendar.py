@@ -36,7 +36,9 @@ def test_hours_are_those_the_exchange_publishes(exchange, date, opens, closes):
 
 
 def test_a_day_without_a_session_names_its_neighbours():
-    with pytest.raises(DataError, match=r"NYSE has no session on 2015-12-25.*2015-12-24 and 2015-12-28"):
+    with pytest.raises(
+        DataError, match=r"NYSE has no session on 2015-12-25.*2015-12-24 and 2015-12-28"
+    ):
         calendar.hours_ns("NYSE", "2015-12-25")
 
 

@@ -40,7 +40,11 @@ INSTANTS = [
 @pytest.mark.parametrize(("root", "expiry", "last", "fixing", "exercise"), INSTANTS)
 def test_three_instants_of_a_series(root, expiry, last, fixing, exercise):
     got = instants(product(root), expiry)
-    assert (got.last_trade_ns, got.fixing_ns, got.exercise_ns) == (ns(last), ns(fixing), ns(exercise))
+    assert (got.last_trade_ns, got.fixing_ns, got.exercise_ns) == (
+        ns(last),
+        ns(fixing),
+        ns(exercise),
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,7 +78,11 @@ def test_options_trade_these_hours(root, date, opens, closes):
 )
 def test_tick_rule_by_class_and_date(root, date, split, below, above):
     rule = product(root).tick_rule(date)
-    assert (rule.split_e9, rule.below_e9, rule.above_e9) == (split * CENT, below * CENT, above * CENT)
+    assert (rule.split_e9, rule.below_e9, rule.above_e9) == (
+        split * CENT,
+        below * CENT,
+        above * CENT,
+    )
 
 
 def test_adjusted_and_unknown_deliverables_are_never_assumed():

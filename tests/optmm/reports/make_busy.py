@@ -1,10 +1,21 @@
 """A seeded day of Black prices on a random walk: a cheap stand-in for a replay's run folder."""
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from make_run import (
+    BOUNDS,
+    CLOSE_NS,
+    E9,
+    MINUTE,
+    OPEN_NS,
+    YEAR_NS,
+    frame,
+    manifest,
+    osi,
+    write,
+)
 from scipy.special import ndtr
 
 @dataclass(frozen=True)

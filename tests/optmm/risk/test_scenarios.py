@@ -1,0 +1,154 @@
+"""Full revaluation: zero at the origin, one-by-one repricing, linear books, the first Greeks."""
+
+import numpy as np
+import pytest
+
+from optmm.errors import UsageError
+from optmm.risk import scenarios
+from surfaces.pricing import american, black
+
+SPOT = 500.0
+RATE, YIELD = 0.045, 0.013
+LOTS = np.array([40, -25, 13, -60, 35, 0])
+
+
+def chain(american_rows=False, multiplier=100.0):
+    years = np.array([0.02, 0.08, 0.08, 0.25, 0.25, 0.5])
+    return scenarios.Instruments(
+        right=np.array([1, -1, 1, -1, 1, -1], np.int8),
+        strike=np.array([495.0, 500.0, 510.0, 580.0, 520.0, 450.0]),
+        years=years,
+        vol=np.array([0.18, 0.17, 0.16, 0.20, 0.155, 0.24]),
+        forward=SPOT * np.exp((RATE - YIELD) * years),
+        df=np.exp(-RATE * years),
+        multiplier=np.full(6, multiplier),
+        spot=SPOT,
+        american=np.full(6, american_rows),
+    )
+
+
+SPOTS = np.array([-0.2, -0.05, 0.0, 0.1])
+VOLS = np.array([-0.05, 0.0, 0.05])
+
+
+@pytest.mark.parametrize("american_rows", [False, True])
+@pytest.mark.parametrize("rule", ["absolute", "relative"])
+def test_nothing_moves_at_the_origin(american_rows, rule):
+    got = scenarios.revalue(
+        LOTS, chain(american_rows), spot_shocks=SPOTS, vol_shocks=VOLS, vol_rule=rule,
+        hedge_shares=123.0,
+    )  # fmt: skip
+    assert got.shape == (4, 3)
+    assert got[2, 1] == 0.0
+    assert np.count_nonzero(got) == got.size - 1
+
+
+def test_european_grid_equals_pricing_each_option_in_each_state():
+    options = chain()
+    got = scenarios.revalue(LOTS, options, spot_shocks=SPOTS, vol_shocks=VOLS, days=2.0)
+    for i, ds in enumerate(SPOTS):
+        for j, dv in enumerate(VOLS):
+            total = 0.0
+            for row in np.flatnonzero(LOTS):
+                w, strike, vol = options.right[row], options.strike[row], options.vol[row]
+                now = options.years[row]
+                then = max(now - 2 / 365, 0.0)
+                before = black.price(
+                    right=w, forward=options.forward[row], strike=strike, years=now, vol=vol,
+                    df=options.df[row],
+                )  # fmt: skip
+                after = black.price(
+                    right=w, forward=SPOT * (1 + ds) * np.exp((RATE - YIELD) * then),
+                    strike=strike, years=then, vol=vol + dv, df=np.exp(-RATE * then),
+                )  # fmt: skip
+                total += LOTS[row] * 100 * float(after - before)
+            assert got[i, j] == pytest.approx(total, rel=1e-9, abs=1e-6)
+
+
+def test_american_rows_are_priced_as_american():
+    options = chain(american_rows=True)
+    got = scenarios.revalue(LOTS, options, spot_shocks=[-0.1], vol_shocks=[0.05])
+    total = 0.0
+    for row in np.flatnonzero(LOTS):
+        common = {"right": options.right[row], "strike": options.strike[row],
+                  "years": options.years[row], "rate": RATE, "dividend_yield": YIELD}  # fmt: skip
+        before = american.price(spot=SPOT, vol=options.vol[row], **common)
+        after = american.price(spot=0.9 * SPOT, vol=options.vol[row] + 0.05, **common)
+        total += LOTS[row] * 100 * float(after - before)
+    assert got[0, 0] == pytest.approx(total, rel=1e-9)
+
+
+def test_a_book_of_stock_and_a_synthetic_forward_are_linear():
+    """Stock moves with spot; call - put = df (F - K), so it moves by df F per return."""
+    options = chain()
+    pair = options.take(np.array([1, 1]))
+    pair.right[:] = [1, -1]
+    got = scenarios.revalue(
+        [3, -3], pair, spot_shocks=SPOTS, vol_shocks=[0.0, 0.1], hedge_shares=-50.0
+    )
+    forward = 300 * pair.df[0] * pair.forward[0]
+    want = (forward - 50.0 * SPOT) * SPOTS
+    np.testing.assert_allclose(got, np.column_stack([want, want]), atol=1e-7)
+    np.testing.assert_array_equal(
+        scenarios.revalue(
+            np.zeros(6), options, spot_shocks=SPOTS, vol_shocks=[0.0], hedge_shares=2.0
+        )[:, 0],
+        2.0 * SPOT * SPOTS,
+    )
+
+
+def test_small_shocks_are_the_greeks():
+    options = chain()
+    at = black.greeks(
+        right=options.right, forward=options.forward, strike=options.strike,
+        years=options.years, vol=options.vol, df=options.df,
+    )  # fmt: skip
+    h = 1e-6
+    shares = LOTS * 100
+    got = scenarios.revalue(LOTS, options, spot_shocks=[-h, h], vol_shocks=[0.0])[:, 0]
+    slope = np.sum(shares * at.delta * options.forward)
+    assert (got[1] - got[0]) / (2 * h) == pytest.approx(slope, rel=1e-6)
+    got = scenarios.revalue(LOTS, options, spot_shocks=[0.0], vol_shocks=[-h, h])[0]
+    assert (got[1] - got[0]) / (2 * h) == pytest.approx(np.sum(shares * at.vega), rel=1e-6)
+
+
+def test_holding_the_early_exercise_premium_is_the_european_difference():
+    options = chain(american_rows=True)
+    held = scenarios.unit_pnl(options, spot_shocks=[-0.1], vol_shocks=[0.05])
+    european = scenarios.unit_pnl(chain(), spot_shocks=[-0.1], vol_shocks=[0.05])
+    np.testing.assert_array_equal(held, european)
+
+
+def test_stress_matrix_has_its_axes_and_its_worst_corner():
+    matrix = scenarios.stress_matrix(LOTS, chain())
+    assert matrix.pnl_usd.shape == (2, 9, 5)
+    assert matrix.pnl_usd[0, 4, 2] == 0.0
+    again = scenarios.revalue(
+        LOTS, chain(), spot_shocks=matrix.spot_shocks, vol_shocks=matrix.vol_shocks,
+        vol_rule="relative", days=1.0,
+    )  # fmt: skip
+    np.testing.assert_array_equal(matrix.pnl_usd[1], again)
+    assert matrix.worst_usd == matrix.pnl_usd.min()
+
+
+def test_portfolio_margin_of_stock_is_fifteen_per_cent_and_a_box_pays_the_floor():
+    """SEC 15c3-1a: 15 % for an equity; USD 0.375 a contract and unit where nothing can be lost."""
+    options = chain()
+    flat = np.zeros(6)
+    stock = scenarios.tims_requirement(flat, options, product="equity", hedge_shares=1.0)
+    assert stock == pytest.approx(0.15 * SPOT)
+    fund = scenarios.tims_requirement(flat, options, product="high_cap_index", hedge_shares=-1.0)
+    assert fund == pytest.approx(0.06 * SPOT)
+    box = options.take(np.array([1, 1, 2, 2]))
+    box.right[:] = [1, -1, 1, -1]
+    margin = scenarios.tims_requirement([1, -1, -1, 1], box, product="equity")
+    assert margin == pytest.approx(0.375 * 4 * 100)
+
+
+def test_what_a_caller_can_get_wrong():
+    with pytest.raises(UsageError, match=r"product is 'bond'; choose one of"):
+        scenarios.tims_requirement(LOTS, chain(), product="bond")
+    with pytest.raises(UsageError, match=r"spot_shocks has -1, must be > -1"):
+        scenarios.revalue(LOTS, chain(), spot_shocks=[-1.0], vol_shocks=[0.0])
+    with pytest.raises(UsageError, match=r"lots has shape \(2,\), options \(6,\)"):
+        scenarios.revalue([1, 2], chain(), spot_shocks=[0.0], vol_shocks=[0.0])

@@ -1,0 +1,83 @@
+"""`optmm simulate` leaves a whole folder or none."""
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from optmm.cli.simulate import simulate
+from optmm.data import store
+from optmm.errors import ConfigError, UsageError
+
+app = typer.Typer()
+app.command()(simulate)
+RUN = CliRunner()
+
+
+def _call(*args: str):
+    return RUN.invoke(app, list(args))
+
+
+def test_writes_day_and_truth_and_says_so_in_json(tmp_path):
+    out = tmp_path / "spy-day"
+    ran = _call("--seed", "9", "--minutes", "2", "--out", str(out), "--json")
+    assert ran.exit_code == 0, ran.output
+    said = json.loads(ran.stdout)
+    day = store.read(out)
+    assert said["events"] == day.events.size and said["instruments"] == len(day.chain)
+    assert said["minutes"] == 2 and said["seed"] == 9
+    assert {p.name for p in (out / "truth").iterdir()} == {
+        "spot.parquet", "slices.parquet", "takers.parquet", "truth.json",
+    }  # fmt: skip
+    assert [p.name for p in tmp_path.iterdir()] == ["spy-day"]
+
+
+def test_refuses_an_occupied_folder_without_force(tmp_path):
+    out = tmp_path / "day"
+    assert _call("--minutes", "1", "--out", str(out)).exit_code == 0
+    refused = _call("--minutes", "1", "--out", str(out))
+    assert isinstance(refused.exception, UsageError)
+    assert "is not empty: name another folder, or add --force" in str(refused.exception)
+    again = _call("--minutes", "2", "--out", str(out), "--force", "--json")
+    assert again.exit_code == 0 and json.loads(again.stdout)["minutes"] == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["day"]
+
+
+def test_force_never_removes_what_is_not_a_stored_day(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    refused = _call("--minutes", "1", "--out", str(tmp_path), "--force")
+    assert isinstance(refused.exception, UsageError)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_failed_write_leaves_nothing_and_keeps_the_old_day(tmp_path, monkeypatch):
+    out = tmp_path / "day"
+    assert _call("--minutes", "1", "--out", str(out)).exit_code == 0
+    before = (out / "day.json").read_bytes()
+
+    def full_disk(day, folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "write", full_disk)
+    broken = _call("--minutes", "1", "--out", str(out), "--force")
+    assert isinstance(broken.exception, OSError)
+    assert [p.name for p in tmp_path.iterdir()] == ["day"]
+    assert (out / "day.json").read_bytes() == before
+
+
+def test_settings_come_from_toml_and_errors_name_the_file(tmp_path):
+    file = tmp_path / "sim.toml"
+    file.write_text("takers_per_day = 0.0\nminutes = 1\n")
+    ran = _call("--config", str(file), "--out", str(tmp_path / "day"), "--json")
+    assert json.loads(ran.stdout)["takers"] == 0
+    file.write_text("quote_events_target = -1\n")
+    bad = _call("--config", str(file), "--out", str(tmp_path / "other"))
+    assert isinstance(bad.exception, ConfigError) and "sim.toml" in str(bad.exception)
+    absent = _call("--config", str(tmp_path / "absent.toml"), "--out", str(tmp_path / "other"))
+    assert isinstance(absent.exception, ConfigError)
+
+
+@pytest.mark.parametrize("minutes", ["0", "406"])
+def test_impossible_lengths_are_refused(tmp_path, minutes):
+    assert _call("--minutes", minutes, "--out", str(tmp_path / "x")).exit_code == 2

@@ -1,0 +1,60 @@
+"""Configuration: strict, frozen, hashed; mistakes are named with their remedy."""
+
+import pytest
+
+from optmm.config import DeskConfig, digest, load
+from optmm.errors import ConfigError
+
+
+def write(tmp_path, text):
+    path = tmp_path / "desk.toml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_hash_the_same_whether_written_out_or_not(tmp_path):
+    path = write(tmp_path, "[limits]\ninventory_usd = 10000000.0\n")
+    assert digest(load(path)) == digest(DeskConfig()) == digest(load(None))
+
+
+def test_a_change_changes_the_hash(tmp_path):
+    path = write(tmp_path, "[limits]\ninventory_usd = 9999999.0\n")
+    assert digest(load(path)) != digest(DeskConfig())
+
+
+def test_misspelt_key_names_file_key_and_the_right_one(tmp_path):
+    path = write(tmp_path, "[limits]\ninventry_usd = 1e6\n")
+    with pytest.raises(ConfigError, match=r"desk\.toml: unknown key 'limits\.inventry_usd'; did you mean 'inventory_usd'"):
+        load(path)
+
+
+def test_misspelt_section_lists_what_exists(tmp_path):
+    with pytest.raises(ConfigError, match=r"unknown key 'limitz'; did you mean 'limits'"):
+        load(write(tmp_path, "[limitz]\n"))
+
+
+def test_value_out_of_range_names_value_and_bound(tmp_path):
+    with pytest.raises(ConfigError, match=r"limits\.inventory_usd is -5\.0: .*greater than 0"):
+        load(write(tmp_path, "[limits]\ninventory_usd = -5.0\n"))
+
+
+def test_text_where_a_number_belongs_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"quoting\.max_lots is '10'"):
+        load(write(tmp_path, '[quoting]\nmax_lots = "10"\n'))
+
+
+def test_unknown_world_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"replay\.bounds"):
+        load(write(tmp_path, '[replay]\nbounds = ["hopeful"]\n'))
+
+
+def test_broken_toml_and_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        load(write(tmp_path, "[limits\n"))
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "none.toml")
+
+
+def test_config_is_frozen():
+    with pytest.raises(Exception, match="frozen"):
+        DeskConfig().limits.inventory_usd = 1.0
