@@ -114,7 +114,13 @@ class PremiumCache:
             (spread["carry"] <= 0.0) & (spread["rate"] >= 0.0),
             (spread["rate"] <= 0.0) & (spread["carry"] >= 0.0),
         )
-        needs &= ~never
+        # Rates with two exercise boundaries are not priced: no premium rather than a wrong one.
+        double = np.where(
+            self.right > 0.0,
+            (spread["rate"] < spread["carry"]) & (spread["carry"] < 0.0),
+            (spread["carry"] < spread["rate"]) & (spread["rate"] < 0.0),
+        )
+        needs &= ~never & ~double
         self._now = self._recomputed(todo, needs, spot, spread, vols)
         return int(np.count_nonzero(needs))
 
@@ -164,6 +170,4 @@ class PremiumCache:
             value[needs] = mid
             slope[needs] = (high - low) / (2.0 * step)
             bend[needs] = (high - 2.0 * mid + low) / (step * step)
-            for array in (value, slope, bend):  # NaN: rates with two exercise boundaries
-                array[~np.isfinite(array)] = 0.0
         return PremiumSnapshot(at, value, slope, bend)

@@ -17,7 +17,7 @@ Config = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="report.json on stdout, nothing else")]
 Live = Annotated[
-    bool, typer.Option("--live/--no-live", help="show the chain while it runs (on a terminal)")
+    bool, typer.Option("--live/--no-live", help="progress on stderr: the chain on a terminal, lines elsewhere")
 ]
 
 
@@ -109,6 +109,7 @@ def _run(
 ) -> None:  # fmt: skip
     """Run the day, write the report, print it; an interrupted folder is removed."""
     import json
+    import sys
 
     from optmm.cli.screen import Screen
     from optmm.engine import replay as engine
@@ -126,7 +127,7 @@ def _run(
     )
     done = False
     try:
-        with Screen(day, enabled=live and not as_json, quiet=as_json) as screen:
+        with Screen(day, enabled=live and not as_json) as screen:
             it = engine.run(day, desk, folder, seed=seed, command=command, progress=screen.update)
         report = write(folder)
         engine.complete_run(folder)
@@ -137,7 +138,7 @@ def _run(
     if as_json:
         typer.echo(json.dumps(report, indent=2, allow_nan=False))
     else:
-        show(report)
+        show(report, sys.stdout)
         _say(
             f"\nreport: {folder / 'report.html'}\n"
             f"next:   optmm report {folder} --open   |   optmm journal verify {folder}",

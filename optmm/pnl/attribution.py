@@ -233,3 +233,71 @@ def _one_world(fills: Columns) -> None:
             f"fills mix the worlds {', '.join(sorted(bounds))}",
             remedy="Filter the table on one bound: each world has its own positions.",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """Book Greeks at timers, for `explain`. Time is axis 0, positions (or expiries) axis 1.
+
+    All Greeks are already multiplied by lots and multiplier: shares, shares per USD, USD per 1.00
+    of vol, USD per year, shares per 1.00 of vol, USD per (1.00 of vol)^2. Position i is held from
+    timer i to timer i + 1, so the last row of Greeks is not used.
+    """
+
+    years: NDArray[np.float64]  # (t,): clock, any origin
+    spot: NDArray[np.float64]  # (t,)
+    vol: NDArray[np.float64]  # (t, n)
+    delta: NDArray[np.float64]  # (t, n); the hedge may be a column with vol 0
+    gamma: NDArray[np.float64]
+    vega: NDArray[np.float64]
+    theta: NDArray[np.float64]
+    vanna: NDArray[np.float64]
+    volga: NDArray[np.float64]
+    value_start: NDArray[np.float64]  # (t, n): USD at timer i of the lots held after it
+    value_end: NDArray[np.float64]  # (t, n): USD at timer i of the lots held before it
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Sub-lines of the revaluation between timers, USD. They and `unexplained` sum to `actual`."""
+
+    theta: float
+    delta: float
+    gamma: float
+    vega: float
+    vanna: float
+    volga: float
+    actual: float
+
+    @property
+    def unexplained(self) -> float:
+        """What the Taylor terms leave."""
+        taylor = self.theta + self.delta + self.gamma + self.vega + self.vanna + self.volga
+        return self.actual - taylor
+
+    @property
+    def gross(self) -> float:
+        """Sum of absolute lines: what `unexplained` is judged against."""
+        lines = (self.theta, self.delta, self.gamma, self.vega, self.vanna, self.volga)
+        return sum(abs(line) for line in lines)
+
+
+def explain(snapshots: Snapshots) -> Explained:
+    """Taylor-explain the revaluation of held positions from each timer to the next.
+
+    The revaluation is that of lots held across an interval; what a fill earns between its time and
+    the next timer belongs to capture and markouts, so `actual` is not inventory alpha itself.
+    """
+    now = slice(None, -1)
+    d_years = np.diff(snapshots.years)[:, None]
+    d_spot = np.diff(snapshots.spot)[:, None]
+    d_vol = np.diff(snapshots.vol, axis=0)
+    return Explained(
+        theta=float(np.sum(snapshots.theta[now] * d_years)),
+        delta=float(np.sum(snapshots.delta[now] * d_spot)),
+        gamma=float(np.sum(0.5 * snapshots.gamma[now] * d_spot**2)),
+        vega=float(np.sum(snapshots.vega[now] * d_vol)),
+        vanna=float(np.sum(snapshots.vanna[now] * d_spot * d_vol)),
+        volga=float(np.sum(0.5 * snapshots.volga[now] * d_vol**2)),
+        actual=float(np.sum(snapshots.value_end[1:] - snapshots.value_start[now])),
+    )

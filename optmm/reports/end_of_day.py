@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from optmm.errors import UsageError
 from optmm.pnl.attribution import Attribution, attribute
 from optmm.pnl.ledger import Ledger
 from optmm.pnl.roundtrips import OPTION_KINDS, round_trips, trip_statistics
@@ -17,7 +18,6 @@ from optmm.pnl.statistics import Measure, max_drawdown, sharpe, turnover
 from optmm.reports import closing, stress
 from optmm.reports.measure import measure, missing
 from optmm.reports.run import Run
-from surfaces.errors import InvalidInput
 
 HORIZONS = (300, 60)
 LINES = (
@@ -30,9 +30,7 @@ LINES = (
     "net",
 )
 SAME_SIGN = "The sign of the P&L is the same under every fill assumption."
-SIGN_DIFFERS = (
-    "The sign of the P&L differs across fill assumptions: the tape cannot say whether money was made."
-)
+SIGN_DIFFERS = "The sign of the P&L differs across fill assumptions: the tape cannot say whether money was made."
 ONE_WORLD = "One world: its takers decide by our price, so no fill assumption is needed."
 ONE_ASSUMPTION = "One fill assumption was run; the others may change even the sign of the P&L."
 LIMITS_TAPE = (
@@ -148,7 +146,7 @@ def _greeks(run: Run, bound: str) -> dict[str, Any]:
     """The book at the close; a position without Greeks makes every sum `n/a`, with its reason."""
     try:
         return closing.greeks(run, bound)
-    except InvalidInput as lacking:
+    except UsageError as lacking:
         names = ("delta_shares", "gamma_shares_per_usd", "vega_usd_per_volpt", "theta_usd_per_day")
         extra = ("delta_usd", "gamma_usd_per_pct", "vega_weighted_usd_per_volpt", "hedge_shares",
                  "vanna_shares_per_volpt", "volga_usd_per_volpt2", "positions", "contracts_gross")  # fmt: skip

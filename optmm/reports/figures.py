@@ -270,7 +270,13 @@ def tape(run: Run, report: dict) -> Figure:
     bid, ask = (prints[c].to_numpy()[keep] / 1e9 for c in ("bid_e9", "ask_e9"))
     two = (bid > 0) & (ask > 0)
     ax.vlines(
-        hours[two], bid[two], ask[two], color=MUTED, alpha=0.4, linewidth=2.5, label="market at prints"
+        hours[two],
+        bid[two],
+        ask[two],
+        color=MUTED,
+        alpha=0.4,
+        linewidth=2.5,
+        label="market at prints",
     )
     low = prints["px_e9"].to_numpy()[keep] / 1e9
     ax.plot(hours, low, ".", color=INK, markersize=2.4, label="public prints")
@@ -304,7 +310,9 @@ def presence(run: Run, report: dict) -> Figure:
         at = np.arange(len(names)) + (i - (len(run.bounds) - 1) / 2) * height
         shares = [100 * (row["share"] or 0.0) for row in table[bound]]
         ax.barh(at, shares, height=height * 0.85, color=WORLD[bound], label=bound)
-    ax.axvline(100 * report["obligations"]["target"], color=INK, linewidth=0.9, linestyle=(0, (2, 2)))
+    ax.axvline(
+        100 * report["obligations"]["target"], color=INK, linewidth=0.9, linestyle=(0, (2, 2))
+    )
     ax.set_yticks(np.arange(len(names)), names)
     ax.set_xlim(0, 100)
     ax.invert_yaxis()
@@ -323,13 +331,23 @@ def markouts(_run: Run, report: dict) -> Figure:
     for i, (bound, rows) in enumerate(worlds.items()):
         if not rows["horizons"]:
             continue
-        points = [rows["capture_usd_per_share"], *(h["edge_usd_per_share"] for h in rows["horizons"])]
+        points = [
+            rows["capture_usd_per_share"],
+            *(h["edge_usd_per_share"] for h in rows["horizons"]),
+        ]
         value = 100 * np.array([p["value"] for p in points], float)
         error = 196 * np.array([p["se"] if p["se"] is not None else 0.0 for p in points], float)
         at = np.array(ticks) + 4.0 * (i - (len(worlds) - 1) / 2)
         label = f"{bound} ({rows['n']:,} fills)"
         ax.errorbar(
-            at, value, yerr=error, fmt="o-", color=WORLD[bound], markersize=4, capsize=2.5, label=label
+            at,
+            value,
+            yerr=error,
+            fmt="o-",
+            color=WORLD[bound],
+            markersize=4,
+            capsize=2.5,
+            label=label,
         )
     ax.axhline(0.0, color=MUTED, linewidth=0.7)
     ax.set_xticks(ticks, ["at the fill", *(f"{t} s" for t in flow.HORIZONS)])

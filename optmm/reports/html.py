@@ -89,18 +89,22 @@ def render(run: Run, report: dict[str, Any], figures: dict[str, str]) -> str:
     """
     session = report["sessions"][0]
     opened, closed = (run.local(session[key]) for key in ("open_ns", "close_ns"))
-    return _environment().get_template("report.html").render(
-        report=report,
-        session=session,
-        hours=f"{opened:%H:%M} to {closed:%H:%M}",
-        cards=_cards(report),
-        sections=_sections(report),
-        figures={name: Markup(svg) for name, svg in figures.items()},
-        captions=CAPTIONS,
-        events=number(report["events"]),
-        rate=number(report["events_per_second"]),
-        empty=_is_empty,
-        kind=_cell_class,
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            session=session,
+            hours=f"{opened:%H:%M} to {closed:%H:%M}",
+            cards=_cards(report),
+            sections=_sections(report),
+            figures={name: Markup(svg) for name, svg in figures.items()},
+            captions=CAPTIONS,
+            events=number(report["events"]),
+            rate=number(report["events_per_second"]),
+            empty=_is_empty,
+            kind=_cell_class,
+        )
     )
 
 

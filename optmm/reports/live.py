@@ -6,6 +6,7 @@ redraws one screen; elsewhere (a pipe, a log) it writes one line every few secon
 Units   prices in USD per share, P&L in USD, delta in shares, vega in USD per vol point.
 """
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,9 +83,7 @@ def _price(value: float) -> str:
 
 def _own(side: LiveSide, bid: bool) -> Text:
     """Our price, highlighted when it is better than or equal to the market's."""
-    own, market = (
-        (side.own_bid, side.market_bid) if bid else (side.own_ask, side.market_ask)
-    )
+    own, market = (side.own_bid, side.market_bid) if bid else (side.own_ask, side.market_ask)
     if own != own:
         return Text("")
     better = market != market or (own >= market if bid else own <= market)
@@ -159,12 +158,15 @@ def render(snapshot: LiveSnapshot) -> RenderableType:
     head = Text(snapshot.title, style="bold")
     head.append(f"  {snapshot.time}", style="bold cyan")
     head.append(f"  spot {_price(snapshot.spot)}", style="not bold")
-    head.append(f"  {snapshot.events:,} events, {snapshot.rate:,.0f} a second", style="not bold dim")
+    head.append(
+        f"  {snapshot.events:,} events, {snapshot.rate:,.0f} a second", style="not bold dim"
+    )
     bar = Table.grid(padding=(0, 1, 0, 0))
     done = min(max(snapshot.progress, 0.0), 1.0)
-    bar.add_row(
-        ProgressBar(total=1.0, completed=done, width=88), Text(f"{100 * done:3.0f} %", style="dim")
+    strip = ProgressBar(
+        total=1.0, completed=done, width=88, complete_style="cyan", finished_style="green"
     )
+    bar.add_row(strip, Text(f"{100 * done:3.0f} %", style="dim"))
     calls = Text(f"{'calls':^41}{'':^13}{'puts':^41}", style="dim")
     blank = Text("")
     parts: list[RenderableType] = [head, bar, blank]
@@ -178,7 +180,9 @@ def render(snapshot: LiveSnapshot) -> RenderableType:
 
 def line(snapshot: LiveSnapshot) -> str:
     """One line for a log: where we are, and every world's result."""
-    results = ", ".join(f"{w.name} {w.net_usd:,.2f} USD ({w.fills:,} fills)" for w in snapshot.worlds)
+    results = ", ".join(
+        f"{w.name} {w.net_usd:,.2f} USD ({w.fills:,} fills)" for w in snapshot.worlds
+    )
     head = f"{snapshot.title} {snapshot.time} {100 * snapshot.progress:3.0f} %"
     return f"{head} {snapshot.events:,} events, {snapshot.rate:,.0f} a second; {results}"
 
@@ -264,4 +268,6 @@ def export_svg(snapshot: LiveSnapshot, path: Path, *, width: int = 100) -> None:
     )
     console.print(render(snapshot))
     svg = console.export_svg(title=snapshot.title, unique_id="optmm")
+    # Fonts of another site, and a comment that names one: the picture stands alone.
+    svg = re.sub(r"@font-face \{.*?\}\s*|<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     path.write_text(svg, encoding="utf-8", newline="\n")

@@ -109,7 +109,13 @@ def _uses(run: Run, lots: int, points: int, tick: dict, spot: float) -> list[dic
         ("expiry_vega_usd_per_volpt", vega, "USD per vol pt"),
     )
     return [
-        {"limit": name, "used": used, "of": limits[name], "unit": unit, "share": used / limits[name]}
+        {
+            "limit": name,
+            "used": used,
+            "of": limits[name],
+            "unit": unit,
+            "share": used / limits[name],
+        }
         for name, used, unit in table
         if limits.get(name)
     ]

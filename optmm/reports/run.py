@@ -84,7 +84,9 @@ def load(folder: Path) -> Run:
     try:
         manifest = json.loads(head.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as bad:
-        raise DataError(f"not JSON: {bad}", file=str(head), remedy="Replay the day again.") from None
+        raise DataError(
+            f"not JSON: {bad}", file=str(head), remedy="Replay the day again."
+        ) from None
     schema = manifest.get("schema")
     if schema != "optmm.run/1":
         remedy = "This version reads 'optmm.run/1'."

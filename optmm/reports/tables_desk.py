@@ -37,8 +37,7 @@ def headline(report: dict[str, Any]) -> Table:
     """Each world's P&L, its split and its counts, side by side."""
     bounds = report["bounds"]
     rows = [
-        (label, "USD", *(number(b["pnl"][key], 2) for b in bounds.values()))
-        for key, label in SPLIT
+        (label, "USD", *(number(b["pnl"][key], 2) for b in bounds.values())) for key, label in SPLIT
     ]
     strong = frozenset({len(SPLIT) - 1})
     rows.append(("Ledger net", "USD", *(number(b["ledger_net"], 2) for b in bounds.values())))
@@ -46,9 +45,7 @@ def headline(report: dict[str, Any]) -> Table:
     rows.append(("Split less ledger", "1e-9 USD", *errors))
     late = (number(b["pnl_60s"]["adverse_selection"], 2) for b in bounds.values())
     rows.append(("Adverse selection, 60 s", "USD", *late))
-    rows += [
-        (label, "", *(number(b.get(key)) for b in bounds.values())) for key, label in COUNTS
-    ]
+    rows += [(label, "", *(number(b.get(key)) for b in bounds.values())) for key, label in COUNTS]
     columns = (*words("", "unit"), *(Column(name) for name in bounds))
     return Table("headline", "Result by fill assumption", columns, tuple(rows), "", strong)
 
@@ -77,8 +74,11 @@ def _risk_note(per_world: list[dict[str, Any]]) -> str:
     if per_world and per_world[0].get("window") != "session":
         parts.append(str(per_world[0]["window"]))
     if any("low" in m for m in per_world):
-        spans = (f"{number(100 * m['low'], 0)}-{number(100 * m['high'], 0)}" for m in per_world
-                 if m.get("low") is not None)
+        spans = (
+            f"{number(100 * m['low'], 0)}-{number(100 * m['high'], 0)}"
+            for m in per_world
+            if m.get("low") is not None
+        )
         parts.append("95 % interval " + " / ".join(spans))
     notes = dict.fromkeys(m["note"] for m in per_world if m.get("note"))
     absent = any(m.get("value") is None for m in per_world)
@@ -102,7 +102,11 @@ def risk(report: dict[str, Any]) -> Table:
         Column("n, window, reason", numeric=False),
     )
     method = next(
-        (b["risk"]["var"].get("method", "") for b in report["bounds"].values() if "var" in b["risk"]),
+        (
+            b["risk"]["var"].get("method", "")
+            for b in report["bounds"].values()
+            if "var" in b["risk"]
+        ),
         "",
     )
     quantile = "exact quantile of the law" if method else ""
@@ -125,8 +129,7 @@ def greeks(report: dict[str, Any], bound: str | None = None) -> Table:
     bound = bound or main_world(report)
     g = report["bounds"][bound]["greeks"]
     rows = [
-        (row["expiry"], *(number(row[key], d) for key, _, _, d in GREEKS))
-        for row in g["by_expiry"]
+        (row["expiry"], *(number(row[key], d) for key, _, _, d in GREEKS)) for row in g["by_expiry"]
     ]
     blanks = ("",) * (len(GREEKS) - 1)
     rows.append(("hedge", number(g["hedge_shares"]), *blanks))
@@ -206,9 +209,7 @@ def absences(report: dict[str, Any]) -> Table:
         names |= {r["reason"]: r["text"] for r in w["absent"]}
     share = {b: {r["reason"]: r["share"] for r in w["absent"]} for b, w in o.items()}
     order = sorted(names, key=lambda n: (-max(s.get(n) or 0.0 for s in share.values()), n))
-    rows = tuple(
-        (names[n], *(percent(share[b].get(n, 0.0), 2) for b in o)) for n in order
-    )
+    rows = tuple((names[n], *(percent(share[b].get(n, 0.0), 2) for b in o)) for n in order)
     columns = (*words("reason"), *(Column(b, "% of eligible time") for b in o))
     note = "Reasons may overlap, so they need not add up to the absence."
     return Table("absences", "Why a side was absent", columns, rows, note)

@@ -23,7 +23,11 @@ def console(stream: TextIO) -> Console:
 
 
 def grid(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], *, text: int = 1, strong: Sequence[int] = ()
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    text: int = 1,
+    strong: Sequence[int] = (),
 ) -> RenderableType:
     """Rows under one line of headings, the first of which is the table's title.
 
@@ -32,7 +36,9 @@ def grid(
     out = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for i, head in enumerate(heads):
         title = Text(head, style="bold not dim") if i == 0 else head
-        out.add_column(title, justify="left" if i < text else "right", no_wrap=i > 0 or len(heads) > 2)
+        out.add_column(
+            title, justify="left" if i < text else "right", no_wrap=i > 0 or len(heads) > 2
+        )
     for i, row in enumerate(rows):
         out.add_row(*row, style="bold" if i in strong else None)
     return out
@@ -80,7 +86,9 @@ def _headline(report: dict[str, Any]) -> RenderableType:
          *(f"{number(b['quotes_sent'])} / {number(b['hedges'])}" for b in bounds)),
     ]  # fmt: skip
     heads = ("Result, USD", *report["bounds"])
-    said = Text(report["headline"]["sign"], style="bold" if report["headline"]["sign_differs"] else "")
+    said = Text(
+        report["headline"]["sign"], style="bold" if report["headline"]["sign_differs"] else ""
+    )
     note = (
         "Its takers react to our price."
         if report["simulated"]

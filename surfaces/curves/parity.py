@@ -6,8 +6,8 @@ American: parity is a band, so the caller takes each leg's early-exercise premiu
 discount factor is given, and only pairs near the money vote.
 
 A pair's error is that of its two mids, each taken as uniform inside its spread. Error bars widen
-when pairs disagree by more than their spreads allow, and shrink by at most half when they agree
-better: all mids of a chain can be off to the same side, which no residual shows.
+when pairs disagree by more than their spreads allow, and shrink slowly when they agree better:
+all mids of a chain can be off to the same side, which no residual shows.
 
 Units   prices and strikes in USD per share; rates continuously compounded, years ACT/365.
 """
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 HUBER = 1.5  # standard errors
 ROUNDS = 5
-LEAST_SCALE = 0.5
+BELIEF = 12.0  # pairs that the spreads' own word on their error is worth
 NEAR_AMERICAN = 12
 NEAR_EUROPEAN = 60
 TIE = 1e-12  # USD
@@ -90,7 +90,7 @@ def forward_given_df(pairs: Pairs, df: float) -> Implied | None:
         weight = _huber((each - value) / sd) / sd**2
         value = float(weight @ each / weight.sum())
     chi2 = float(weight @ (each - value) ** 2) / max(each.size - 1, 1)
-    scale = max(LEAST_SCALE, np.sqrt(chi2)) if each.size > 2 else 1.0
+    scale = _scale(chi2, each.size - 1)
     error = scale / float(np.sqrt(weight.sum()))
     inside = np.abs(near.gap - df * (value - near.strike)) <= near.half + TIE
     return Implied(value, error, df, 0.0, each.size, float(inside.mean()))
@@ -119,7 +119,7 @@ def forward_and_df(pairs: Pairs, df_prior: float, df_sd: float) -> Implied | Non
         intercept, df = np.linalg.solve(normal, rhs)
     left = near.gap - intercept + df * strike
     chi2 = float(weight @ left**2) / max(near.strike.size - 2, 1)
-    scale = max(LEAST_SCALE, np.sqrt(chi2)) if near.strike.size > 3 else 1.0
+    scale = _scale(chi2, near.strike.size - 2)
     normal[1, 1] -= prior_weight * (1.0 - scale**2)  # the prior's own error does not scale
     cov = np.linalg.inv(normal) * scale**2
     if not 0.2 < df < 2.0:
@@ -154,6 +154,14 @@ def slope_rate(pairs: Pairs, df_prior: float, years: float) -> tuple[float, floa
 def _huber(standardised: Array) -> Array:
     size = np.abs(standardised)
     return np.where(size <= HUBER, 1.0, HUBER / np.maximum(size, HUBER))
+
+
+def _scale(chi2: float, freedom: int) -> float:
+    """Factor on an error bar given the reduced chi-square of its residuals."""
+    if chi2 >= 1.0:
+        return float(np.sqrt(chi2))
+    freedom = max(freedom, 0)
+    return float(np.sqrt((chi2 * freedom + BELIEF) / (freedom + BELIEF)))
 
 
 def _weighted_median(values: Array, weight: Array) -> float:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surfaces.kernels.black import price_one
-from surfaces.kernels.normal import cdf, density
+from surfaces.kernels.normal import INV_SQRT_2PI, mills
 
 CALM = 12.0  # 2 r / sigma^2 above which fixed point B is used
 TINY = 1e-5  # sigma sqrt(T) below which only the moment of exercise matters, not chance
@@ -59,6 +59,19 @@ def regime(w, r, q):
 
 
 @nb.njit(cache=True, error_model="numpy")
+def grown_density(g, z):
+    """exp(g) phi(z) in one exponential."""
+    return INV_SQRT_2PI * math.exp(g - 0.5 * z * z)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def grown_cdf(g, z):
+    """exp(g) N(z); loses z^2 units in the last place in the far tail, which is nothing here."""
+    tail = grown_density(g, z) * mills(abs(z))
+    return tail if z <= 0.0 else math.exp(g) - tail
+
+
+@nb.njit(cache=True, error_model="numpy")
 def qd_plus(r, q, sigma, tau, b):
     """Li's QD+ equation at ln(S/K) = b and its derivative in b; its root is the first guess."""
     variance = sigma * sigma
@@ -74,7 +87,7 @@ def qd_plus(r, q, sigma, tau, b):
     S = math.exp(b)
     dp = (b + (r - q) * tau) / v + 0.5 * v
     dm = dp - v
-    n1, n2, phi = cdf(-dp), cdf(-dm), density(dp)
+    n1, n2, phi = grown_cdf(0.0, -dp), grown_cdf(0.0, -dm), grown_density(0.0, dp)
     put = df * n2 - S * dq * n1
     theta = r * df * n2 - q * S * dq * n1 - 0.5 * variance * S / v * dq * phi
     charm = -dq * (phi * ((r - q) / v - 0.5 * dm / tau) + q * n1)
@@ -122,20 +135,20 @@ def image(r, q, sigma, tau, bi, top, i, form_a, scheme, H):
         em = (bi - top + math.sqrt(max(h, 0.0)) + drift * y * y) / s - 0.5 * s
         ep = em + s
         u = tau * (1.0 - y * y)
-        er = math.exp(r * u) * scheme.w[k]
-        eq = math.exp(q * u) * scheme.w[k]
         if form_a:
-            up += er * density(em) / s
-            down += eq * (density(ep) / s + cdf(ep))
+            up += scheme.w[k] * grown_density(r * u, em) / s
+            near = grown_density(q * u, ep)
+            below = near * mills(abs(ep))
+            down += scheme.w[k] * (near / s + (below if ep <= 0.0 else math.exp(q * u) - below))
         else:
-            up += er * cdf(em)
-            down += eq * cdf(ep)
+            up += scheme.w[k] * grown_cdf(r * u, em)
+            down += scheme.w[k] * grown_cdf(q * u, ep)
     if form_a:
-        up = density(dm) / v + r * tau * up
-        down = density(dp) / v + cdf(dp) + q * tau * down
+        up = grown_density(0.0, dm) / v + r * tau * up
+        down = grown_density(0.0, dp) / v + grown_cdf(0.0, dp) + q * tau * down
     else:
-        up = cdf(dm) + r * tau * up
-        down = cdf(dp) + q * tau * down
+        up = grown_cdf(0.0, dm) + r * tau * up
+        down = grown_cdf(0.0, dp) + q * tau * down
     return math.log(up / down) - drift
 
 
@@ -213,8 +226,8 @@ def integral(w, S, K, T, sigma, r, q, top, scheme, H):
         s = v * y
         edge = -w * (top - math.sqrt(max(h, 0.0)))
         em = (x - edge + (r - q) * t) / s - 0.5 * s
-        due = r * K * math.exp(-r * t) * cdf(w * em)
-        paid = q * S * math.exp(-q * t) * cdf(w * (em + s))
+        due = r * K * grown_cdf(-r * t, w * em)
+        paid = q * S * grown_cdf(-q * t, w * (em + s))
         total += scheme.outer_w[k] * (paid - due)
     return w * T * total
 

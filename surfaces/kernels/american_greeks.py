@@ -15,13 +15,14 @@ import numba as nb
 from surfaces.kernels.american import (
     CALM,
     TINY,
+    grown_cdf,
+    grown_density,
     integral,
     prepared_boundary,
     price_and_premium,
     regime,
 )
 from surfaces.kernels.black import spot_greeks_one
-from surfaces.kernels.normal import cdf, density
 
 VOL_STEP = 2e-3  # share of the vol
 RATE_STEP = 1e-4  # per year, less where the rate itself is smaller
@@ -47,10 +48,9 @@ def spot_slopes(w, S, K, T, sigma, r, q, top, scheme, H):
         edge = -w * (top - math.sqrt(max(h, 0.0)))
         em = (x - edge + (r - q) * t) / s - 0.5 * s
         ep = em + s
-        a = r * K * math.exp(-r * t) * density(em) / s
-        paid = q * S * math.exp(-q * t)
-        c = paid * density(ep) / s
-        held = w * paid * cdf(w * ep)
+        a = r * K * grown_density(-r * t, em) / s
+        c = q * S * grown_density(-q * t, ep) / s
+        held = w * q * S * grown_cdf(-q * t, w * ep)
         inv = 1.0 / (s * s)
         f = -em / s
         g = 1.0 - ep / s

@@ -99,6 +99,4 @@ def bracketed(price, w, S, K, T, r, q, low, f_low, high, f_high, scheme, b, H):
 def fill_vol(price, w, S, K, T, r, q, scheme, b, H, vol, status):
     """Write vol[i] and status[i] (uint8); b and H are scratch of the scheme's size."""
     for i in range(vol.size):
-        vol[i], status[i] = american_vol(
-            price[i], w[i], S[i], K[i], T[i], r[i], q[i], scheme, b, H
-        )
+        vol[i], status[i] = american_vol(price[i], w[i], S[i], K[i], T[i], r[i], q[i], scheme, b, H)

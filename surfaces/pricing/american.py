@@ -154,14 +154,12 @@ def vol(
     )
     size = columns[0].size
     out, status = np.empty(size), np.empty(size, np.uint8)
-    plan = _scheme(accuracy, smooth=True)
+    plan = _scheme(accuracy)
     fill_vol(*columns, plan, *_scratch(plan), out, status)
     return ImpliedVol(out.reshape(shape), status.reshape(shape))
 
 
-def build_scheme(
-    *, nodes: int, inner: int, outer: int, steps: int, tol: float = 1e-10
-) -> Scheme:
+def build_scheme(*, nodes: int, inner: int, outer: int, steps: int, tol: float = 1e-10) -> Scheme:
     """Constants of the engine: boundary nodes, inner and outer quadrature points, iterations."""
     points = -np.cos(np.pi * np.arange(nodes + 1) / nodes)
     root = 0.5 * (1.0 + points)

@@ -59,12 +59,14 @@ class RawSvi:
 
         `start`: raw parameters of an earlier fit of the same expiry; without it, a grid search.
         """
-        x = _solve(quotes, start, below)
+        firm = quotes.k[~quotes.one_sided]
+        span = float(firm[0]), float(firm[-1])
+        x = _solve(quotes, span, start, below)
         if x is None:
             return None
         used = ~_wild(quotes, x, self)
         if not used.all():
-            again = _solve(quotes.keep(used), _raw(x), below)
+            again = _solve(quotes.keep(used), span, _raw(x), below)
             x = x if again is None else again
         return SmileFit(self.name, _raw(x), used)
 
@@ -93,12 +95,14 @@ def _raw(x: Array) -> Array:
     return raw
 
 
-def _solve(quotes: SmileQuotes, start: Array | None, below: Below | None) -> Array | None:
-    """Box letters of the best fit, or None."""
+def _solve(
+    quotes: SmileQuotes, quoted: tuple[float, float], start: Array | None, below: Below | None
+) -> Array | None:
+    """Box letters of the best fit, or None; the walls reach beyond the range `quoted`."""
     k, years = quotes.k, quotes.years
     firm = ~quotes.one_sided
     w = quotes.mid_vol[firm] ** 2 * years
-    k_low, k_high = float(k[firm][0]), float(k[firm][-1])
+    k_low, k_high = quoted
     span = max(k_high - k_low, 1e-6)
     atm = float(np.interp(0.0, k[firm], w))
     least = np.log(max(0.05 * np.sqrt(atm), 1e-6))
@@ -131,7 +135,34 @@ def _solve(quotes: SmileQuotes, start: Array | None, below: Below | None) -> Arr
             break
         least += LEAST_G - 1.5 * g
         kernel.descend(x, *task, least, low, high, WARM_STEPS)
-    return x
+    return _tamed(x, float(grid[0]), float(grid[-1]))
+
+
+def _tamed(x: Array, k_low: float, k_high: float) -> Array:
+    """`x` if g >= 0 on [k_low, k_high]; else with its slopes shrunk, w(0) held, until it is.
+
+    A last resort for quotes no smile fits: with slopes at zero the curve is flat and g is one.
+    """
+
+    def shrunk(share: float) -> Array:
+        out = x.copy()
+        out[1:3] *= share
+        out[0] = 0.0
+        zero = np.zeros(1)
+        at_money = SVI.total_variance(zero, _raw(x))[0]
+        out[0] = at_money - SVI.total_variance(zero, _raw(out))[0]
+        return out
+
+    def clean(trial: Array) -> bool:
+        return trial[0] > 0.0 and kernel.lowest_g(k_low, k_high, FINE, trial) >= 0.0
+
+    if clean(x):
+        return x
+    good, bad = 0.0, 1.0
+    for _ in range(20):
+        middle = 0.5 * (good + bad)
+        good, bad = (middle, bad) if clean(shrunk(middle)) else (good, middle)
+    return shrunk(good)
 
 
 def _wild(quotes: SmileQuotes, x: Array, model: RawSvi) -> np.ndarray:

@@ -16,7 +16,7 @@ ROOT = "SPY"
 
 DAILY_SESSIONS = 10
 WEEKLY_DAYS = 60
-MONTHLY_DAYS = 120
+MONTHLY_DAYS = 130
 QUARTERLY_DAYS = 400
 LEAPS_DAYS = 740
 MOVE_OF_DAY = 0.01  # the money may travel this far and still be well listed
@@ -60,10 +60,14 @@ def strikes(spot_usd: float, sd: float, reach_sd: float, days: int) -> NDArray[n
     high = spot_usd * np.exp(0.6 * reach_sd * sd + MOVE_OF_DAY)
     near, middle = (1.0, 5.0) if days <= 30 else (5.0, 10.0) if days <= 270 else (10.0, 25.0)
     core = np.clip(0.8 * sd * spot_usd, 6.0 * near, 12.0 * near) + MOVE_OF_DAY * spot_usd
+    core_low, core_high = spot_usd - core, spot_usd + core
+    wide_low, wide_high = spot_usd - 4.0 * core, spot_usd + 4.0 * core
     grids = (
-        _grid(max(low, spot_usd - core), min(high, spot_usd + core), near),
-        _grid(max(low, spot_usd - 4.0 * core), min(high, spot_usd + 4.0 * core), middle),
-        _grid(max(low, 0.3 * spot_usd), high, 2.0 * middle),
+        _grid(max(low, 0.3 * spot_usd), min(high, wide_low), 2.0 * middle),
+        _grid(max(low, wide_low), min(high, core_low), middle),
+        _grid(max(low, core_low), min(high, core_high), near),
+        _grid(max(low, core_high), min(high, wide_high), middle),
+        _grid(max(low, wide_high), high, 2.0 * middle),
     )
     return np.unique(np.concatenate(grids))
 

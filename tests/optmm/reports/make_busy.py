@@ -18,6 +18,7 @@ from make_run import (
 )
 from scipy.special import ndtr
 
+
 @dataclass(frozen=True)
 class Day:
     """Spots and Black marks on every minute of the day."""

@@ -22,7 +22,7 @@ def test_daily_expiries_for_two_weeks_and_holidays_moved(full):
 
 def test_counts_pairs_and_terms(full):
     chain = full.day.chain
-    assert 2_000 <= len(chain) <= 3_000
+    assert 2_400 <= len(chain) <= 3_000
     assert chain.american.all() and chain.physical.all()
     assert (chain.tick_below_e9 == 10_000_000).all() and (chain.tick_above_e9 == 10_000_000).all()
     assert (chain.right[::2] == 1).all() and (chain.right[1::2] == -1).all()

@@ -19,7 +19,9 @@ def test_unknown_key_is_refused_with_the_nearest_known_one():
 
 
 def test_every_fault_is_reported_with_its_origin():
-    with pytest.raises(ConfigError, match=r"^sim\.toml: .*informed_share.*; .*spot_usd") as caught:
+    with pytest.raises(
+        ConfigError, match=r"^sim\.toml: spot_usd is -1.0: .*; informed_share is 1.5: "
+    ) as caught:
         simulation_config({"informed_share": 1.5, "spot_usd": -1.0}, "sim.toml")
     assert caught.value.exit_code == 3
 

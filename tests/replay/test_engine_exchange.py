@@ -1,0 +1,164 @@
+"""The engine against an exchange of Python ints and dicts written from docs/fills.md alone."""
+
+import numpy as np
+import pytest
+import tape
+from exchange import ASK, BID, Event, Exchange, Message, Rules
+
+from optmm.engine import state as tables
+from optmm.engine.reasons import Reason
+from optmm.market.events import Kind
+
+COMPARE_EVERY = 10  # events between two comparisons of every quote and position
+LEAST_FILLS = {"pessimistic": 500, "queue": 800, "optimistic": 1000, "simulated": 500}
+
+
+def rules_of(state: tables.EngineState, world: str) -> Rules:
+    """The exchange's configuration, read from the engine's."""
+    h = state.head[0]
+    return Rules(
+        world=world,
+        stale_quote_ns=int(h["stale_quote_ns"]),
+        stale_spot_ns=int(h["stale_spot_ns"]),
+        share_pm=int(h["share_pm"]),
+        window_ns=int(h["fill_window_ns"]),
+        fill_cost_ns=int(h["fill_cost_ns"]),
+        lot_cost_ns=int(h["lots_cost_ns"]),
+        headroom=float(h["headroom_usd"]),
+        largest_fill=float(h["max_fill_usd"]),
+        unit=tuple(state.own["unit_usd"].tolist()),
+        multiplier=tuple(state.mkt["multiplier"].tolist()),
+    )
+
+
+def without_untrusted_takers(events: np.ndarray, limit_ns: int) -> np.ndarray:
+    """Drop takers who come to a market that is absent on a side, locked, crossed or stale.
+
+    The document's list of what never fills names such markets; a test of its own asks about them.
+    """
+    keep = np.ones(events.size, bool)
+    fair: dict[int, tuple[bool, int]] = {}
+    for k, row in enumerate(events[["ts_event_ns", "kind", "instrument", "bid_e9", "ask_e9"]].tolist()):
+        ts_ns, kind, i, bid, ask = row
+        if kind == Kind.QUOTE:
+            fair[i] = (0 < bid < ask, ts_ns)
+        elif kind == Kind.TAKER:
+            good, since_ns = fair.get(i, (False, 0))
+            keep[k] = good and ts_ns - since_ns <= limit_ns
+    return events[keep]
+
+
+class Match:
+    """The engine and the exchange side by side, one event at a time."""
+
+    def __init__(self, setup: tape.Setup) -> None:
+        self.replay = tape.Replay(setup)
+        limit_ns = int(self.replay.state.head["stale_quote_ns"][0])
+        self.replay.events = without_untrusted_takers(self.replay.events, limit_ns)
+        self.exchange = Exchange(rules_of(self.replay.state, setup.world))
+        self.kinds = [Kind(k).name for k in self.replay.events["kind"].tolist()]
+        self.rows = self.replay.events.tolist()
+        self.seen = dict.fromkeys(("fills", "hedges", "refused", "prints", "trips"), 0)
+
+    def play(self) -> "Match":
+        """Run the whole tape, comparing as it goes."""
+        replay, exchange = self.replay, self.exchange
+        for k, (row, kind) in enumerate(zip(self.rows, self.kinds, strict=True)):
+            if k % tape.STOP_EVERY == 0:
+                self._decide(k)
+            reasons = replay.step(k + 1)
+            assert replay.at == k + 1, reasons
+            exchange.step(Event(*row[:8], kind, row[9]))
+            self._forward(int(replay.state.head["wire_count"][0]))
+            self._compare_acts(k, kind)
+            if k % COMPARE_EVERY == 0 or kind == "STATUS":
+                self._compare_tables(k)
+        self._compare_tables(len(self.rows))
+        return self
+
+    def _decide(self, k: int) -> None:
+        replay, exchange = self.replay, self.exchange
+        done = tape.decide(replay.state, replay.setup, replay.chain, k)
+        if done.rearmed:
+            exchange.rearm()
+            exchange.used = 0.0
+        if done.hedge_lots:
+            self._forward(int(replay.state.head["wire_count"][0]))
+
+    def _forward(self, in_flight: int) -> None:
+        """Hand the exchange the messages that the engine has put on the wire since."""
+        state, exchange = self.replay.state, self.exchange
+        first = int(state.head["wire_first"][0])
+        for j in range(len(exchange.flying), in_flight):
+            land_ns, px, lots, i, side, kind, _ = state.wire[(first + j) % state.wire.size].tolist()
+            hedge = kind == tables.HEDGE_ORDER
+            exchange.send(Message(land_ns, i, side, px, lots, hedge))
+        assert len(exchange.flying) == in_flight
+
+    def _compare_acts(self, k: int, event: str) -> None:
+        acts = self.replay.drain()
+        ex, new = self.exchange, {}
+        for name in self.seen:
+            log = getattr(ex, name)
+            new[name], self.seen[name] = log[self.seen[name] :], len(log)
+        if not acts.size and not any(new.values()):
+            return
+        names = ["ts_ns", "instrument", "side", "px_e9", "lots"]
+        did = {kind: acts[names][acts["kind"] == kind].tolist() for kind in range(1, 8)}
+        at = f"event {k}: {self.rows[k]}"
+        assert did[tables.ACT_FILL] == new["fills"], at
+        assert did[tables.ACT_HEDGE] == new["hedges"], at
+        refused = did[tables.ACT_REJECT] + did[tables.ACT_HEDGE_REJECT]
+        assert sorted(r[:3] for r in refused) == sorted(m[:3] for m in new["refused"]), at
+        assert [row[0] for row in did[tables.ACT_TRIP]] == new["trips"], at
+        if event == "TAKER":  # recorded prints are acts of the tape, not of the exchange
+            assert _volumes(did[tables.ACT_PRINT]) == _volumes(new["prints"]), at
+
+    def _compare_tables(self, k: int) -> None:
+        own, ex = self.replay.state.own, self.exchange
+        names = ["qty", "cash_e9"]
+        for side, word in ((BID, "bid"), (ASK, "ask")):
+            names += [f"{word}_{what}" for what in ("lots", "e9", "ahead", "credit")]
+        for i, (qty, cash, *quotes) in enumerate(own[names].tolist()):
+            assert (qty, cash) == (ex.position[i], ex.cash[i]), (k, i)
+            for side, live in ((BID, quotes[:4]), (ASK, quotes[4:])):
+                q = ex.quotes[i, side]
+                if q.lots or live[0]:
+                    assert live == [q.lots, q.px, q.ahead, q.credit], (k, i, side)
+        h = self.replay.state.head[0]
+        assert bool(h["is_tripped"]) == ex.tripped
+        assert float(h["used_usd"]) == ex.used
+        assert (h["fill_tat_ns"], h["lots_tat_ns"]) == (ex.tat["fills"], ex.tat["lots"])
+
+
+def _volumes(prints) -> dict:
+    """Volume by (instrument, side, price): how a sweep is cut into prints is nobody's business."""
+    out: dict = {}
+    for _, i, side, px, lots in prints:
+        out[i, side, px] = out.get((i, side, px), 0) + lots
+    return out
+
+
+@pytest.mark.parametrize("world", tape.WORLDS)
+def test_loose_protections_same_fills_cash_and_positions(world):
+    match = Match(tape.Setup(world=world)).play()
+    assert len(match.exchange.fills) >= LEAST_FILLS[world]
+    assert len(match.exchange.hedges) >= 50
+    assert len(match.exchange.refused) >= 20
+    assert not match.exchange.trips
+
+
+@pytest.mark.parametrize("world", tape.WORLDS)
+def test_tight_protections_same_trips(world):
+    setup = tape.Setup(world=world, seed=2, events=30_000, tight=True)
+    match = Match(setup).play()
+    assert len(match.exchange.trips) >= 20
+    assert len(match.exchange.fills) >= LEAST_FILLS[world] // 4
+
+
+@pytest.mark.parametrize("latency_ms", [0, 400])
+def test_any_latency_gives_the_same_fills(latency_ms):
+    """With 0 a message lands at the next event; with 400 ms about ten are in flight a side."""
+    setup = tape.Setup(seed=3, events=20_000, latency_ns=latency_ms * 1_000_000)
+    match = Match(setup).play()
+    assert len(match.exchange.fills) >= 200
