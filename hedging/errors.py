@@ -9,5 +9,5 @@ class HedgingError(Exception):
     """Anything this floor raises on purpose."""
 
 
-class InvalidInput(HedgingError, ValueError):
+class InvalidInput(HedgingError, ValueError):  # noqa: N818  the contract's name
     """An argument is out of range: the text names it, its value, the bound and the remedy."""

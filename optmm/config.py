@@ -50,8 +50,8 @@ class Quoting(Section):
         3.0, gt=0.0, description="above this multiple of the market's half spread: no quote"
     )
     max_lots: int = Field(10, ge=1, le=10_000)
-    hysteresis: float = Field(0.3, ge=0.0, lt=0.9, description="of the half width")
-    sweep_s: float = Field(5.0, ge=0.01, description="event feeds: at most one spot sweep each")
+    hysteresis: float = Field(0.5, ge=0.0, lt=0.9, description="of the half width")
+    sweep_s: float = Field(10.0, ge=0.01, description="event feeds: at most one spot sweep each")
     risk_aversion_per_usd: float = Field(2e-6, ge=0.0, description="CARA gamma")
     atm_vol_of_day: float = Field(0.015, gt=0.0, description="s.d. of a one-month vol, a day")
     vol_term_power: float = Field(0.5, ge=0.0, le=1.0, description="vol of vol falls as T^-power")
@@ -96,7 +96,7 @@ class Hedging(Section):
     risk_aversion_per_usd: float = Field(1e-5, gt=0.0)
     min_band_usd: float = Field(10_000.0, ge=0.0, description="dollar delta always left alone")
     max_order_lots: int = Field(5_000, ge=1)
-    interval_s: float = Field(10.0, ge=0.1, description="event feeds: time between decisions")
+    interval_s: float = Field(15.0, ge=0.1, description="event feeds: time between decisions")
 
 
 class Fees(Section):

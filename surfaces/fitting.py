@@ -158,11 +158,10 @@ def _instant(expiry: Any) -> int:
     if isinstance(expiry, int | np.integer):
         return int(expiry)
     try:
+        if getattr(expiry, "tzinfo", None) is not None:
+            return round(expiry.timestamp() * 1e6) * 1000
         when = np.datetime64(expiry).astype("datetime64[ns]")
         midnight = when == when.astype("datetime64[D]")
-        aware = getattr(expiry, "tzinfo", None)
-        if aware is not None:
-            return int(expiry.timestamp() * 1e9)
         if not midnight:
             return int(when.astype(np.int64))
         day: date = when.astype("datetime64[D]").astype(object)

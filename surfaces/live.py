@@ -30,7 +30,6 @@ from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
 
 __all__ = ["ChainSlices", "FitConfig", "LiveFitter", "VolSurface"]
 
-AMERICAN_SLOPE_WIDENING = 2.0
 BUTTERFLY_TOLERANCE = 1e-6
 CALENDAR_TOLERANCE = 1e-4
 
@@ -135,27 +134,30 @@ class LiveFitter:
         cold = self._last is None and self._american.any()
         market, prior = None, belief
         for turn in range(self.config.cold_rounds if cold else 1):
-            net = carry_curve.log_forward(belief, years)[0] / years
-            carry = belief.rate.copy() if self.config.future else belief.rate - net
-            priced = self._premiums.refresh(
+            net = self._log_forward(belief, years)
+            self._premiums.refresh(
                 now_ns=book.now_ns,
                 spot=book.spot,
                 years=years,
                 vols=vols,
                 rate=belief.rate,
-                carry=carry,
+                log_forward=net,
             )
-            if turn > 1 and priced == 0:
-                break
-            premium = self._premiums.snapshot.at(book.spot)[0]
+            premium = self._premiums.snapshot(belief.rate, net).at(book.spot)[0]
             market = self._imply(book, premium, prior, belief.rate, learn_rate=not cold or turn > 0)
             belief = market.belief
-            surface = self._assemble(book, market, premium)
+            surface = self._assemble(book, market)
             vols = surface.row_vol
         assert market is not None
         self._belief, self._last = belief, surface
         self._rate_ns = book.now_ns
         return surface
+
+    def _log_forward(self, belief: CarryState, years: Array) -> Array:
+        """ln(F/S) of every slice."""
+        if self.config.future:
+            return np.zeros(years.size)
+        return carry_curve.log_forward(belief, years)[0]
 
     def _clean(
         self, now_ns: int, spot: float, bid: ArrayLike, ask: ArrayLike, usable: ArrayLike | None
@@ -194,6 +196,7 @@ class LiveFitter:
         config, years = self.config, book.years
         m = self.chain.slices
         x, sd, rates = (np.full(m, np.nan) for _ in range(3))
+        lean, rate_sd = np.zeros(m), config.rate_prior_sd
         slopes: list[tuple[float, float]] = []
         notes: list[tuple[str, ...]] = []
         for j in range(m):
@@ -202,6 +205,7 @@ class LiveFitter:
             found = None
             if self._american[j]:
                 found = parity.forward_given_df(pairs, df)
+                lean[j] = parity.mean_lean(pairs, df)
                 slope = parity.slope_rate(pairs, df, years[j]) if learn_rate else None
                 if slope is not None:
                     slopes.append(slope)
@@ -217,10 +221,9 @@ class LiveFitter:
             weak = found is not None and found.inside < 0.5
             notes.append(("parity_outside",) if weak else ())
         if learn_rate and self._american.any():
-            pooled = carry_curve.pooled_rate(
-                slopes, config.rate_prior, config.rate_prior_sd, AMERICAN_SLOPE_WIDENING
+            rates[self._american], rate_sd = carry_curve.pooled_rate(
+                slopes, config.rate_prior, config.rate_prior_sd
             )
-            rates[self._american] = pooled
         belief = carry_curve.observe_rate(prior, rates, self._rate_ns, config.carry)
         if config.future:
             net, labels = np.zeros(m), ["future"] * m
@@ -236,6 +239,7 @@ class LiveFitter:
         forwards = book.spot * np.exp(net)
         errors = np.sqrt(belief.variance)
         errors = np.where(np.isfinite(sd), np.maximum(errors, 0.25 * sd), errors) * forwards
+        errors = np.hypot(errors, lean * rate_sd)
         return _Market(belief, forwards, errors * (not config.future), labelled)
 
     def _pairs(self, j: int, book: _Book, premium: Array) -> parity.Pairs:
@@ -249,11 +253,15 @@ class LiveFitter:
             call_ask=book.ask[calls] - premium[calls],
             put_bid=book.bid[puts] - premium[puts],
             put_ask=book.ask[puts] - premium[puts],
+            lean=self._premiums.by_rate[puts] - self._premiums.by_rate[calls],
         )
 
-    def _assemble(self, book: _Book, market: _Market, premium: Array) -> VolSurface:
+    def _assemble(self, book: _Book, market: _Market) -> VolSurface:
         """Fit every slice against the given forwards and build the surface."""
         chain, of = self.chain, self.chain.slice_of
+        net = np.log(market.forwards / book.spot)
+        premiums = self._premiums.snapshot(market.belief.rate, net)
+        premium = premiums.at(book.spot)[0]
         dfs = np.exp(-market.belief.rate * book.years)
         outside = np.where(
             chain.right > 0.0,
@@ -288,7 +296,6 @@ class LiveFitter:
         _annotate(curves, market, scores)
         last = self._last
         rate = market.belief.rate.copy()
-        net = np.log(market.forwards / book.spot) / book.years
         return VolSurface(
             version=last.version + 1 if last else 1,
             ts_ns=book.now_ns,
@@ -299,7 +306,7 @@ class LiveFitter:
             forward_error=market.errors,
             dfs=dfs,
             rate=rate,
-            carry=rate - net,
+            carry=rate - net / book.years,
             models=tuple(c.model for c in curves),
             thetas=tuple(np.zeros(0) if c.theta is None else c.theta for c in curves),
             path=tuple(c.path for c in curves),
@@ -309,7 +316,7 @@ class LiveFitter:
             fit_ns=np.array([c.fit_ns for c in curves], np.int64),
             scores=scores,
             quotes=table,
-            premiums=self._premiums.snapshot,
+            premiums=premiums,
         )
 
     def _score(

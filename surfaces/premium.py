@@ -1,8 +1,10 @@
-"""What the right to exercise early adds to each option, kept as a quadratic in spot.
+"""What the right to exercise early adds to each option, expanded in spot, rate and forward.
 
 American prices are slow; European ones are not. So an American theo is Black plus a premium that is
-computed now and then (spot, vol, rate or time has moved enough) and carried by Taylor in
-between. The same numbers take the premium off quotes before a smile is fitted.
+computed now and then (spot, vol or time has moved enough) and carried by Taylor in between. The
+same numbers take the premium off quotes before a smile is fitted. Deep in the money the premium is
+intrinsic less the European price, so it must follow every move of the forward and the rate that
+the European price follows: those two are part of the expansion.
 
 Units   USD per share; spot derivatives per USD; years ACT/365.
 """
@@ -48,11 +50,13 @@ class PremiumLimits:
     """How far the world may move before a premium is computed again."""
 
     spot_move: float = 0.003  # share of spot
-    vol_move: float = 0.01  # vol, median over a slice
-    rate_move: float = 0.0025  # per year
-    forward_move: float = 3e-4  # carry x years, share of spot
+    vol_move: float = 0.003  # of vol x sqrt(years), median over a slice
+    rate_move: float = 0.005  # per year
+    forward_move: float = 2e-3  # of ln(F/S)
     max_age_s: float = 900.0
     bump: float = 0.005  # share of spot, for the derivatives
+    rate_bump: float = 0.002
+    forward_bump: float = 5e-4
 
 
 @dataclass(slots=True)
@@ -67,64 +71,83 @@ class PremiumCache:
     american: NDArray[np.bool_]
     slice_start: NDArray[np.int64]
     limits: PremiumLimits = field(default_factory=PremiumLimits)
-    _now: PremiumSnapshot = field(init=False)
+    _now: PremiumSnapshot = field(init=False)  # at the rates and forwards of `_made`
+    _by_rate: Array = field(init=False)  # (n,) d premium / d rate at a fixed forward
+    _by_log_forward: Array = field(init=False)  # (n,) d premium / d ln(F/S) at a fixed rate
     _vols: Array = field(init=False)  # (n,) the vols premia were computed at
-    _made: Array = field(init=False)  # (m, 3): spot, rate, carry x years they were computed at
+    _made: Array = field(init=False)  # (m, 3): spot, rate, ln(F/S) they were computed at
     _made_ns: NDArray[np.int64] = field(init=False)
+    _slice_of: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         n, m = self.strike.size, self.slice_start.size - 1
         zero = np.zeros(n)
         self._now = PremiumSnapshot(np.ones(n), zero, zero, zero)
+        self._by_rate, self._by_log_forward = zero, zero
         self._vols = np.full(n, np.nan)
         self._made = np.full((m, 3), np.nan)
         self._made_ns = np.zeros(m, np.int64)
+        self._slice_of = np.repeat(np.arange(m), np.diff(self.slice_start))
 
     @property
-    def snapshot(self) -> PremiumSnapshot:
-        """The present premia; immutable, safe to keep."""
-        return self._now
+    def by_rate(self) -> Array:
+        """d premium / d rate of every row with the forward held, USD per 1.00 of rate."""
+        return self._by_rate
+
+    def snapshot(self, rate: Array, log_forward: Array) -> PremiumSnapshot:
+        """Premia at these rates and ln(F/S), each (m,); immutable, safe to keep."""
+        moved = np.nan_to_num(np.stack((rate, log_forward), axis=1) - self._made[:, 1:])
+        by_rate, by_forward = moved[self._slice_of].T
+        value = self._now.value + self._by_rate * by_rate + self._by_log_forward * by_forward
+        return PremiumSnapshot(self._now.spot, value, self._now.slope, self._now.bend)
 
     def refresh(
-        self, *, now_ns: int, spot: float, years: Array, vols: Array, rate: Array, carry: Array
+        self,
+        *,
+        now_ns: int,
+        spot: float,
+        years: Array,
+        vols: Array,
+        rate: Array,
+        log_forward: Array,
     ) -> int:
         """Recompute what moved too far since it was made; returns the number of rows priced.
 
-        `years`, `rate`, `carry` (m,): per slice; `vols` (n,): per row, NaN where unknown (that
-        row's premium is then zero). Rows that can never be exercised early cost nothing.
+        `years`, `rate`, `log_forward` = ln(F/S): (m,), per slice; `vols` (n,): per row, NaN where
+        unknown (that row's premium is then zero). Rows that can never be exercised early cost
+        nothing.
         """
         todo = np.zeros(self.strike.size, bool)
         for j, (low, high) in enumerate(pairwise(self.slice_start.tolist())):
             rows = slice(low, high)
             if not self.american[rows].any():
                 continue
-            made = np.array([spot, rate[j], carry[j] * years[j]])
-            if self._stale(j, rows, now_ns, made, vols[rows]):
+            made = np.array([spot, rate[j], log_forward[j]])
+            if self._stale(j, rows, now_ns, made, vols[rows], float(years[j])):
                 todo[rows] = True
                 self._made[j], self._made_ns[j] = made, now_ns
                 self._vols[rows] = vols[rows]
         if not todo.any():
             return 0
-        counts = np.diff(self.slice_start)
-        every = {"years": years, "rate": rate, "carry": carry}
-        spread = {name: np.repeat(values, counts) for name, values in every.items()}
-        needs = todo & self.american & (vols > 0.0) & (spread["years"] > 0.0)
-        never = np.where(
-            self.right > 0.0,
-            (spread["carry"] <= 0.0) & (spread["rate"] >= 0.0),
-            (spread["rate"] <= 0.0) & (spread["carry"] >= 0.0),
-        )
-        # Rates with two exercise boundaries are not priced: no premium rather than a wrong one.
-        double = np.where(
-            self.right > 0.0,
-            (spread["rate"] < spread["carry"]) & (spread["carry"] < 0.0),
-            (spread["carry"] < spread["rate"]) & (spread["rate"] < 0.0),
-        )
-        needs &= ~never & ~double
-        self._now = self._recomputed(todo, needs, spot, spread, vols)
+        of = self._slice_of
+        needs = todo & self.american & (vols > 0.0) & (years[of] > 0.0)
+        rates, yields = self._bumped(rate, log_forward, years)
+        needs &= _exercisable(self.right, rates[:, of], yields[:, of])
+        self._recompute(todo, needs, spot, years[of], vols, rates[:, of], yields[:, of])
         return int(np.count_nonzero(needs))
 
-    def _stale(self, j: int, rows: slice, now_ns: int, made: Array, vols: Array) -> bool:
+    def _bumped(self, rate: Array, log_forward: Array, years: Array) -> tuple[Array, Array]:
+        """Rates and yields (3, m): as they are, a higher rate at the same forward, a lower forward.
+
+        A lower forward, because it is what makes a call worth exercising.
+        """
+        rates = rate + self.limits.rate_bump * np.array([[0.0], [1.0], [0.0]])
+        forwards = log_forward - self.limits.forward_bump * np.array([[0.0], [0.0], [1.0]])
+        return rates, np.clip(rates - forwards / years, -MOST_CARRY, MOST_CARRY)
+
+    def _stale(
+        self, j: int, rows: slice, now_ns: int, made: Array, vols: Array, years: float
+    ) -> bool:
         """Whether slice `j` has moved past a limit since its premia were made."""
         limits, old = self.limits, self._made[j]
         if not np.isfinite(old[0]) or now_ns - self._made_ns[j] > limits.max_age_s * E9:
@@ -140,34 +163,54 @@ class PremiumCache:
         if not np.array_equal(known, np.isfinite(self._vols[rows])):
             return True
         change = np.abs(vols - self._vols[rows])[known]
-        return bool(change.size and np.median(change) > limits.vol_move)
+        return bool(change.size and np.median(change) * np.sqrt(years) > limits.vol_move)
 
-    def _recomputed(
+    def _recompute(
         self,
         todo: NDArray[np.bool_],
         needs: NDArray[np.bool_],
         spot: float,
-        spread: dict[str, Array],
+        years: Array,
         vols: Array,
-    ) -> PremiumSnapshot:
-        """A new snapshot: rows `needs` priced at three spots, the rest of `todo` zero."""
+        rates: Array,
+        yields: Array,
+    ) -> None:
+        """Price rows `needs` at three spots, a bumped rate and a bumped forward; others get zero.
+
+        `years` and `vols` are per row here, (n,), `rates` and `yields` (3, n) from `_bumped`.
+        """
         old = self._now
         at, value, slope, bend = (a.copy() for a in (old.spot, old.value, old.slope, old.bend))
+        by_rate, by_forward = self._by_rate.copy(), self._by_log_forward.copy()
         at[todo] = spot
-        for array in (value, slope, bend):
+        for array in (value, slope, bend, by_rate, by_forward):
             array[todo] = 0.0
         if needs.any():
             step = self.limits.bump * spot
-            low, mid, high = american.premium(
+            low, mid, high, up_rate, down_forward = american.premium(
                 right=self.right[needs],
-                spot=spot + step * np.array([[-1.0], [0.0], [1.0]]),
+                spot=spot + step * np.array([[-1.0], [0.0], [1.0], [0.0], [0.0]]),
                 strike=self.strike[needs],
-                years=spread["years"][needs],
+                years=years[needs],
                 vol=vols[needs],
-                rate=spread["rate"][needs],
-                dividend_yield=np.clip(spread["carry"][needs], -MOST_CARRY, MOST_CARRY),
+                rate=rates[[0, 0, 0, 1, 2]][:, needs],
+                dividend_yield=yields[[0, 0, 0, 1, 2]][:, needs],
             )
             value[needs] = mid
             slope[needs] = (high - low) / (2.0 * step)
             bend[needs] = (high - 2.0 * mid + low) / (step * step)
-        return PremiumSnapshot(at, value, slope, bend)
+            by_rate[needs] = (up_rate - mid) / self.limits.rate_bump
+            by_forward[needs] = (mid - down_forward) / self.limits.forward_bump
+        self._now = PremiumSnapshot(at, value, slope, bend)
+        self._by_rate, self._by_log_forward = by_rate, by_forward
+
+
+def _exercisable(right: Array, rates: Array, yields: Array) -> NDArray[np.bool_]:
+    """Rows (n,) where early exercise can pay at any of the bumped (3, n) rates and yields.
+
+    Not those with two exercise boundaries, which are not priced: no premium, not a wrong one.
+    """
+    call = right > 0.0
+    double = np.where(call, (rates < yields) & (yields < 0.0), (yields < rates) & (rates < 0.0))
+    never = np.where(call, (yields <= 0.0) & (rates >= yields), (rates <= 0.0) & (yields >= rates))
+    return np.asarray(~double.any(axis=0) & ~never.all(axis=0))

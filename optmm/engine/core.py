@@ -7,7 +7,7 @@ over the whole event and returned after it; `next` is the first event not consum
 
 import numba as nb
 
-from optmm.engine.quote import requote, requote_all
+from optmm.engine.quote import requote, requote_rows
 from optmm.engine.reasons import Reason
 from optmm.engine.state import ACT_PRINT, SIMULATED
 from optmm.engine.venue import follow_queue, land_due, print_fills, record, taker_fills
@@ -123,7 +123,7 @@ def advance(state, events, start):
         reasons |= apply_event(state, index, e)
         h["events"] += 1
         if h["sweep_due"] != 0 and h["on_event"] != 0 and h["now_ns"] - h["swept_ns"] >= h["sweep_ns"]:
-            requote_all(head, mkt, own, wire)
+            requote_rows(head, mkt, own, wire, 0, options)
             h["swept_ns"] = h["now_ns"]
             h["sweep_due"] = 0
         if reasons != 0:

@@ -172,8 +172,12 @@ class World:
         if self.terms is None:
             return
         self._replan()
-        if not self.day.bar_ns and not self.state.head["is_tripped"][0]:
-            self._requote()
+        if self.day.bar_ns or self.state.head["is_tripped"][0]:
+            return
+        # the expiry that traded shares most of the new risk; the others follow at the next sweep
+        i = self.fills.rows[-1]["instrument"] if len(self.fills) else self.n
+        if i < self.n:
+            self._requote(self.chain.rows(int(self.chain.slice_of[i])))
 
     # ---- decisions -----------------------------------------------------------------------------
 
@@ -208,11 +212,13 @@ class World:
             max_fill_usd=self.config.limits.max_fill_usd, unit_usd=self.terms.unit_usd,
         )  # fmt: skip
 
-    def _requote(self) -> None:
+    def _requote(self, rows: slice | None = None) -> None:
         # the ring has to take two messages an option whatever is still in flight
         while int(self.state.head["wire_count"][0]) + 2 * self.n + 2 > self.state.wire.size:
             self.state = tables.grown(self.state)
-        quote.requote_all(self.state.head, self.state.mkt, self.state.own, self.state.wire)
+        first, stop = (0, self.n) if rows is None else (rows.start, rows.stop)
+        s = self.state
+        quote.requote_rows(s.head, s.mkt, s.own, s.wire, first, stop)
 
     def on_timer(self, now_ns: int, terms: quoter.Terms | None, fixings: dict[int, Fixing]) -> None:
         """One slow-path step: meter, settle, publish, mark, stop, hedge, requote, record."""

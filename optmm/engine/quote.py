@@ -193,8 +193,8 @@ def requote(head, mkt, own, wire, i):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def requote_all(head, mkt, own, wire):
-    """Requote every option; the ring must have room for two messages each."""
-    for i in range(own.size - 1):
+def requote_rows(head, mkt, own, wire, first, stop):
+    """Requote options `first` to `stop`; the ring must have room for two messages each."""
+    for i in range(first, stop):
         requote(head, mkt, own, wire, i)
     head[0]["sweeps"] += 1

@@ -119,7 +119,7 @@ def fill_terms(
     unknown = ~np.isin(kind, KINDS)
     if unknown.any():
         row = int(np.argmax(unknown))
-        raise DataError(f"kind[{row}] is {kind[row]!r}", remedy=f"Known are {', '.join(KINDS)}.")
+        raise DataError(f"kind[{row}] is '{kind[row]}'", remedy=f"Known are {', '.join(KINDS)}.")
     quote, settled = kind == "quote", kind == "settlement"
     px, mark, spot = (_integers(fills, name) for name in ("px_e9", "mark_e9", "spot_e9"))
     later, spot_later = (_integers(fills, f"{name}_{tau_s}s_e9") for name in ("mark", "spot"))

@@ -8,6 +8,24 @@ import polars as pl
 from optmm.reports.run import Run
 from optmm.risk.greeks import Exposure, exposure
 
+SUMS = (
+    "delta_shares",
+    "option_delta_shares",
+    "hedge_shares",
+    "delta_contracts",
+    "delta_usd",
+    "gamma_shares_per_usd",
+    "gamma_contracts_per_usd",
+    "gamma_usd_per_pct",
+    "vega_usd_per_volpt",
+    "vega_weighted_usd_per_volpt",
+    "theta_usd_per_day",
+    "vanna_shares_per_volpt",
+    "volga_usd_per_volpt2",
+    "positions",
+    "contracts_gross",
+    "spot",
+)
 POLICY = "official settlement where there is one, else theo, else mid"
 
 
@@ -25,8 +43,9 @@ def book(run: Run, bound: str) -> tuple[Exposure, list[str]]:
     expiry = options["expiry"].cast(pl.String).to_numpy().astype(str)
     names, bucket = np.unique(expiry, return_inverse=True)
     columns = ("lots", "multiplier", "delta", "gamma", "vega", "theta", "vanna", "volga", "years")
+    arrays: dict[str, Any] = {name: options[name].to_numpy() for name in columns}
     total = exposure(
-        **{name: options[name].to_numpy() for name in columns},
+        **arrays,
         bucket_of=bucket,
         buckets=names.size,
         spot=run.closing_spot_e9 / 1e9,
@@ -52,25 +71,13 @@ def greeks(run: Run, bound: str) -> dict[str, Any]:
         for i, name in enumerate(names)
     ]
     options, shares = held(run, bound)
-    return {
-        "delta_shares": total.delta_shares,
-        "option_delta_shares": total.option_delta_shares,
+    counts = {
         "hedge_shares": shares,
-        "delta_contracts": total.delta_contracts,
-        "delta_usd": total.delta_usd,
-        "gamma_shares_per_usd": total.gamma_shares_per_usd,
-        "gamma_contracts_per_usd": total.gamma_contracts_per_usd,
-        "gamma_usd_per_pct": total.gamma_usd_per_pct,
-        "vega_usd_per_volpt": total.vega_usd_per_volpt,
-        "vega_weighted_usd_per_volpt": total.vega_weighted_usd_per_volpt,
-        "theta_usd_per_day": total.theta_usd_per_day,
-        "vanna_shares_per_volpt": total.vanna_shares_per_volpt,
-        "volga_usd_per_volpt2": total.volga_usd_per_volpt2,
         "positions": options.height,
         "contracts_gross": int(options["lots"].abs().sum()),
-        "spot": total.spot,
-        "by_expiry": rows,
     }
+    sums = {name: counts[name] if name in counts else getattr(total, name) for name in SUMS}
+    return sums | {"by_expiry": rows}
 
 
 def _theo_less_mid(run: Run, bound: str) -> dict[str, Any]:
@@ -90,7 +97,7 @@ def _theo_less_mid(run: Run, bound: str) -> dict[str, Any]:
 
 
 def marks(run: Run) -> dict[str, Any]:
-    """`closing_marks` of report.json: policy, series by source, and what theo against mid is worth."""
+    """`closing_marks` of report.json: policy, series by source, what theo against mid is worth."""
     counts = run.chain["closing_source"].value_counts().sort("closing_source")
     return {
         "policy": POLICY,

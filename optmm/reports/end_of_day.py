@@ -30,7 +30,10 @@ LINES = (
     "net",
 )
 SAME_SIGN = "The sign of the P&L is the same under every fill assumption."
-SIGN_DIFFERS = "The sign of the P&L differs across fill assumptions: the tape cannot say whether money was made."
+SIGN_DIFFERS = (
+    "The sign of the P&L differs across fill assumptions: "
+    "the tape cannot say whether money was made."
+)
 ONE_WORLD = "One world: its takers decide by our price, so no fill assumption is needed."
 ONE_ASSUMPTION = "One fill assumption was run; the others may change even the sign of the P&L."
 LIMITS_TAPE = (
@@ -147,10 +150,7 @@ def _greeks(run: Run, bound: str) -> dict[str, Any]:
     try:
         return closing.greeks(run, bound)
     except UsageError as lacking:
-        names = ("delta_shares", "gamma_shares_per_usd", "vega_usd_per_volpt", "theta_usd_per_day")
-        extra = ("delta_usd", "gamma_usd_per_pct", "vega_weighted_usd_per_volpt", "hedge_shares",
-                 "vanna_shares_per_volpt", "volga_usd_per_volpt2", "positions", "contracts_gross")  # fmt: skip
-        blank: dict[str, Any] = dict.fromkeys((*names, *extra))
+        blank: dict[str, Any] = dict.fromkeys(closing.SUMS)
         return blank | {"by_expiry": [], "note": f"n/a ({lacking})"}
 
 
@@ -172,6 +172,9 @@ def world(run: Run, bound: str) -> dict[str, Any]:
         "hedges": fills.filter(pl.col("kind") == "hedge").height,
         "hedge_lots": int(fills.filter(pl.col("kind") == "hedge")["lots"].sum()),
         "trips": engine.get("trips"),
+        "throttled": engine.get("throttled"),
+        "rejected": engine.get("rejected"),
+        "killed": engine.get("killed"),
         "pnl": _usd(headline),
         "pnl_60s": _usd(splits[60]),
         "ledger_net": ledger_e9 / 1e9,
@@ -214,10 +217,12 @@ def limits(run: Run) -> dict[str, list[dict[str, Any]]]:
             "loss_stop_usd": (max(_most(-rows["net_e9"]) / 1e9, 0.0), "USD"),
         }
         entries = []
-        for name, (worst, unit) in at_timers.items():
+        for name, (at_timer, unit) in at_timers.items():
             limit = config.get(name, engine.get(name))
-            if name == "inventory_usd":
-                worst = max(worst, float(engine.get("worst_usd", 0.0)))
+            at_event = (
+                float(engine.get("worst_inventory_usd", 0.0)) if name == "inventory_usd" else 0.0
+            )
+            worst = max(at_timer, at_event)
             if limit:
                 entry = {"limit": name, "unit": unit, "worst": worst, "of": limit}
                 entries.append(entry | {"share": worst / limit, "breached": worst > limit})

@@ -11,6 +11,7 @@ import io
 import math
 import re
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,9 +19,11 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from optmm.reports import flow, quote_card
 from optmm.reports.run import Run
+from optmm.reports.surface import SHORTEST
 
 # Hex drawn by matplotlib -> CSS variable of the page, with its light value as the fallback.
 PALETTE = {
@@ -37,7 +40,7 @@ INK, MUTED, RULE, PAPER, RUST, BLUE, GREEN, PLUM = PALETTE
 WORLD = {"pessimistic": RUST, "queue": BLUE, "optimistic": GREEN, "simulated": BLUE}
 MAX_POINTS = 700
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "optmm",
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
@@ -96,7 +99,7 @@ def _opening(name: str) -> str:
 
 def _thin(n: int) -> np.ndarray:
     """At most MAX_POINTS row numbers of n, first and last among them."""
-    return np.unique(np.linspace(0, max(n - 1, 0), min(n, MAX_POINTS)).astype(int)) if n else []
+    return np.unique(np.linspace(0, max(n - 1, 0), min(n, MAX_POINTS)).astype(int))
 
 
 def _clock(ax: Axes, run: Run, *, most: int = 9) -> None:
@@ -216,6 +219,7 @@ def smiles(run: Run, _report: dict) -> Figure:
     for ax, rows in zip(axes, chosen, strict=False):
         first = rows.row(0, named=True)
         _smile(ax, rows, f"{first['expiry']} {first['root']}")
+        ax.xaxis.set_major_locator(MaxNLocator(4))
     for ax in axes[len(chosen) :]:
         ax.set_axis_off()
     for ax in axes[-columns:]:
@@ -236,7 +240,8 @@ def term(run: Run, _report: dict) -> Figure:
     figure = Figure(figsize=(9.4, 2.7), layout="constrained")
     left, right = figure.subplots(1, 2)
     last = run.surface.sort("slice", "ts_ns", maintain_order=True)
-    last = last.group_by("slice", maintain_order=True).last().filter(pl.col("atm_vol").is_finite())
+    last = last.group_by("slice", maintain_order=True).last()
+    last = last.filter(pl.col("atm_vol").is_finite() & (pl.col("years") >= SHORTEST))
     last = last.sort("years", "slice", maintain_order=True)
     days = last["years"].to_numpy() * 365.0
     left.plot(days, 100 * last["atm_vol"].to_numpy(), "o-", color=BLUE, markersize=3.5)
@@ -252,6 +257,7 @@ def term(run: Run, _report: dict) -> Figure:
         if days.size and days.max() > 40 * max(days.min(), 1.0):
             ax.set_xscale("symlog", linthresh=30.0)
             ax.set_xticks([0, 10, 30, 90, 365], ["0", "10", "30", "90", "365"])
+        ax.set_xlim(left=0.0)
     return figure
 
 
@@ -303,22 +309,22 @@ def presence(run: Run, report: dict) -> Figure:
     """Two-sided share of eligible time by expiry, against the target."""
     table = {bound: report["obligations"]["bounds"][bound]["by_expiry"] for bound in run.bounds}
     names = [row["expiry"] for row in next(iter(table.values()))]
-    figure = Figure(figsize=(9.4, 0.8 + 0.3 * max(len(names), 2)), layout="constrained")
+    figure = Figure(figsize=(9.4, 0.9 + 0.22 * max(len(names), 2)), layout="constrained")
     ax = figure.subplots()
-    height = 0.8 / len(run.bounds)
+    target = 100 * report["obligations"]["target"]
+    lowest = target
     for i, bound in enumerate(run.bounds):
-        at = np.arange(len(names)) + (i - (len(run.bounds) - 1) / 2) * height
-        shares = [100 * (row["share"] or 0.0) for row in table[bound]]
-        ax.barh(at, shares, height=height * 0.85, color=WORLD[bound], label=bound)
-    ax.axvline(
-        100 * report["obligations"]["target"], color=INK, linewidth=0.9, linestyle=(0, (2, 2))
-    )
+        at = np.arange(len(names)) + (i - (len(run.bounds) - 1) / 2) * 0.22
+        shares = [100 * row["share"] for row in table[bound]]
+        lowest = min([lowest, *shares])
+        ax.plot(shares, at, "o", color=WORLD[bound], label=bound, markersize=4.5)
+    ax.axvline(target, color=INK, linewidth=0.9, linestyle=(0, (2, 2)))
     ax.set_yticks(np.arange(len(names)), names)
-    ax.set_xlim(0, 100)
-    ax.invert_yaxis()
-    ax.grid(visible=False, axis="y")
+    ax.set_xlim(max(0.0, 10 * math.floor(lowest / 10 - 0.5)), 100.5)
+    ax.set_ylim(len(names) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.set_title("Two-sided share of eligible time, %; dashed the target")
+    ax.legend(loc="lower left", ncols=len(run.bounds))
     return figure
 
 

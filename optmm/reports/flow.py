@@ -30,7 +30,7 @@ ABSENT = {
 def signed(run: Run) -> Signed:
     """Signs of the day's public prints, in the order of prints.parquet."""
     columns = ("instrument", "bid_e9", "ask_e9", "aggressor")
-    arrays = {name: run.prints[name].to_numpy() for name in columns}
+    arrays: dict[str, Any] = {name: run.prints[name].to_numpy() for name in columns}
     low, high = run.prints["px_e9"].to_numpy(), run.prints["px_high_e9"].to_numpy()
     return sign_prints(**arrays, low_e9=low, high_e9=high)
 
@@ -83,7 +83,7 @@ def sizes(run: Run) -> dict[str, Any]:
         if not x.size:
             out[name] = missing("FA3", "no finite values in prints.parquet", unit)
             continue
-        tail = {"median": float(np.median(x)), "p95": float(np.quantile(x, 0.95))}
+        tail: dict[str, Any] = {"median": float(np.median(x)), "p95": float(np.quantile(x, 0.95))}
         out[name] = measure("FA3", float(x.mean()), unit, n=int(x.size), note=note, **tail)
     return out
 

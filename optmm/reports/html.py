@@ -31,7 +31,7 @@ def _environment() -> Environment:
 
 
 def _sections(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Headings, tables and figures, in reading order. Names of figures are filled in by the page."""
+    """Headings, tables and names of figures, in reading order."""
     each = worlds(report)
     stress = [table for bound in each if (table := desk.stress(report, bound))]
     return [
@@ -73,10 +73,12 @@ CAPTIONS = {
     "pnl": "Each fill assumption is a world of its own: fills change the inventory, and so every "
     "later quote.",
     "inventory": "What the book carried, and what the hedge left of it.",
-    "presence": "Time with both our sides live, of the time they should have been.",
+    "presence": "Time with both our sides live, of the time they should have been. The scale does "
+    "not start at zero.",
     "smiles": "Bars are the market's bid and ask in volatility, dim where the fit did not use "
     "them; the line is the model.",
-    "term": "Left, what the market charges; right, what financing and dividends do to the forward.",
+    "term": "Left, what the market charges; right, what financing and dividends do to the forward. "
+    "Expiries under a day are left out.",
     "markouts": "A line that falls shows that takers knew something.",
     "tape": "Grey bars are the market's bid and ask at each public print.",
 }
@@ -109,7 +111,7 @@ def render(run: Run, report: dict[str, Any], figures: dict[str, str]) -> str:
 
 
 def _cell_class(cell: str, column: Column) -> Markup:
-    """The class attribute of a cell: words left, `n/a` dim, hashes in a fixed width, long wrapped."""
+    """The class attribute of a cell: words left, `n/a` dim, hashes monospaced, long wrapped."""
     names = [] if column.numeric else ["text"]
     if cell.startswith(NA):
         names.append("na")

@@ -6,6 +6,7 @@ redraws one screen; elsewhere (a pipe, a log) it writes one line every few secon
 Units   prices in USD per share, P&L in USD, delta in shares, vega in USD per vol point.
 """
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -63,7 +64,7 @@ class LiveWorld:
 
 @dataclass(frozen=True, slots=True)
 class LiveSnapshot:
-    """What one screen shows. `time` is the market's clock; `rate` events per second of wall time."""
+    """What one screen shows. `time` is the market's clock; `rate` is events a wall second."""
 
     title: str  # "GOOG 2015-12-24"
     time: str  # "10:31:00"
@@ -78,15 +79,15 @@ class LiveSnapshot:
 
 
 def _price(value: float) -> str:
-    return "" if value != value else f"{value:,.2f}"
+    return "" if math.isnan(value) else f"{value:,.2f}"
 
 
 def _own(side: LiveSide, bid: bool) -> Text:
     """Our price, highlighted when it is better than or equal to the market's."""
     own, market = (side.own_bid, side.market_bid) if bid else (side.own_ask, side.market_ask)
-    if own != own:
+    if math.isnan(own):
         return Text("")
-    better = market != market or (own >= market if bid else own <= market)
+    better = math.isnan(market) or (own >= market if bid else own <= market)
     return Text(_price(own), style=OURS if better else "")
 
 
@@ -126,7 +127,7 @@ def _chain(snapshot: LiveSnapshot) -> Table:
 
 
 def _number(value: float, digits: int = 0) -> str:
-    return "" if value != value else f"{value:,.{digits}f}"
+    return "" if math.isnan(value) else f"{value:,.{digits}f}"
 
 
 def _worlds(snapshot: LiveSnapshot) -> Table:
@@ -138,7 +139,7 @@ def _worlds(snapshot: LiveSnapshot) -> Table:
         out.add_column(head, justify="right", no_wrap=True)
     for w in snapshot.worlds:
         limit = w.inventory_limit_usd
-        used = "" if limit != limit else f" ({100 * w.inventory_usd / limit:.0f} %)"
+        used = "" if math.isnan(limit) else f" ({100 * w.inventory_usd / limit:.0f} %)"
         tone = "red" if w.net_usd < 0 else "green"
         out.add_row(
             w.name,

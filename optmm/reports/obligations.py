@@ -40,7 +40,7 @@ def _world(run: Run, bound: str, expiry: np.ndarray) -> dict[str, Any]:
     eligible, two = rows["eligible_s"].to_numpy(), rows["two_sided_s"].to_numpy()
     total = float(eligible.sum())
     each = two[eligible > 0] / eligible[eligible > 0]
-    reasons = []
+    reasons: list[dict[str, Any]] = []
     for column in rows.columns:
         if not column.startswith("absent_"):
             continue

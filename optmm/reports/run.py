@@ -66,7 +66,10 @@ class Run:
 
     @property
     def closing_spot_e9(self) -> int:
-        """The underlying's closing mark: of the hedge held, else of the day's last timer."""
+        """The underlying's closing mark: the engine's, else a hedge's, else the last timer's."""
+        for bound in self.bounds:
+            if "closing_spot_e9" in self.result_of(bound):
+                return int(self.result_of(bound)["closing_spot_e9"])
         held = self.greeks.filter(pl.col("instrument") == self.underlying_row)
         if held.height:
             return int(held["mark_e9"][0])

@@ -81,7 +81,8 @@ def _figures(
     exact: var.RiskFigure, fast: var.RiskFigure, sigma: float, of_day: float, positions: int
 ) -> dict[str, Any]:
     """RR10's three lines and one of assumptions."""
-    how = {"method": exact.method, "scenarios": exact.scenarios, "quantile": exact.quantile_rule}
+    how: dict[str, Any] = {"method": exact.method, "scenarios": exact.scenarios}
+    how["quantile"] = exact.quantile_rule
     window = "1 day ahead"
     return {
         "var": measure(

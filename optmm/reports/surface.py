@@ -7,11 +7,13 @@ import polars as pl
 
 from optmm.reports.run import Run
 
+SHORTEST = 1.0 / 365.0  # below a day to expiry, rate and carry are noise over no time
 FALLBACKS = ("flat", "parabola", "last_good", "none")
 
 
-def _share(top: float, bottom: float) -> float | None:
-    return top / bottom if bottom else None
+def _share(top: Any, bottom: Any) -> float | None:
+    """Ratio of two counts, None over nothing."""
+    return float(top / bottom) if bottom else None
 
 
 def _least(values: pl.Series) -> float | None:
@@ -20,26 +22,34 @@ def _least(values: pl.Series) -> float | None:
     return float(finite.min()) if finite.size else None
 
 
-def _expiry(rows: pl.DataFrame) -> dict[str, Any]:
-    """One expiry's day: sums over its refits, and the last refit's curve."""
-    last = rows.row(rows.height - 1, named=True)
-    paths = rows["path"].value_counts(sort=True).sort("path")
-    keys = ("forward", "forward_error", "df", "rate", "carry", "atm_vol", "skew", "years", "path")
+def _totals(rows: pl.DataFrame) -> dict[str, Any]:
+    """What is said of one expiry and of all of them alike."""
+    margins = ("min_g", "calendar_margin", "calendar_margin_wings")
+    negative = {name: int((rows[name].fill_nan(None) < 0.0).sum() or 0) for name in margins}
     return {
-        "expiry": str(last["expiry"]),
-        "root": last["root"],
         "fits": rows.height,
         "quotes": int(rows["quotes"].sum()),
         "hit_rate": _share(rows["hits"].sum(), rows["quotes"].sum()),
         "core_quotes": int(rows["core_quotes"].sum()),
         "core_hit_rate": _share(rows["core_hits"].sum(), rows["core_quotes"].sum()),
-        "min_g": _least(rows["min_g"]),
-        "calendar_margin": _least(rows["calendar_margin"]),
-        "calendar_margin_wings": _least(rows["calendar_margin_wings"]),
-        "fallback_share": _share(int(rows["path"].is_in(FALLBACKS).sum()), rows.height),
-        "paths": dict(paths.iter_rows()),
-        "close": {key: last[key] for key in keys} | {"status": last["status"]},
+        **{name: _least(rows[name]) for name in margins},
+        "butterfly_violations": negative["min_g"],
+        "calendar_violations": negative["calendar_margin"],
+        "calendar_violations_wings": negative["calendar_margin_wings"],
+        "fallback_share": _share(rows["path"].is_in(FALLBACKS).sum(), rows.height),
     }
+
+
+def _expiry(rows: pl.DataFrame) -> dict[str, Any]:
+    """One expiry's day: sums over its refits, and the last refit's curve."""
+    last = rows.row(rows.height - 1, named=True)
+    paths = rows["path"].value_counts(sort=True).sort("path")
+    keys = ("forward", "forward_error", "df", "rate", "carry", "atm_vol", "skew", "years", "path")
+    close = {key: last[key] for key in keys} | {"status": last["status"]}
+    if last["years"] < SHORTEST:
+        close |= {"rate": None, "carry": None}
+    name = {"expiry": str(last["expiry"]), "root": last["root"]}
+    return name | _totals(rows) | {"paths": dict(paths.iter_rows()), "close": close}
 
 
 def section(run: Run) -> dict[str, Any]:
@@ -52,15 +62,4 @@ def section(run: Run) -> dict[str, Any]:
     slices = rows.sort("slice", "ts_ns", maintain_order=True).partition_by(
         "slice", maintain_order=True
     )
-    return {
-        "fits": rows.height,
-        "quotes": int(rows["quotes"].sum()),
-        "hit_rate": _share(rows["hits"].sum(), rows["quotes"].sum()),
-        "core_quotes": int(rows["core_quotes"].sum()),
-        "core_hit_rate": _share(rows["core_hits"].sum(), rows["core_quotes"].sum()),
-        "min_g": _least(rows["min_g"]),
-        "calendar_margin": _least(rows["calendar_margin"]),
-        "calendar_margin_wings": _least(rows["calendar_margin_wings"]),
-        "fallback_share": _share(int(rows["path"].is_in(FALLBACKS).sum()), rows.height),
-        "expiries": [_expiry(part) for part in slices],
-    }
+    return _totals(rows) | {"expiries": [_expiry(part) for part in slices]}

@@ -67,8 +67,13 @@ def short(m: dict[str, Any] | None, digits: int = 2, scale: float = 1.0) -> str:
 
 def limit_name(key: str) -> str:
     """A limit's name without its unit, which has a place of its own."""
-    return {"inventory_usd": "inventory", "vega_usd_per_volpt": "vega", "loss_stop_usd": "loss stop",
-            "expiry_vega_usd_per_volpt": "vega of an expiry"}.get(key, key.replace("_", " "))  # fmt: skip
+    names = {
+        "inventory_usd": "inventory",
+        "vega_usd_per_volpt": "vega",
+        "expiry_vega_usd_per_volpt": "vega of an expiry",
+        "loss_stop_usd": "loss stop",
+    }
+    return names.get(key, key.replace("_", " "))
 
 
 def words(*columns: str) -> tuple[Column, ...]:

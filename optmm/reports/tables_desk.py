@@ -30,6 +30,8 @@ COUNTS = (
     ("quotes_sent", "Quotes sent"),
     ("hedges", "Hedges"),
     ("trips", "Protection trips"),
+    ("throttled", "Messages throttled"),
+    ("rejected", "Quotes refused by the venue"),
 )
 
 

@@ -42,8 +42,11 @@ def surface(report: dict[str, Any], expiries: list[str] | None = None) -> Table:
     )
     note = (
         f"{number(s['quotes'])} quotes in {number(s['fits'])} fits. Hit: model inside bid-ask. "
-        "min g >= 0: no butterfly arbitrage; margins (total variance) >= 0: no calendar "
-        f"arbitrage; worst in the wings {small(s['calendar_margin_wings'])}. Curve at the last fit."
+        f"Negative g (butterfly arbitrage) in {number(s['butterfly_violations'])} fits. Calendar "
+        "margin: least variance gained on the expiry before, as a share of ATM variance; negative "
+        f"in {number(s['calendar_violations'])} fits inside the quotes and in "
+        f"{number(s['calendar_violations_wings'])} beyond them, where the worst is "
+        f"{small(s['calendar_margin_wings'])}. Curve at the last fit."
     )
     return Table("surface", "Surface", columns, tuple(rows), note, frozenset({len(rows) - 1}))
 
@@ -69,7 +72,7 @@ def _surface_row(name: str, e: dict[str, Any]) -> tuple[str, ...]:
 def hourly(report: dict[str, Any]) -> Table:
     """FA1: prints and contracts of each session hour, and who started them."""
     flow = report["flow"]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (h["from"], number(h["prints"]), number(h["contracts"]), percent(h["buy_share"]),
          percent(h["sell_share"]), percent(h["unsigned_share"]))
         for h in flow["hourly"]
@@ -92,7 +95,8 @@ def hourly(report: dict[str, Any]) -> Table:
     by = {name: number(lots) for name, lots in flow["signing"]["contracts"].items()}
     note = (
         f"Public prints, exchange time. Contracts by what signed them: aggressor in the feed "
-        f"{by['given']}, quote rule {by['quote']}, tick rule at mid {by['tick']}; unsigned {by['none']}."
+        f"{by['given']}, quote rule {by['quote']}, tick rule at mid {by['tick']}; unsigned "
+        f"{by['none']}."
     )
     strong = frozenset({len(rows) - 1}) if flow["contracts"] else frozenset()
     return Table("hourly", "Order flow by hour (FA1)", columns, tuple(rows), note, strong)
@@ -152,8 +156,9 @@ def markouts(report: dict[str, Any]) -> Table:
         Column("temporary", "bps"),
     )
     note = (
-        "Our quote fills, delta-hedged at the fill, contract-weighted ± standard error clustered by "
-        "spans of the horizon. Impact is not delta-hedged; permanent + temporary = half spread paid."
+        "Our quote fills, delta-hedged at the fill, contract-weighted ± standard error clustered "
+        "by spans of the horizon. Impact is not delta-hedged; permanent + temporary = half spread "
+        "paid."
     )
     return Table("markouts", "After our fills (FA6, FA7)", columns, tuple(rows), note)
 

@@ -67,7 +67,7 @@ def _edges(markout: dict[str, Any]) -> str:
         return NA
     points = [markout["capture_usd_per_share"]]
     points += [h["edge_usd_per_share"] for h in markout["horizons"]]
-    return " / ".join(NA if p["value"] is None else number(100 * p["value"], 2) for p in points)
+    return " / ".join(NA if p["value"] is None else number(100 * p["value"], 1) for p in points)
 
 
 def _headline(report: dict[str, Any]) -> RenderableType:
@@ -78,7 +78,7 @@ def _headline(report: dict[str, Any]) -> RenderableType:
         ("Ledger less split, 1e-9 USD", *(number(b["identity_error"]) for b in bounds)),
         ("Adverse selection, 60 s",
          *(number(b["pnl_60s"]["adverse_selection"], 2) for b in bounds)),
-        ("Edge left, cents/share, 0/60/300 s",
+        ("Edge, cents/share: 0, 60, 300 s",
          *(_edges(m) for m in report["flow"]["markouts"].values())),
         ("Fills / contracts",
          *(f"{number(b['fills'])} / {number(b['contracts'])}" for b in bounds)),
@@ -158,9 +158,11 @@ def _surface(report: dict[str, Any], expiries: list[str] | None) -> RenderableTy
     """The expiries asked for, else the nearest; then all of them in one line."""
     full = market.surface(report, expiries)
     body = full.rows[:-1] if expiries else full.rows[:-1][:EXPIRIES]
-    heads = ("Surface", "fits", "hit %", "core %", "min g", "cal.", "fallb. %", "forward", "±",
-             "rate %", "carry %", "ATM %")  # fmt: skip
-    return grid(heads, [*body, full.rows[-1]], strong=(len(body),))
+    keep = (0, 1, 2, 3, 4, 5, 6, 7, 8, 11)  # without rate and carry
+    rows = [tuple(row[i] for i in keep) for row in (*body, full.rows[-1])]
+    heads = ("Surface", "fits", "hit %", "core %", "min g", "calendar", "fallback %", "forward",
+             "±", "ATM %")  # fmt: skip
+    return grid(heads, rows, strong=(len(body),))
 
 
 def _flow(report: dict[str, Any]) -> RenderableType:

@@ -100,6 +100,9 @@ def prices(
 ) -> Array:
     """Prices in USD per share after one shock, shape (n,).
 
+    Rows without a vol or a forward are NaN. American rows whose rate and yield give two exercise
+    boundaries, which no pricer here takes, keep their premium as under "premium_held".
+
     Parameters
     ----------
     options : rows to price
@@ -107,8 +110,20 @@ def prices(
     vol_shock, vol_rule : added to each vol, or multiplied in as (1 + shock)
     days : calendar days that pass
     american_rule : "exact" prices American rows as such; "premium_held" as European ones, which
-        in a difference keeps today's early-exercise premium and is about 100 times faster
+        in a difference keeps today's early-exercise premium: for limits, not for reports
     """
+    known = np.flatnonzero(np.isfinite(options.vol) & np.isfinite(options.forward * options.df))
+    if known.size < len(options.strike):
+        out = np.full(len(options.strike), np.nan)
+        out[known] = prices(
+            options.take(known),
+            spot_shock=spot_shock,
+            vol_shock=vol_shock,
+            vol_rule=vol_rule,
+            days=days,
+            american_rule=american_rule,
+        )
+        return out
     rate = -_per_year(np.log(options.df), options.years)
     carry = _per_year(np.log(options.forward / options.spot), options.years)
     years = np.maximum(options.years - days / DAYS_PER_YEAR, 0.0)
@@ -123,8 +138,8 @@ def prices(
             right=options.right, forward=forward, strike=options.strike, years=years, vol=vol, df=df
         )
     )
-    rows = np.flatnonzero(options.american)
-    if american_rule == "exact" and rows.size:
+    if american_rule == "exact":
+        rows = np.flatnonzero(options.american & _one_boundary(options.right, rate, rate - carry))
         out[rows] = american.price(
             right=options.right[rows],
             spot=spot,
@@ -186,7 +201,7 @@ def revalue(
     Raises
     ------
     UsageError
-        If shapes disagree, or a shock leaves spot at or below zero.
+        If shapes disagree, a shock leaves spot at or below zero, or what is held has no vol.
     """
     spots, vols = _axis("spot_shocks", spot_shocks), _axis("vol_shocks", vol_shocks)
     held = np.asarray(lots, np.float64)
@@ -204,6 +219,12 @@ def revalue(
         days=days,
         american_rule=american_rule,
     )
+    blind = np.isnan(unit).any(axis=(1, 2))
+    if blind.any():
+        raise UsageError(
+            f"position {rows[np.argmax(blind)]} is held and has no vol or forward "
+            f"({blind.sum()} of {rows.size} fail). Carry the last known ones forward first."
+        )
     return np.tensordot(held[rows], unit, axes=1) + hedge
 
 
@@ -264,6 +285,13 @@ def tims_requirement(
 def _per_year(log_ratio: Array, years: Array) -> Array:
     """Continuous rate of a log ratio over `years`; 0 at expiry, where no rate matters."""
     return np.divide(log_ratio, years, out=np.zeros(log_ratio.shape), where=years > 0.0)
+
+
+def _one_boundary(right: NDArray[np.int8], rate: Array, dividend_yield: Array) -> NDArray[np.bool_]:
+    """False for puts with yield < rate < 0 and calls with rate < yield < 0."""
+    low, high = np.minimum(rate, dividend_yield), np.maximum(rate, dividend_yield)
+    crossed = (right > 0) == (rate < dividend_yield)
+    return ~((high < 0.0) & (low < high) & crossed)
 
 
 def _axis(name: str, values: ArrayLike) -> Array:

@@ -27,7 +27,7 @@ from optmm.errors import UsageError
 Array = NDArray[np.float64]
 
 _REACH = 40.0  # standard deviations either side that the inversion sees as one period
-_MAX_TERMS = 1 << 18
+_MAX_TERMS = 1 << 16  # error below 1e-4 standard deviations where one factor is all but alone
 _NEGLIGIBLE = 1e-12
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 NS_PER_HOUR = 3_600_000_000_000
-SURPRISE = 4.0
+SURPRISE = 4.0  # errors beyond which a reading of a settled forward counts less
+LEAST_RATE_SD = 1e-3
 START_SD = 5e-3  # of ln(F/S) before any pair was seen: room for a dividend about to go ex
 
 
@@ -108,22 +109,21 @@ def log_forward(state: CarryState, years: Array) -> tuple[Array, list[str]]:
 
 
 def pooled_rate(
-    rates: list[tuple[float, float]], prior: float, prior_sd: float, widen: float
-) -> float:
-    """Precision-weighted mean of the slopes' rates and the prior; errors times `widen`.
+    rates: list[tuple[float, float]], prior: float, prior_sd: float
+) -> tuple[float, float]:
+    """Precision-weighted mean of (rate, error) readings and the prior, and its standard error.
 
-    Slopes of American pairs had their premium computed at a rate, and lean towards it: hence
-    `widen`. Two robust passes drop an expiry that disagrees by more than three errors.
+    Robust passes weigh down an expiry that disagrees by more than two of its errors.
     """
-    value = prior
+    value, information = prior, 1.0 / prior_sd**2
     if not rates:
-        return value
+        return value, prior_sd
     reading = np.array([r for r, _ in rates])
-    sd = np.maximum(widen * np.array([s for _, s in rates]), 1e-3)
+    sd = np.maximum(np.array([s for _, s in rates]), LEAST_RATE_SD)
     weight = 1.0 / sd**2
     for _ in range(4):
-        total = weight.sum() + 1.0 / prior_sd**2
-        value = float((weight @ reading + prior / prior_sd**2) / total)
+        total = weight.sum() + information
+        value = float((weight @ reading + prior * information) / total)
         size = np.abs(reading - value) / sd
         weight = np.where(size <= 2.0, 1.0, 2.0 / np.maximum(size, 2.0)) / sd**2
-    return value
+    return value, float(1.0 / np.sqrt(total))

@@ -23,22 +23,28 @@ HUBER = 1.5  # standard errors
 ROUNDS = 5
 BELIEF = 12.0  # pairs that the spreads' own word on their error is worth
 NEAR_AMERICAN = 12
+MOST_LEANING = 0.9
 NEAR_EUROPEAN = 60
 TIE = 1e-12  # USD
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """q call-put pairs: strike, premium-free mid difference, and half width of C - P; USD."""
+    """q call-put pairs: strike, premium-free mid difference, and half width of C - P; USD.
+
+    `lean`: how much `gap` grows per 1.00 of the rate the premia were computed at; zero if European.
+    """
 
     strike: Array
     gap: Array
     half: Array
     sd: Array
+    lean: Array
 
     def keep(self, which: NDArray) -> "Pairs":
         """The pairs selected by a mask or by indices."""
-        return Pairs(self.strike[which], self.gap[which], self.half[which], self.sd[which])
+        arrays = (self.strike, self.gap, self.half, self.sd, self.lean)
+        return Pairs(*(a[which] for a in arrays))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +63,21 @@ class Implied:
 
 
 def make_pairs(
-    *, strike: Array, call_bid: Array, call_ask: Array, put_bid: Array, put_ask: Array
+    *,
+    strike: Array,
+    call_bid: Array,
+    call_ask: Array,
+    put_bid: Array,
+    put_ask: Array,
+    lean: Array | None = None,
 ) -> Pairs:
     """Pairs from premium-free quotes of the same strikes; drops what is not finite or crossed."""
     call_half, put_half = 0.5 * (call_ask - call_bid), 0.5 * (put_ask - put_bid)
     gap = 0.5 * (call_ask + call_bid) - 0.5 * (put_ask + put_bid)
     sd = np.sqrt((call_half**2 + put_half**2) / 3.0)
     good = np.isfinite(gap) & (call_half > 0.0) & (put_half > 0.0) & np.isfinite(sd)
-    return Pairs(strike[good], gap[good], (call_half + put_half)[good], sd[good])
+    lean = np.zeros(strike.shape) if lean is None else lean
+    return Pairs(strike, gap, call_half + put_half, sd, lean).keep(good)
 
 
 def near_money(pairs: Pairs, df: float, count: int) -> Pairs:
@@ -140,15 +153,34 @@ def forward_and_df(pairs: Pairs, df_prior: float, df_sd: float) -> Implied | Non
 def slope_rate(pairs: Pairs, df_prior: float, years: float) -> tuple[float, float] | None:
     """Rate and its standard error from the slope of near-the-money pairs alone, without a prior.
 
-    None with fewer than four pairs, or when the slope is no discount factor.
+    The premia of American pairs were computed at the rate of `df_prior`, and the slope leans
+    towards it: only the share 1 - `leaning` of a change of rate shows. That is undone here, error
+    bar included. None with fewer than four pairs, or when too little would be left to see.
     """
     near = near_money(pairs, df_prior, NEAR_AMERICAN)
     if near.strike.size < 4:
         return None
     free = forward_and_df(near, df_prior, 1e3)
-    if free is None or not 0.2 < free.df < 2.0 or free.df_error == 0.0:
+    if free is None or free.df_error == 0.0:
         return None
-    return -np.log(free.df) / years, free.df_error / (free.df * years)
+    weight = 1.0 / near.sd**2
+    away = near.strike - weight @ near.strike / weight.sum()
+    leaning = float(weight @ (away * near.lean) / (weight @ away**2)) / (df_prior * years)
+    if leaning > MOST_LEANING:
+        return None
+    assumed = -np.log(df_prior) / years
+    seen = -np.log(free.df) / years - assumed
+    share = 1.0 - max(leaning, 0.0)
+    return float(assumed + seen / share), free.df_error / (free.df * years) / share
+
+
+def mean_lean(pairs: Pairs, df: float) -> float:
+    """d forward / d rate through the premia of the near pairs, USD per 1.00; zero if European."""
+    near = near_money(pairs, df, NEAR_AMERICAN)
+    if near.strike.size == 0:
+        return 0.0
+    weight = 1.0 / near.sd**2
+    return float(weight @ near.lean / weight.sum()) / df
 
 
 def _huber(standardised: Array) -> Array:

@@ -11,9 +11,9 @@ B_call / K = K / B_put(q, r). So the boundary is kept as b = ln(B/K) of a put.
 
 Source  L. Andersen, M. Lake, D. Offengenden, J. Computational Finance 20(1) (2016) 39-87: their
         fixed points A and B; start: M. Li, Quantitative Finance 10 (2010), QD+.
-        Which of the two: A converges faster but its iteration explodes where 2 r / sigma^2 is
-        large (long, calm, high rate); B always contracts. We switch at 12 (measured: A is the
-        better one up to 20, and diverges from about 28).
+        Which of the two: A converges faster, but its iteration explodes where r or r - q is
+        large against sigma^2 (calm and long); B always contracts. The switch was measured: A
+        is the better one up to about 8, and diverges from about 20.
 """
 
 import math
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from surfaces.kernels.black import price_one
 from surfaces.kernels.normal import INV_SQRT_2PI, mills
 
-CALM = 12.0  # 2 r / sigma^2 above which fixed point B is used
+CALM = 6.0  # 2 max(r, r - q) / sigma^2 from which fixed point B is used
 TINY = 1e-5  # sigma sqrt(T) below which only the moment of exercise matters, not chance
 
 
@@ -56,6 +56,13 @@ def regime(w, r, q):
     if other >= rate:
         return 0
     return 1 if rate == 0.0 else 2
+
+
+@nb.njit(cache=True, error_model="numpy")
+def use_form_a(w, sigma, r, q):
+    """Which fixed point to iterate; r and q change places for a call."""
+    rate, other = (q, r) if w > 0.0 else (r, q)
+    return 2.0 * max(rate, rate - other) < CALM * sigma * sigma
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -247,8 +254,7 @@ def price_and_premium(w, S, K, T, sigma, r, q, scheme, b, H):
     least = sure_value(w, S, K, T, r, q)
     if not sigma * math.sqrt(T) > TINY:
         return max(plain, least), max(least - plain, 0.0)
-    rate = q if w > 0.0 else r
-    form_a = 2.0 * rate < CALM * sigma * sigma
+    form_a = use_form_a(w, sigma, r, q)
     edge = prepared_boundary(w, T, sigma, r, q, form_a, scheme, b, H)
     if w * (math.log(S / K) - edge) >= 0.0:
         now = w * (S - K)

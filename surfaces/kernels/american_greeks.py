@@ -13,7 +13,6 @@ import math
 import numba as nb
 
 from surfaces.kernels.american import (
-    CALM,
     TINY,
     grown_cdf,
     grown_density,
@@ -21,6 +20,7 @@ from surfaces.kernels.american import (
     prepared_boundary,
     price_and_premium,
     regime,
+    use_form_a,
 )
 from surfaces.kernels.black import spot_greeks_one
 
@@ -117,7 +117,7 @@ def greeks_one(w, S, K, T, sigma, r, q, scheme, b, H, out):
             out[2] = -q * out[1] / (S * (q - r))
             out[5] = w * t * K * math.exp(-r * t)
         return
-    form_a = 2.0 * (q if w > 0.0 else r) < CALM * sigma * sigma
+    form_a = use_form_a(w, sigma, r, q)
     s1, s2, s3, s4 = spot_slopes(w, S, K, T, sigma, r, q, b[0], scheme, H)
     h = VOL_STEP * sigma
     up = premium_jet(w, S, K, T, sigma + h, r, q, form_a, scheme, b, H)

@@ -1,7 +1,7 @@
 """Settlement legs: the cash identity holds to the last 1e-9 USD, whatever the fixing."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hedging import expiry
@@ -15,6 +15,7 @@ def cash(legs):
     return -sum(leg.side * leg.lots * leg.multiplier * leg.px_e9 for leg in legs)
 
 
+@settings(deadline=None, derandomize=True, max_examples=300)
 @given(
     lots=st.integers(-100_000, 100_000).filter(bool),
     right=st.sampled_from([1, -1]),
@@ -48,6 +49,7 @@ def test_physical_settlement_moves_exactly_the_strike_payment(lots, right, strik
     assert cash(legs) == -right * lots * multiplier * strike
 
 
+@settings(deadline=None, derandomize=True, max_examples=300)
 @given(
     lots=st.integers(-100_000, 100_000).filter(bool),
     right=st.sampled_from([1, -1]),

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hedging.errors import InvalidInput
@@ -50,6 +50,7 @@ def test_the_middle_of_the_band_is_zero_delta():
     assert decide(BOOK, to="middle").lots == -730
 
 
+@settings(deadline=None, derandomize=True, max_examples=300)
 @given(
     delta=st.floats(-1e6, 1e6),
     band=st.floats(0.0, 1e5),

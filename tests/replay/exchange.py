@@ -106,6 +106,7 @@ class Exchange:
         self.fills: list[Fill] = []
         self.hedges: list[Fill] = []
         self.refused: list[Message] = []
+        self.gave_way: list[Message] = []  # before which our opposite quote was taken away
         self.prints: list[Fill] = []  # of takers; `side` is the taker's
         self.trips: list[int] = []
         self.used = 0.0
@@ -136,13 +137,15 @@ class Exchange:
         if m.lots == 0:
             mine.lots = 0
             return
+        # "first": even a message that is refused next has taken our opposite quote away
+        if other.lots > 0 and m.side * m.px >= m.side * other.px:
+            other.lots = 0
+            self.gave_way.append(m)
         against = show.px[-m.side]
         if against > 0 and m.side * m.px >= m.side * against:
             mine.lots = 0
             self.refused.append(m)
             return
-        if other.lots > 0 and m.side * m.px >= m.side * other.px:
-            other.lots = 0
         if not (mine.lots > 0 and mine.px == m.px and m.lots <= mine.lots):
             mine.credit = 0
             ours_is_best = show.px[m.side] == 0 or m.side * m.px > m.side * show.px[m.side]
@@ -239,7 +242,7 @@ class Exchange:
         mine, show = self.quotes[e.instrument, side], self.display[e.instrument]
         size, rest = show.lots[side], lots
         we = mine.lots > 0 and side * mine.px >= side * limit
-        they = size > 0 and side * show.px[side] >= side * limit
+        they = size > 0 and show.px[side] > 0 and side * show.px[side] >= side * limit
         turns = []  # (ours?, at most)
         if we and they and mine.px == show.px[side]:
             before = min(mine.ahead, size)

@@ -89,7 +89,10 @@ def make_tape(setup: Setup, chain: Chain) -> np.ndarray:
     out["kind"] = rng.choice([*RARE, Kind.QUOTE], size, p=[*SHARES, 1.0 - sum(SHARES)])
     out["instrument"] = rng.integers(0, n, size)
     is_spot = out["kind"] == Kind.UNDERLYING_QUOTE
-    spot_e9 = (100 * E9 + np.cumsum(is_spot * rng.integers(-3, 4, size)) * (BELOW // 2)).astype(int)
+    steps = rng.integers(-3, 4, size) * (BELOW // 2)
+    # a jump there and back, so that our own sides meet each other and messages are refused
+    jumps = (rng.random(size) < 0.03) * rng.choice([-1, 1], size) * (8 * E9 // 10)
+    spot_e9 = 100 * E9 + np.cumsum(is_spot * steps) + is_spot * jumps
     _option_events(rng, chain, out, spot_e9 / E9)
     _underlying_events(rng, out, is_spot, spot_e9, n)
     _status_events(out)
@@ -249,6 +252,30 @@ def decide(state: tables.EngineState, setup: Setup, chain: Chain, at: int) -> De
     return Decision(lots, rearmed)
 
 
+def put_on_wire(
+    state: tables.EngineState, *, land_ns: int, instrument: int, side: int, px_e9: int, lots: int
+) -> None:
+    """Send one quote message as the engine does, whatever it says."""
+    head = state.head[0]
+    row = state.wire[(head["wire_first"] + head["wire_count"]) % state.wire.size]
+    row["land_ns"], row["px_e9"], row["lots"] = land_ns, px_e9, lots
+    row["instrument"], row["side"], row["kind"], row["why"] = instrument, side, 0, 0
+    head["wire_count"] += 1
+
+
+def script(rows: list[tuple[int, ...]]) -> np.ndarray:
+    """Events from (seconds, kind, instrument, bid, ask in cents, bid lots, ask lots, bits)."""
+    out = empty(len(rows))
+    for e, (seconds, kind, instrument, bid, ask, bid_lots, ask_lots, bits) in zip(
+        out, rows, strict=True
+    ):
+        e["ts_event_ns"] = START_NS + round(seconds * E9)
+        e["kind"], e["instrument"], e["bits"] = kind, instrument, bits
+        e["bid_e9"], e["ask_e9"] = bid * BELOW, ask * BELOW
+        e["bid_lots"], e["ask_lots"] = bid_lots, ask_lots
+    return out
+
+
 class Replay:
     """The engine on one tape, with the desk's decisions at fixed events whatever the block size."""
 
@@ -261,28 +288,34 @@ class Replay:
         self.acts: list[np.ndarray] = []
         self.reasons = Reason(0)
         self.calls = 0
-        self._decided = -1
+        self.decided = 0  # decisions taken: one at each multiple of STOP_EVERY
 
     def run(self, stop: int | None = None, *, block: int | None = None) -> "Replay":
-        """Replay up to event `stop` in blocks of at most `block` events."""
+        """Replay up to event `stop` in blocks of at most `block` events, drained one by one."""
         stop = self.events.size if stop is None else stop
         while self.at < stop:
-            if self.at % STOP_EVERY == 0 and self._decided != self.at:
-                self._decided = self.at
-                decide(self.state, self.setup, self.chain, self.at)
+            if self.at == self.decided * STOP_EVERY:
+                self.decide()
             segment = min(stop, self.at - self.at % STOP_EVERY + STOP_EVERY)
             self.step(segment if block is None else min(segment, self.at + block))
+            if block is not None:
+                self.drain()
         return self
 
-    def step(self, stop: int) -> Reason:
-        """One call of `advance`, up to event `stop`; drains only at ends and when there is need."""
+    def decide(self) -> Decision:
+        """Let the desk act before the present event."""
+        self.decided += 1
+        return decide(self.state, self.setup, self.chain, self.at)
+
+    def step(self, stop: int, *, drain: bool = True, grow: bool = True) -> Reason:
+        """One call of `advance`, up to event `stop`; makes room where it asks for room."""
         self.at, bits = core.advance(self.state, self.events[:stop], self.at)
         reasons = Reason(int(bits))
         self.calls += 1
         self.reasons |= reasons
-        if reasons & Reason.WIRE_FULL:
+        if grow and reasons & Reason.WIRE_FULL:
             self.state = tables.grown(self.state)
-        if reasons & (Reason.ACT_FULL | Reason.END):
+        if drain and reasons & Reason.ACT_FULL:
             self.drain()
         return reasons
 

@@ -7,7 +7,7 @@ from exchange import ASK, BID, Event, Exchange, Message, Rules
 
 from optmm.engine import state as tables
 from optmm.engine.reasons import Reason
-from optmm.market.events import Kind
+from optmm.market.events import Bits, Kind
 
 COMPARE_EVERY = 10  # events between two comparisons of every quote and position
 LEAST_FILLS = {"pessimistic": 500, "queue": 800, "optimistic": 1000, "simulated": 500}
@@ -49,23 +49,32 @@ def without_untrusted_takers(events: np.ndarray, limit_ns: int) -> np.ndarray:
 
 
 class Match:
-    """The engine and the exchange side by side, one event at a time."""
+    """The engine and the exchange side by side, one event at a time.
 
-    def __init__(self, setup: tape.Setup) -> None:
+    `wild` replaces the engine's quoting by random messages, to reach what a sane desk would not do.
+    """
+
+    def __init__(self, setup: tape.Setup, *, wild: bool = False) -> None:
         self.replay = tape.Replay(setup)
-        limit_ns = int(self.replay.state.head["stale_quote_ns"][0])
+        state = self.replay.state
+        limit_ns = int(state.head["stale_quote_ns"][0])
         self.replay.events = without_untrusted_takers(self.replay.events, limit_ns)
-        self.exchange = Exchange(rules_of(self.replay.state, setup.world))
+        self.exchange = Exchange(rules_of(state, setup.world))
         self.kinds = [Kind(k).name for k in self.replay.events["kind"].tolist()]
         self.rows = self.replay.events.tolist()
         self.seen = dict.fromkeys(("fills", "hedges", "refused", "prints", "trips"), 0)
+        self.wild = np.random.default_rng(setup.seed) if wild else None
+        if wild:
+            state.head["on_event"] = 0
 
     def play(self) -> "Match":
         """Run the whole tape, comparing as it goes."""
         replay, exchange = self.replay, self.exchange
         for k, (row, kind) in enumerate(zip(self.rows, self.kinds, strict=True)):
             if k % tape.STOP_EVERY == 0:
-                self._decide(k)
+                self._decide()
+            if self.wild is not None:
+                self._send_anything(self.wild)
             reasons = replay.step(k + 1)
             assert replay.at == k + 1, reasons
             exchange.step(Event(*row[:8], kind, row[9]))
@@ -76,14 +85,28 @@ class Match:
         self._compare_tables(len(self.rows))
         return self
 
-    def _decide(self, k: int) -> None:
+    def _decide(self) -> None:
         replay, exchange = self.replay, self.exchange
-        done = tape.decide(replay.state, replay.setup, replay.chain, k)
+        done = replay.decide()
         if done.rearmed:
             exchange.rearm()
             exchange.used = 0.0
-        if done.hedge_lots:
-            self._forward(int(replay.state.head["wire_count"][0]))
+        self._forward(int(replay.state.head["wire_count"][0]))
+
+    def _send_anything(self, rng: np.random.Generator) -> None:
+        """Put a random message on the wire: about the market, about our other side, or a repeat."""
+        state, setup, ex = self.replay.state, self.replay.setup, self.exchange
+        i, side = int(rng.integers(0, min(setup.options, 6))), int(rng.choice([BID, ASK]))
+        show, mine, other = ex.display[i].px, ex.quotes[i, side], ex.quotes[i, -side]
+        anchor = [show[side], show[side], show[-side], mine.px, mine.px, other.px][rng.integers(6)]
+        ticks = int(rng.choice([0, 0, 0, -1, 1, 3, -3]))
+        px = anchor + ticks * tape.BELOW
+        if px <= 0 or ex.tripped:
+            return
+        lots = int(rng.choice([0, mine.lots, mine.lots + 1, 5, 12, 12]))
+        land_ns = int(state.head["now_ns"][0]) + setup.latency_ns
+        tape.put_on_wire(state, land_ns=land_ns, instrument=i, side=side, px_e9=px, lots=lots)
+        self._forward(int(state.head["wire_count"][0]))
 
     def _forward(self, in_flight: int) -> None:
         """Hand the exchange the messages that the engine has put on the wire since."""
@@ -145,6 +168,7 @@ def test_loose_protections_same_fills_cash_and_positions(world):
     assert len(match.exchange.fills) >= LEAST_FILLS[world]
     assert len(match.exchange.hedges) >= 50
     assert len(match.exchange.refused) >= 20
+    assert len(match.exchange.gave_way) >= 20
     assert not match.exchange.trips
 
 
@@ -162,3 +186,40 @@ def test_any_latency_gives_the_same_fills(latency_ms):
     setup = tape.Setup(seed=3, events=20_000, latency_ns=latency_ms * 1_000_000)
     match = Match(setup).play()
     assert len(match.exchange.fills) >= 200
+
+
+@pytest.mark.parametrize("world", tape.WORLDS)
+def test_random_messages_land_and_fill_alike(world):
+    setup = tape.Setup(world=world, seed=4, events=20_000, options=8)
+    match = Match(setup, wild=True).play()
+    ex = match.exchange
+    assert min(len(ex.fills), len(ex.refused), len(ex.gave_way)) >= 200
+
+
+@pytest.mark.parametrize("market", ["absent", "one-sided", "locked", "crossed", "stale"])
+def test_a_taker_does_not_trade_with_us_in_a_market_that_cannot_be_trusted(market):
+    """docs/fills.md, "Never: ... against a market that is locked, crossed, one-sided or stale"."""
+    replay = tape.Replay(tape.Setup(world="simulated", options=2, latency_ns=0, events=10))
+    state = replay.state
+    state.head["on_event"] = 0
+    bid, ask = {
+        "absent": (0, 0), "one-sided": (0, 240), "locked": (220, 220), "crossed": (230, 220),
+        "stale": (200, 240),
+    }[market]  # fmt: skip
+    wait = 10 if market == "stale" else 0
+    events = tape.script(
+        [
+            (0, Kind.STATUS, 0, 0, 0, 0, 0, Bits.OPEN),
+            (1, Kind.QUOTE, 0, 200, 240, 9, 9, 0),
+            (3, Kind.QUOTE, 0, bid, ask, 1, 1, 0),
+            (4 + wait, Kind.TAKER, 0, 100, 0, 7, 0, 0),
+        ]
+    )
+    land_ns = int(events["ts_event_ns"][1]) + 1
+    px_e9 = 210 * tape.BELOW
+    tape.put_on_wire(state, land_ns=land_ns, instrument=0, side=BID, px_e9=px_e9, lots=5)
+    replay.events = events
+    while replay.at < events.size:
+        replay.step(events.size)
+    live = state.own[0]
+    assert (live["qty"], live["bid_lots"]) == (0, 5)

@@ -3,7 +3,7 @@
 Refreshes come from four places:
 - snapshots: every `snapshot_period_seconds` from the open the options whose quotes go wrong
   fastest, the first and every fifteenth time all of them, at one instant, as makers mass-quote; so
-  what a surface is fit to on the minute is of one instant;
+  what a surface is fit to on the minute is of one instant; all of them again for the close;
 - single refreshes at random times, more often where the price moves most against its width;
 - the option a taker is about to trade, moments before: makers are awake when somebody asks.
 
@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FULL_EVERY = 15  # snapshots
+PAIRED_STRIKES = 5  # on each side of the forward
 FULL_DAY_SECONDS = 405 * 60
 REACTION_NS = (1_000_000, 60_000_000)  # makers follow the stock by 1 to 60 ms
 
@@ -29,25 +30,30 @@ REACTION_NS = (1_000_000, 60_000_000)  # makers follow the stock by 1 to 60 ms
 def importance(prices: TruePrices, second: int) -> Floats:
     """How much a refresh of each option is worth at `second` of the day; sums to one.
 
-    The worth is how fast a quote goes wrong: its delta over its half width, so short-dated options
-    near the money lead. In-the-money options say again what their out-of-the-money twins say at a
-    worse price, and follow.
+    The worth is how fast a quote goes wrong: its delta over its half width. In-the-money options
+    away from the money say again what their out-of-the-money twins say at a worse price, and come
+    last; those near it make the put-call pairs that a forward is read from.
     """
-    rows = np.arange(len(prices.chain))
+    chain, smile = prices.chain, prices.smile
+    rows = np.arange(len(chain))
     at = np.full(rows.size, second)
     now = prices.fair(rows, at)
-    size = np.abs(now.delta)
-    alive = prices.chain.fixing_ns > prices.clock.grid_ns[second]
-    inward = np.maximum(size - 0.55, 0.0)
-    speed = np.minimum(size, 0.5) / prices.half_width(rows, at, now) * np.exp(-30.0 * inward)
-    worth = np.where(alive, speed, 0.0) + 1e-3
+    forward = prices.forward(chain.slice_of.astype(np.int64), at)
+    outward = chain.right * (chain.strike - forward) >= 0.0
+    below = np.add.reduceat(chain.strike < forward, chain.slice_start[:-1]) // 2
+    level = (rows - chain.slice_start[chain.slice_of]) // 2
+    paired = np.abs(level - below[chain.slice_of]) <= PAIRED_STRIKES
+    alive = smile.theta[chain.slice_of, second] > 0.0
+    speed = np.minimum(np.abs(now.delta), 0.5) / prices.half_width(rows, at, now)
+    worth = np.where(alive & (outward | paired), speed, 0.0) + 1e-3
     return worth / worth.sum()
 
 
 def refreshes(prices: TruePrices, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """(rows, instants ns) of every refresh but the takers' own, unordered.
 
-    About `quote_events_target` in a full day, in proportion in a shorter one.
+    About `quote_events_target` in a full day, in proportion in a shorter one; the opening and
+    closing quotes come on top, so that a short day is as well quoted as a long one.
     """
     config, clock = prices.config, prices.clock
     n = len(prices.chain)
@@ -56,7 +62,7 @@ def refreshes(prices: TruePrices, rng: np.random.Generator) -> tuple[Ints, Ints]
     period = config.snapshot_period_seconds
     marks = np.arange(0, clock.seconds, period, dtype=np.int64)
     whole = -(-marks.size // FULL_EVERY)
-    left = config.snapshot_share * budget - n * whole
+    left = config.snapshot_share * budget - n * (whole - 1)
     chosen = int(np.clip(left / max(marks.size - whole, 1), 0, n))
     rows, seconds = [], []
     for i, mark in enumerate(marks.tolist()):
@@ -65,8 +71,10 @@ def refreshes(prices: TruePrices, rng: np.random.Generator) -> tuple[Ints, Ints]
             leaders = np.sort(np.argsort(-worth, kind="stable")[:chosen])
         rows.append(everybody if i % FULL_EVERY == 0 else leaders)
         seconds.append(np.full(rows[-1].size, mark))
+    rows.append(everybody)  # closing quotes
+    seconds.append(np.full(n, clock.seconds - 1))
     at, when = np.concatenate(rows), np.concatenate(seconds)
-    single = rng.poisson(max(budget - at.size, 0.02 * budget))
+    single = rng.poisson(max(budget - (at.size - 2 * n), 0.02 * budget))
     which = rng.choice(n, size=single, p=importance(prices, 0))
     drawn = _busy_seconds(clock.seconds, single, rng)
     late = rng.integers(*REACTION_NS, size=single)

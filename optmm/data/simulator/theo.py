@@ -2,8 +2,10 @@
 
 The premium is exact at nodes (every 30 minutes; three spot levels, two vols) and interpolated
 between them: a parabola in spot, a line in vol and in time. The error is a tenth of a tick (rms),
-above half a tick in a few two-year puts far in the money. The truth steps on whole seconds: an instant inside a second has
-the price of its beginning, so no quote knows a spot that has not been published.
+above half a tick in a few two-year puts far in the money.
+
+The truth steps on whole seconds: an instant inside a second has the price of its beginning, so no
+quote knows a spot that has not been published.
 
 Units   prices USD per share; `second` is an index of the day's one-second grid.
 """

@@ -69,9 +69,8 @@ def test_trips_of_a_tape_that_ends_flat_add_up_to_its_ledger(seed):
         "px_e9": rng.integers(1, 10**10, n), "multiplier": np.full(n, 100),
         "fee_e9": rng.integers(-(10**9), 10**9, n),
     }  # fmt: skip
-    signed = tape["side"] * tape["lots"]
     for row in range(3):
-        left = int(signed[tape["instrument"] == row].sum())
+        left = int((tape["side"] * tape["lots"])[tape["instrument"] == row].sum())
         if left:
             last = {"kind": "quote", "ts_ns": n + row, "instrument": row, "lots": abs(left),
                     "side": -1 if left > 0 else 1, "px_e9": 5, "multiplier": 100,

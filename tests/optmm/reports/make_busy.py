@@ -178,7 +178,7 @@ def _positions(day: Day, bound: str, qty: np.ndarray, g: dict) -> list[dict]:
 
 def _closing(day: Day) -> list[dict]:
     """Chain rows with their closing marks: theo, except the far wings, which have no market."""
-    price, g = black(day.right, day.spot_e9[-1] / 1e9, day.strike, day.years, day.vol)
+    _, g = black(day.right, day.spot_e9[-1] / 1e9, day.strike, day.years, day.vol)
     out = []
     for i, row in enumerate(day.chain):
         mark = int(day.mark_e9[-1, i])
@@ -304,7 +304,7 @@ def busy_run(folder: Path, *, bounds: tuple[str, ...] = BOUNDS, seed: int = 7) -
             "trips": 1,
             "limit": {
                 "inventory_usd": 10_000_000.0,
-                "worst_usd": max(r["inventory_usd"] for r in p),
+                "worst_inventory_usd": max(r["inventory_usd"] for r in p),
             },
             "ledger_net_e9": p[-1]["net_e9"],
         }

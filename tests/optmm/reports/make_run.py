@@ -61,10 +61,12 @@ def osi(root: str, expiry: str, right: int, strike: float) -> str:
 
 
 SCHEMAS = {
-    "fills": "bound:s seq ts_ns instrument symbol:s kind:s side lots px_e9 multiplier fee_e9 mark_e9 "
-    "spot_e9 delta:f vega:f bid_e9 ask_e9 own_lots mark_60s_e9 spot_60s_e9 mark_300s_e9 spot_300s_e9",
+    "fills": "bound:s seq ts_ns instrument symbol:s kind:s side lots px_e9 multiplier "
+    "fee_e9 mark_e9 spot_e9 delta:f vega:f bid_e9 ask_e9 own_lots mark_60s_e9 spot_60s_e9 "
+    "mark_300s_e9 spot_300s_e9",
     "quotes": "bound:s ts_ns instrument side px_e9 lots why",
-    "prints": "ts_ns instrument px_e9 px_high_e9 lots aggressor bid_e9 ask_e9 delta:f vega:f theo_e9",
+    "prints": "ts_ns instrument px_e9 px_high_e9 lots aggressor bid_e9 ask_e9 delta:f vega:f "
+    "theo_e9",
     "pnl": "bound:s ts_ns spot:f cash_e9 mtm_e9 net_e9 fees_e9 fills contracts hedge_lots "
     "delta_shares:f option_delta_shares:f gamma_shares_per_usd:f vega_usd_per_volpt:f "
     "theta_usd_per_day:f gross_premium_usd:f inventory_usd:f live_sides",
@@ -211,7 +213,7 @@ def hand_run(folder: Path) -> Path:
                 "journal_hash": "ab" * 32,
                 "quotes_sent": 12,
                 "trips": 0,
-                "limit": {"inventory_usd": 10_000_000.0, "worst_usd": 50_000.0},
+                "limit": {"inventory_usd": 10_000_000.0, "worst_inventory_usd": 50_000.0},
                 "ledger_net_e9": net,
             }
             for b, net in HAND_NET_E9.items()

@@ -135,6 +135,15 @@ def test_surface_totals(hand_report):
     assert (s["fits"], s["quotes"], s["hit_rate"], s["core_hit_rate"]) == (2, 20, 0.7, 0.8)
     assert (s["min_g"], s["fallback_share"]) == (0.4, 0.5)
     assert (s["calendar_margin"], s["calendar_margin_wings"]) == (1e-4, -2e-5)
+    assert (s["calendar_violations"], s["calendar_violations_wings"]) == (0, 1)
+
+
+def test_a_smile_without_variance_is_counted_though_it_has_no_least_g(hand):
+    """A g of minus infinity used to vanish among the absent values."""
+    rows = pl.read_parquet(hand / "surface.parquet")
+    rows.with_columns(min_g=pl.Series([float("-inf"), 0.4])).write_parquet(hand / "surface.parquet")
+    s = reports.build(hand)["surface"]
+    assert (s["butterfly_violations"], s["min_g"]) == (1, 0.4)
 
 
 def test_hourly_flow(hand_report):
@@ -180,7 +189,7 @@ def test_quote_card_without_a_quote_of_ours(hand_report):
 
 
 def test_quote_card_with_both_sides(hand):
-    """Bid 2.06 and ask 2.16 around 2.10: half width 0.05, so the bid is skewed -20 %, the ask 20."""
+    """Bid 2.06, ask 2.16 around 2.10: half width 0.05, so the bid is skewed -20 %, the ask 20."""
     manifest = json.loads((hand / "manifest.json").read_text())
     ts = manifest["session"]["open_ns"]
     quotes = pl.read_parquet(hand / "quotes.parquet")

@@ -119,6 +119,41 @@ def test_holding_the_early_exercise_premium_is_the_european_difference():
     np.testing.assert_array_equal(held, european)
 
 
+def test_an_option_without_a_vol_is_nan_and_stops_only_the_book_that_holds_it():
+    options = chain()
+    options.vol[5] = np.nan
+    unit = scenarios.unit_pnl(options, spot_shocks=[0.1], vol_shocks=[0.0])
+    assert np.isnan(unit).ravel().tolist() == [False] * 5 + [True]
+    full = scenarios.revalue(LOTS, options, spot_shocks=[0.1], vol_shocks=[0.0])
+    assert full[0, 0] == pytest.approx(float(LOTS[:5] @ unit[:5, 0, 0]))
+    with pytest.raises(UsageError, match="position 5 is held and has no vol or forward"):
+        scenarios.revalue(np.ones(6), options, spot_shocks=[0.1], vol_shocks=[0.0])
+
+
+@pytest.mark.parametrize(("right", "rate", "yields"), [(-1, -0.01, -0.02), (1, -0.02, -0.01)])
+def test_two_exercise_boundaries_keep_the_premium_of_today(right, rate, yields):
+    """The pricer refuses them; a stress of a whole book must not stop for one such expiry."""
+    with pytest.raises(ValueError, match="boundar"):
+        american.price(
+            right=right, spot=SPOT, strike=SPOT, years=0.5, vol=0.2, rate=rate,
+            dividend_yield=yields,
+        )  # fmt: skip
+    one = np.ones(1)
+    common = {
+        "right": np.array([right], np.int8), "strike": SPOT * one, "years": 0.5 * one,
+        "vol": 0.2 * one, "forward": SPOT * np.exp((rate - yields) * 0.5) * one,
+        "df": np.exp(-rate * 0.5) * one, "multiplier": 100 * one, "spot": SPOT,
+    }  # fmt: skip
+    got, european = (
+        scenarios.revalue(
+            [3], scenarios.Instruments(**common, american=np.array([flag])),
+            spot_shocks=[-0.1, 0.1], vol_shocks=[0.0],
+        )
+        for flag in (True, False)
+    )  # fmt: skip
+    np.testing.assert_array_equal(got, european)
+
+
 def test_stress_matrix_has_its_axes_and_its_worst_corner():
     matrix = scenarios.stress_matrix(LOTS, chain())
     assert matrix.pnl_usd.shape == (2, 9, 5)

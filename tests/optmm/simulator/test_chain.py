@@ -44,5 +44,5 @@ def test_strikes_are_dense_near_the_money_and_sparse_away():
     near = strikes(560.0, 0.02, 3.0, 5)
     assert (np.diff(near) >= 1.0).all() and 1.0 in np.diff(near) and 5.0 in np.diff(near)
     far = strikes(560.0, 0.30, 3.0, 700)
-    assert np.diff(far).min() == 10.0 and np.diff(far).max() == 50.0
-    assert far[0] < 560.0 * np.exp(-0.85)
+    assert np.diff(far).min() == 10.0 and np.diff(far).max() == 25.0
+    assert far[0] < 560.0 * np.exp(-0.8)

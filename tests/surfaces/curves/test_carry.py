@@ -56,7 +56,9 @@ def test_one_bad_minute_moves_a_settled_forward_little():
 
 
 def test_pooled_rate_is_the_precision_weighted_mean():
-    """Two readings and a prior of equal precision: their plain mean (normal theory)."""
-    got = carry.pooled_rate([(0.05, 0.01), (0.04, 0.01)], 0.03, 0.01, 1.0)
-    assert got == pytest.approx(0.04)
-    assert carry.pooled_rate([], 0.03, 0.01, 2.0) == 0.03
+    """Two readings and a prior of equal precision: their plain mean, error over the root of three
+    (normal theory)."""
+    rate, sd = carry.pooled_rate([(0.05, 0.01), (0.04, 0.01)], 0.03, 0.01)
+    assert rate == pytest.approx(0.04)
+    assert sd == pytest.approx(0.01 / np.sqrt(3.0))
+    assert carry.pooled_rate([], 0.03, 0.01) == (0.03, 0.01)

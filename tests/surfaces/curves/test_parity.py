@@ -57,7 +57,7 @@ def test_a_few_stale_pairs_do_not_move_the_forward():
     clean = pairs(3)
     gap = clean.gap.copy()
     gap[[5, 17, 18]] += [30.0, -12.0, 45.0]
-    dirty = parity.Pairs(clean.strike, gap, clean.half, clean.sd)
+    dirty = parity.Pairs(clean.strike, gap, clean.half, clean.sd, clean.lean)
     good = parity.forward_and_df(clean, DF, 0.005)
     bad = parity.forward_and_df(dirty, DF, 0.005)
     assert abs(bad.forward - FORWARD) < 3.0 * good.forward_error + 0.1
@@ -78,7 +78,9 @@ def test_the_prior_decides_where_a_week_of_quotes_cannot():
     strike = FORWARD + 5.0 * np.arange(-6, 7)
     gap = np.exp(-RATE * years) * (FORWARD - strike) + rng.uniform(-0.4, 0.4, strike.size)
     sd = np.full(strike.size, 0.4)
-    got = parity.forward_and_df(parity.Pairs(strike, gap, sd, sd), np.exp(-0.03 * years), 3e-4)
+    got = parity.forward_and_df(
+        parity.Pairs(strike, gap, sd, sd, 0.0 * sd), np.exp(-0.03 * years), 3e-4
+    )
     assert -np.log(got.df) / years == pytest.approx(0.03, abs=0.016)
 
 

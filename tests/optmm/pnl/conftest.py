@@ -1,11 +1,14 @@
 """Random fills tables with the columns of docs/run_folder.md, for the P&L tests."""
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 
 KINDS = np.array(["quote", "hedge", "exercise", "settlement"])
 
 
-def random_tape(rng, n=200, options=6):
+def draw(rng, n=200, options=6):
     """Any tape: prices, marks and deltas without any relation to one another.
 
     Returns the table, closing marks of the options and the closing spot, all 1e-9 USD.
@@ -40,3 +43,9 @@ def random_tape(rng, n=200, options=6):
     }
     closing = rng.integers(0, 10**10, options)
     return table, closing, int(spot[-1])
+
+
+@pytest.fixture(scope="session")
+def random_tape() -> Callable:
+    """`draw(rng, n=, options=)`: a table, closing marks and closing spot."""
+    return draw
