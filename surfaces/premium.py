@@ -10,7 +10,6 @@ Units   USD per share; spot derivatives per USD; years ACT/365.
 """
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +53,7 @@ class PremiumLimits:
     rate_move: float = 0.005  # per year
     forward_move: float = 2e-3  # of ln(F/S)
     max_age_s: float = 900.0
+    rows_per_refresh: int = 800  # the stalest slices first; the others wait for the next refit
     bump: float = 0.005  # share of spot, for the derivatives
     rate_bump: float = 0.002
     forward_bump: float = 5e-4
@@ -118,15 +118,20 @@ class PremiumCache:
         nothing.
         """
         todo = np.zeros(self.strike.size, bool)
-        for j, (low, high) in enumerate(pairwise(self.slice_start.tolist())):
-            rows = slice(low, high)
-            if not self.american[rows].any():
-                continue
-            made = np.array([spot, rate[j], log_forward[j]])
-            if self._stale(j, rows, now_ns, made, vols[rows], float(years[j])):
-                todo[rows] = True
-                self._made[j], self._made_ns[j] = made, now_ns
-                self._vols[rows] = vols[rows]
+        made = np.stack((np.full(years.size, spot), rate, log_forward), axis=1)
+        ages = [
+            self._staleness(j, now_ns, made[j], vols, float(years[j])) for j in range(years.size)
+        ]
+        room = self.limits.rows_per_refresh
+        for j in np.argsort(-np.array(ages), kind="stable"):
+            low, high = self.slice_start[j : j + 2]
+            waits = room < high - low and room < self.limits.rows_per_refresh
+            if ages[j] <= 1.0 or (waits and ages[j] < np.inf):
+                break
+            todo[low:high] = True
+            room -= int(high - low)
+            self._made[j], self._made_ns[j] = made[j], now_ns
+            self._vols[low:high] = vols[low:high]
         if not todo.any():
             return 0
         of = self._slice_of
@@ -145,25 +150,25 @@ class PremiumCache:
         forwards = log_forward - self.limits.forward_bump * np.array([[0.0], [0.0], [1.0]])
         return rates, np.clip(rates - forwards / years, -MOST_CARRY, MOST_CARRY)
 
-    def _stale(
-        self, j: int, rows: slice, now_ns: int, made: Array, vols: Array, years: float
-    ) -> bool:
-        """Whether slice `j` has moved past a limit since its premia were made."""
-        limits, old = self.limits, self._made[j]
-        if not np.isfinite(old[0]) or now_ns - self._made_ns[j] > limits.max_age_s * E9:
-            return True
+    def _staleness(self, j: int, now_ns: int, made: Array, vols: Array, years: float) -> float:
+        """How far slice `j` has moved in units of its limits: above one is stale, inf never made."""
+        rows = slice(int(self.slice_start[j]), int(self.slice_start[j + 1]))
+        if not self.american[rows].any():
+            return 0.0
+        limits, old, new = self.limits, self._made[j], vols[rows]
+        known = np.isfinite(new)
+        if not np.isfinite(old[0]) or not np.array_equal(known, np.isfinite(self._vols[rows])):
+            return np.inf
         moved = np.abs(made - old)
-        if (
-            moved[0] > limits.spot_move * old[0]
-            or moved[1] > limits.rate_move
-            or moved[2] > limits.forward_move
-        ):
-            return True
-        known = np.isfinite(vols)
-        if not np.array_equal(known, np.isfinite(self._vols[rows])):
-            return True
-        change = np.abs(vols - self._vols[rows])[known]
-        return bool(change.size and np.median(change) * np.sqrt(years) > limits.vol_move)
+        change = np.abs(new - self._vols[rows])[known]
+        vol_move = float(np.median(change)) * np.sqrt(years) if change.size else 0.0
+        return max(
+            (now_ns - int(self._made_ns[j])) / E9 / limits.max_age_s,
+            moved[0] / (limits.spot_move * old[0]),
+            moved[1] / limits.rate_move,
+            moved[2] / limits.forward_move,
+            vol_move / limits.vol_move,
+        )
 
     def _recompute(
         self,

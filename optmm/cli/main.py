@@ -5,7 +5,12 @@ Exit codes: 0 done, 1 failure, 2 usage, 3 bad config, 4 bad data, 5 limit breach
 6 calibration or arbitrage check failed, 130 interrupted.
 """
 
+import os
 import sys
+
+# the matrices here are small: a second BLAS thread costs more than it brings, and one thread sums
+# in one order everywhere. Must be set before numpy is first imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 

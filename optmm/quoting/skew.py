@@ -23,9 +23,15 @@ MONTH_YEARS = 30.0 / 365.0
 
 @dataclass(frozen=True, slots=True)
 class SkewModel:
-    """One refit's factor Greeks `greeks` (n, k) and matrix `G` (k, k)."""
+    """One refit's factor Greeks and matrix `G` (k, k): expiries first, residual spot last.
 
-    greeks: np.ndarray
+    An option loads on two factors only, its expiry's vol and spot: `vega` and `delta` (n,) are the
+    two nonzero columns of J, `slice_of` (n,) says which expiry.
+    """
+
+    vega: np.ndarray
+    delta: np.ndarray
+    slice_of: np.ndarray
     G: np.ndarray
     multiplier: np.ndarray
 
@@ -35,13 +41,17 @@ class SkewModel:
         `hedge_delta_usd` is the dollar delta of the hedge held in the underlying. Long inventory
         lowers the reservation price of whatever shares its risk.
         """
-        book = self.greeks.T @ lots
-        book[-1] += hedge_delta_usd
-        return -(self.greeks @ (self.G @ book)) / self.multiplier
+        book = np.zeros(self.G.shape[0])
+        held = np.flatnonzero(lots)
+        np.add.at(book, self.slice_of[held], lots[held] * self.vega[held])
+        book[-1] = lots[held] @ self.delta[held] + hedge_delta_usd
+        pull = self.G @ book
+        return -(self.vega * pull[self.slice_of] + self.delta * pull[-1]) / self.multiplier
 
     def own_half(self) -> np.ndarray:
         """A_ii, USD per share: the symmetric widening that one more contract of risk asks for."""
-        return 0.5 * np.einsum("ij,jk,ik->i", self.greeks, self.G, self.greeks) / self.multiplier
+        v, d, G, j = self.vega, self.delta, self.G, self.slice_of
+        return 0.5 * (v * v * G[j, j] + 2.0 * v * d * G[j, -1] + d * d * G[-1, -1]) / self.multiplier
 
 
 def factor_scale(years: np.ndarray, quoting: Quoting) -> np.ndarray:
@@ -52,30 +62,32 @@ def factor_scale(years: np.ndarray, quoting: Quoting) -> np.ndarray:
     corr = np.exp(-np.abs(root[:, None] - root[None, :]) / quoting.vol_correlation_root_years)
     k = years.size + 1
     cov = np.zeros((k, k))
-    cov[:-1, :-1] = corr * np.outer(sd, sd)
+    # two roots can share an expiry date: a sliver of their own keeps the matrix regular
+    cov[:-1, :-1] = (0.999 * corr + 0.001 * np.eye(k - 1)) * np.outer(sd, sd)
     cov[-1, -1] = quoting.residual_spot_vol_of_day**2
-    return np.linalg.cholesky(cov + 1e-18 * np.eye(k))
+    return np.linalg.cholesky(cov)
 
 
 def build(
     chain: Chain, sheet: TheoSheet, half: np.ndarray, slice_years: np.ndarray, quoting: Quoting
 ) -> SkewModel:
     """Make the skew matrix of one refit; options without a fair value carry no factor risk."""
-    n, k = len(chain), chain.slices + 1
-    greeks = np.zeros((n, k))
-    priced = sheet.priced
+    k, j = chain.slices + 1, chain.slice_of
     multiplier = chain.multiplier.astype(np.float64)
-    rows = np.flatnonzero(priced)
-    greeks[rows, chain.slice_of[rows]] = sheet.vega[rows] * multiplier[rows]
-    greeks[rows, -1] = sheet.delta[rows] * sheet.spot * multiplier[rows]
+    vega = np.where(sheet.priced, sheet.vega, 0.0) * multiplier
+    delta = np.where(sheet.priced, sheet.delta, 0.0) * sheet.spot * multiplier
     # exponential intensity A exp(-d / half): H''(0) = A k / e, k = 1 / half a share
     curvature = quoting.fills_per_day / (np.e * np.maximum(half, 0.005) * multiplier)
-    D = np.where(priced, 2.0 * curvature, 0.0)
+    D = np.where(sheet.priced, 2.0 * curvature, 0.0)
+    loads = np.zeros((k, k))  # J' D J: diagonal in the expiries, spot couples to each
+    loads[np.arange(k - 1), np.arange(k - 1)] = np.bincount(j, D * vega * vega, minlength=k - 1)
+    loads[:-1, -1] = loads[-1, :-1] = np.bincount(j, D * vega * delta, minlength=k - 1)
+    loads[-1, -1] = (D * delta * delta).sum()
     C = factor_scale(slice_years, quoting)
-    inner = C.T @ (greeks.T * D) @ greeks @ C
+    inner = C.T @ loads @ C
     values, vectors = np.linalg.eigh(0.5 * (inner + inner.T))
     # a factor that no quoted option loads on cannot be skewed away: leave it out
     keep = values > max(values.max(initial=0.0), 0.0) * 1e-12
     root = np.where(keep, 1.0 / np.sqrt(np.where(keep, values, 1.0)), 0.0)
     G = np.sqrt(quoting.risk_aversion_per_usd) * C @ (vectors * root) @ vectors.T @ C.T
-    return SkewModel(greeks, G, multiplier)
+    return SkewModel(vega, delta, j, G, multiplier)

@@ -3,7 +3,7 @@
 For an option on a future pass the future as `spot` and `dividend_yield=rate`. Cash dividends are not
 priced: use the yield that the option's own forward implies, ln(spot/forward)/years + rate.
 
-Accuracy  "fast" has an error of about 1e-4 USD (root mean square, spot 500), "precise" 1.5e-5 at
+Accuracy  "fast" has an error of about 2e-4 USD (root mean square, spot 500), "precise" 2e-5 at
           about four times the cost; both are worst for spots near the exercise boundary.
 Units     as `surfaces.pricing.bsm`; Greeks as `surfaces.pricing.greeks`, on spot.
 Source    see `surfaces.kernels.american`.

@@ -57,10 +57,10 @@ class SimulationConfig(BaseModel):
     )
 
     # other makers' quotes
-    quote_events_target: int = Field(680_000, ge=10_000, le=3_000_000, description="in a full day")
+    quote_events_target: int = Field(685_000, ge=10_000, le=3_000_000, description="in a full day")
     snapshot_period_seconds: int = Field(60, ge=5, le=900)
     snapshot_share: Share = Field(
-        0.85, description="of quote events; the rest come at random times"
+        0.96, description="of quote events; the rest come at random times"
     )
     min_half_width_usd: float = Field(0.005, ge=0.0, le=1.0)
     vega_width_vol_points: float = Field(

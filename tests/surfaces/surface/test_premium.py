@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from surfaces.premium import PremiumCache
+from surfaces.premium import PremiumCache, PremiumLimits
 from surfaces.pricing import american
 
 STRIKE = np.tile(np.arange(80.0, 121.0, 5.0), 2)
@@ -81,6 +81,21 @@ def test_it_is_recomputed_only_when_something_moved():
         assert refresh(made, **change) == 18
     last = {"rate": 0.06, "now": NOW + 3600 * 10**9, "vol": 0.26, "spot": 100.5}
     assert refresh(made, **last) == 0
+
+
+def test_the_stalest_slices_go_first_when_there_is_not_room_for_all():
+    """Three slices, room for two a refit: the third follows at the next one, nothing is lost."""
+    limits = PremiumLimits(rows_per_refresh=12)
+    made = PremiumCache(RIGHT, STRIKE, np.ones(18, bool), np.array([0, 6, 12, 18]), limits)
+    terms = {
+        "now_ns": NOW,
+        "years": np.full(3, 0.5),
+        "vols": np.full(18, 0.25),
+        "rate": np.full(3, 0.05),
+        "log_forward": np.full(3, 0.01),
+    }
+    assert made.refresh(spot=100.0, **terms) == 18  # never made: all at once
+    assert [made.refresh(spot=101.0, **terms) for _ in range(3)] == [12, 6, 0]
 
 
 def test_a_premium_is_never_negative():
