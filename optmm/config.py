@@ -49,7 +49,7 @@ class Quoting(Section):
     max_uncertainty_share: float = Field(
         3.0, gt=0.0, description="above this multiple of the market's half spread: no quote"
     )
-    max_lots: int = Field(10, ge=1, le=10_000)
+    max_lots: int = Field(5, ge=1, le=10_000)
     hysteresis: float = Field(0.5, ge=0.0, lt=0.9, description="of the half width")
     sweep_s: float = Field(10.0, ge=0.01, description="event feeds: at most one spot sweep each")
     risk_aversion_per_usd: float = Field(2e-6, ge=0.0, description="CARA gamma")
@@ -94,7 +94,7 @@ class Hedging(Section):
     band: Literal["fixed", "whalley_wilmott"] = "whalley_wilmott"
     fixed_band_lots: float = Field(100.0, ge=0.0)
     risk_aversion_per_usd: float = Field(1e-5, gt=0.0)
-    min_band_usd: float = Field(10_000.0, ge=0.0, description="dollar delta always left alone")
+    min_band_usd: float = Field(2_500.0, ge=0.0, description="dollar delta always left alone")
     max_order_lots: int = Field(5_000, ge=1)
     interval_s: float = Field(15.0, ge=0.1, description="event feeds: time between decisions")
 

@@ -128,8 +128,9 @@ class LiveFitter:
         """
         book = self._clean(now_ns, spot, bid, ask, usable)
         years = book.years
-        belief = self._belief or carry_curve.start(book.now_ns, years, self.config.carry)
-        belief = carry_curve.predict(belief, book.now_ns, self.config.carry)
+        traded, config = self._american, self.config.carry
+        belief = self._belief or carry_curve.start(book.now_ns, years, traded, config)
+        belief = carry_curve.predict(belief, book.now_ns, years, traded, config)
         vols = self._last.row_vol if self._last else np.full(len(self.chain), np.nan)
         cold = self._last is None and self._american.any()
         market, prior = None, belief

@@ -151,7 +151,7 @@ class PremiumCache:
         return rates, np.clip(rates - forwards / years, -MOST_CARRY, MOST_CARRY)
 
     def _staleness(self, j: int, now_ns: int, made: Array, vols: Array, years: float) -> float:
-        """How far slice `j` has moved in units of its limits: above one is stale, inf never made."""
+        """How far slice `j` has moved, in units of its limits; infinite if it was never made."""
         rows = slice(int(self.slice_start[j]), int(self.slice_start[j + 1]))
         if not self.american[rows].any():
             return 0.0

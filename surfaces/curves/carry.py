@@ -4,6 +4,11 @@ Each expiry's x = ln(F/S) is a Kalman filter: parity observes it with an error b
 `forward_noise` per square root of an hour. The rate is a plain exponential average of each refit's
 posterior: quotes a minute apart repeat their errors, so counting them as independent would
 wear the prior away. An expiry never observed borrows its neighbours' carry.
+
+In its last two days an option on a traded stock has ever less room for a dividend, and within its
+last day none: there ln(F/S) is all but known, and shrinks with the time left. Without that, a basis
+point of noise in the last hour would read as a carry of several hundred per cent a year. Not so for
+an index: its options follow a future that the cash index lags.
 """
 
 from dataclasses import dataclass, replace
@@ -11,11 +16,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from surfaces.units import DAYS_PER_YEAR
+
 Array = NDArray[np.float64]
 
 NS_PER_HOUR = 3_600_000_000_000
 SURPRISE = 4.0  # errors beyond which a reading of a settled forward counts less
 LEAST_RATE_SD = 1e-3
+LAST_DAYS = 2 / DAYS_PER_YEAR
 START_SD = 5e-3  # of ln(F/S) before any pair was seen: room for a dividend about to go ex
 
 
@@ -36,6 +44,7 @@ class CarryState:
     """Beliefs about m expiries at `ts_ns`: x = ln(F/S), its variance, the rate; shape (m,)."""
 
     ts_ns: int
+    years: Array
     x: Array
     variance: Array
     rate: Array
@@ -43,24 +52,47 @@ class CarryState:
     rate_seen: NDArray[np.bool_]
 
 
-def start(now_ns: int, years: Array, config: CarryConfig) -> CarryState:
-    """The prior: no dividends, the prior rate, and generous errors."""
+def start(now_ns: int, years: Array, traded: NDArray[np.bool_], config: CarryConfig) -> CarryState:
+    """The prior: no dividends, the prior rate, and errors with room for a dividend.
+
+    `traded` (m,): the underlying itself is bought and sold at spot, as a stock is and no index.
+    """
     m = years.size
     spread = config.carry_prior_sd**2 + config.rate_prior_sd**2
     return CarryState(
         now_ns,
+        years,
         config.rate_prior * years,
-        spread * years**2 + START_SD**2,
+        spread * years**2 + (START_SD * _room(years, traded) ** 2) ** 2,
         np.full(m, config.rate_prior),
         np.zeros(m, bool),
         np.zeros(m, bool),
     )
 
 
-def predict(state: CarryState, now_ns: int, config: CarryConfig) -> CarryState:
-    """The same beliefs a while later: variances have grown."""
+def _room(years: Array, traded: NDArray[np.bool_]) -> Array:
+    """Share of the usual room for a dividend: one, falling to zero over the last two days."""
+    return np.where(traded, np.minimum(years / LAST_DAYS, 1.0), 1.0)
+
+
+def predict(
+    state: CarryState,
+    now_ns: int,
+    years: Array,
+    traded: NDArray[np.bool_],
+    config: CarryConfig,
+) -> CarryState:
+    """The same beliefs a while later: variances have grown, and a last day's x has shrunk."""
     hours = max(now_ns - state.ts_ns, 0) / NS_PER_HOUR
-    return replace(state, ts_ns=now_ns, variance=state.variance + config.forward_noise**2 * hours)
+    room = _room(years, traded)
+    shrunk = np.where(room < 0.5, np.minimum(years / state.years, 1.0), 1.0)
+    return replace(
+        state,
+        ts_ns=now_ns,
+        years=years,
+        x=state.x * shrunk,
+        variance=state.variance * shrunk**2 + (config.forward_noise * room) ** 2 * hours,
+    )
 
 
 def observe(state: CarryState, x: Array, sd: Array, config: CarryConfig) -> CarryState:

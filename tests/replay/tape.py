@@ -43,7 +43,7 @@ class Setup:
 
 
 def make_chain(setup: Setup) -> Chain:
-    """Two expiries of strikes about 100, calls before puts; the last two rows stop trading midway."""
+    """Strikes about 100, calls before puts; the last two rows stop trading midway."""
     n = setup.options
     pairs = n // 2
     strikes = 100 + np.arange(pairs) - pairs // 2
@@ -84,7 +84,9 @@ def make_tape(setup: Setup, chain: Chain) -> np.ndarray:
     rng = np.random.default_rng(setup.seed)
     size, n = setup.events, setup.options
     out = empty(size)
-    gaps = rng.choice([0, 1, 3_000_000, 20_000_000, 60_000_000], size, p=[0.25, 0.05, 0.2, 0.3, 0.2])
+    gaps = rng.choice(
+        [0, 1, 3_000_000, 20_000_000, 60_000_000], size, p=[0.25, 0.05, 0.2, 0.3, 0.2]
+    )
     out["ts_event_ns"] = START_NS + np.cumsum(gaps)
     out["kind"] = rng.choice([*RARE, Kind.QUOTE], size, p=[*SHARES, 1.0 - sum(SHARES)])
     out["instrument"] = rng.integers(0, n, size)
@@ -343,7 +345,9 @@ class Replay:
         h = self.state.head[0]
         return {
             "digest": self.digest(),
-            **{k: int(h[k]) for k in ("events", "fills", "messages", "trips", "rejected", "sweeps")},
+            **{
+                k: int(h[k]) for k in ("events", "fills", "messages", "trips", "rejected", "sweeps")
+            },
         }
 
 

@@ -6,7 +6,6 @@ import tape
 from exchange import ASK, BID, Event, Exchange, Message, Rules
 
 from optmm.engine import state as tables
-from optmm.engine.reasons import Reason
 from optmm.market.events import Bits, Kind
 
 COMPARE_EVERY = 10  # events between two comparisons of every quote and position
@@ -38,7 +37,9 @@ def without_untrusted_takers(events: np.ndarray, limit_ns: int) -> np.ndarray:
     """
     keep = np.ones(events.size, bool)
     fair: dict[int, tuple[bool, int]] = {}
-    for k, row in enumerate(events[["ts_event_ns", "kind", "instrument", "bid_e9", "ask_e9"]].tolist()):
+    for k, row in enumerate(
+        events[["ts_event_ns", "kind", "instrument", "bid_e9", "ask_e9"]].tolist()
+    ):
         ts_ns, kind, i, bid, ask = row
         if kind == Kind.QUOTE:
             fair[i] = (0 < bid < ask, ts_ns)
@@ -140,7 +141,7 @@ class Match:
     def _compare_tables(self, k: int) -> None:
         own, ex = self.replay.state.own, self.exchange
         names = ["qty", "cash_e9"]
-        for side, word in ((BID, "bid"), (ASK, "ask")):
+        for word in ("bid", "ask"):
             names += [f"{word}_{what}" for what in ("lots", "e9", "ahead", "credit")]
         for i, (qty, cash, *quotes) in enumerate(own[names].tolist()):
             assert (qty, cash) == (ex.position[i], ex.cash[i]), (k, i)

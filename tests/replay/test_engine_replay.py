@@ -1,5 +1,6 @@
 """One tape, one result: compiled or not, checked or not, in any blocks, stopped anywhere."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -52,7 +53,7 @@ def test_plain_python_gives_the_same_bytes(world):
 
 @pytest.mark.slow
 def test_a_bounds_checked_run_in_its_own_cache_gives_the_same_bytes(tmp_path):
-    """A warm cache would ignore NUMBA_BOUNDSCHECK, so the run must have compiled into `tmp_path`."""
+    """A warm cache ignores NUMBA_BOUNDSCHECK, so the run must have compiled into `tmp_path`."""
     checked = in_a_process(
         "queue", events=60_000, options=8, NUMBA_BOUNDSCHECK="1", OPTMM_CACHE_DIR=str(tmp_path)
     )
@@ -113,11 +114,13 @@ def test_a_grown_ring_keeps_the_messages_in_order(first):
     bigger = tables.grown(state)
     assert bigger.wire.size == 16
     assert int(bigger.head["wire_count"][0]) == 7
-    assert bigger.wire["lots"][int(bigger.head["wire_first"][0]) :][:7].tolist() == list(range(1, 8))
+    assert bigger.wire["lots"][int(bigger.head["wire_first"][0]) :][:7].tolist() == list(
+        range(1, 8)
+    )
 
 
 def test_a_full_act_buffer_stops_before_the_event():
-    """The call that finds no room changes nothing, and the drained run goes on as if never stopped."""
+    """A call that finds no room changes nothing; drained, the run goes on as if never stopped."""
     setup = tape.Setup(world="optimistic", tight=True)
     replay = tape.Replay(setup)
     replay.state = replay.state._replace(act=np.zeros(220, tables.ACT))
@@ -125,16 +128,14 @@ def test_a_full_act_buffer_stops_before_the_event():
     while replay.at < setup.events:
         if replay.at == replay.decided * tape.STOP_EVERY:
             replay.decide()
-        before, at = tables.snapshot(replay.state), replay.at
-        segment = at - at % tape.STOP_EVERY + tape.STOP_EVERY
-        full = replay.step(segment, drain=False)
-        if Reason.ACT_FULL in full and replay.at == at:
+        segment = replay.at - replay.at % tape.STOP_EVERY + tape.STOP_EVERY
+        if replay.step(segment, drain=False) == Reason.ACT_FULL:
             stops += 1
-            assert tables.snapshot(replay.state) == before
-        if Reason.ACT_FULL in full:
-            assert full == Reason.ACT_FULL
-            replay.drain()
-    assert stops >= 50
+            before, at = tables.snapshot(replay.state), replay.at
+            assert replay.step(segment, drain=False) == Reason.ACT_FULL
+            assert (replay.at, tables.snapshot(replay.state)) == (at, before)
+            assert replay.drain().size
+    assert stops >= 100
     assert replay.digest(ring=False) == reference(setup)
 
 
@@ -154,14 +155,21 @@ def test_a_full_wire_stops_before_the_event():
     assert (replay.at, tables.snapshot(replay.state)) == (1_000, before)
 
 
-@pytest.mark.parametrize("options", [100, 5_000, 10_000])
-def test_an_emptied_act_buffer_takes_whatever_can_be_in_flight(options):
-    """One event can land every message in flight; a smaller buffer would ask for room for ever."""
-    setup = tape.Setup(options=options)
-    state = tables.create(tape.make_chain(setup), "queue")
-    for _ in range(3):
-        assert state.act.size >= state.wire.size + 8
-        state = tables.grown(state)
+def test_an_empty_act_buffer_takes_whatever_is_in_flight():
+    """One event can land every message in flight.
+
+    `advance` asked for room in an act buffer that was empty already, so a desk that drained and
+    called again did so for ever.
+    """
+    setup = tape.Setup(options=100, events=10)
+    replay = tape.Replay(setup)
+    in_flight = replay.state.act.size
+    while replay.state.wire.size < in_flight + 2 * setup.options + 2:
+        replay.state = tables.grown(replay.state)
+    replay.state.head["wire_count"] = in_flight  # cancels, all due
+    replay.state.wire["side"] = 1
+    assert Reason.ACT_FULL not in replay.step(1, drain=False)
+    assert replay.at == 1
 
 
 def test_a_hedge_order_into_a_full_ring_loses_no_message():
@@ -170,8 +178,6 @@ def test_a_hedge_order_into_a_full_ring_loses_no_message():
     state = state._replace(wire=np.zeros(8, tables.WIRE))
     for lots in range(1, 9):
         tape.put_on_wire(state, land_ns=lots, instrument=0, side=1, px_e9=tape.BELOW, lots=lots)
-    try:
+    with contextlib.suppress(RuntimeError, ValueError):  # a refusal is as good
         tables.send_hedge(state, lots=5, land_ns=9)
-    except (RuntimeError, ValueError):
-        pass  # a refusal is as good
     assert state.wire["lots"].tolist() == list(range(1, 9))

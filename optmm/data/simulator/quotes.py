@@ -40,7 +40,8 @@ def importance(prices: TruePrices, second: int) -> Floats:
     now = prices.fair(rows, at)
     forward = prices.forward(chain.slice_of.astype(np.int64), at)
     outward = chain.right * (chain.strike - forward) >= 0.0
-    below = np.add.reduceat(chain.strike < forward, chain.slice_start[:-1]) // 2
+    rises = (chain.strike < forward).astype(np.int64)
+    below = np.add.reduceat(rises, chain.slice_start[:-1]) // 2
     level = (rows - chain.slice_start[chain.slice_of]) // 2
     paired = np.abs(level - below[chain.slice_of]) <= PAIRED_STRIKES
     alive = smile.theta[chain.slice_of, second] > 0.0

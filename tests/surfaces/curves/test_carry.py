@@ -7,6 +7,7 @@ from surfaces.curves import carry
 
 HOUR = carry.NS_PER_HOUR
 YEARS = np.array([0.1, 0.5, 1.0])
+INDEX = np.zeros(3, bool)
 
 
 def test_a_first_reading_is_believed_and_later_noise_is_averaged():
@@ -14,10 +15,10 @@ def test_a_first_reading_is_believed_and_later_noise_is_averaged():
     config = carry.CarryConfig()
     truth, sd = np.array([0.001, 0.004, 0.009]), np.full(3, 5e-4)
     rng = np.random.default_rng(3)
-    state = carry.start(0, YEARS, config)
+    state = carry.start(0, YEARS, INDEX, config)
     moves = []
     for minute in range(60):
-        state = carry.predict(state, minute * HOUR // 60, config)
+        state = carry.predict(state, minute * HOUR // 60, YEARS, INDEX, config)
         before = state.x
         state = carry.observe(state, truth + sd * rng.standard_normal(3), sd, config)
         moves.append(np.abs(state.x - before))
@@ -29,7 +30,7 @@ def test_a_first_reading_is_believed_and_later_noise_is_averaged():
 
 def test_an_unseen_expiry_takes_its_neighbours_net_carry():
     config = carry.CarryConfig(rate_prior=0.03)
-    state = carry.start(0, YEARS, config)
+    state = carry.start(0, YEARS, INDEX, config)
     net = 0.02
     x = np.array([net * 0.1, np.nan, net * 1.0])
     state = carry.observe(state, x, np.full(3, 1e-9), config)
@@ -40,16 +41,16 @@ def test_an_unseen_expiry_takes_its_neighbours_net_carry():
 
 def test_with_no_reading_at_all_the_prior_rate_carries():
     config = carry.CarryConfig(rate_prior=0.03)
-    got, labels = carry.log_forward(carry.start(0, YEARS, config), YEARS)
+    got, labels = carry.log_forward(carry.start(0, YEARS, INDEX, config), YEARS)
     np.testing.assert_allclose(got, 0.03 * YEARS)
     assert set(labels) == {"carry_prior"}
 
 
 def test_one_bad_minute_moves_a_settled_forward_little():
     config = carry.CarryConfig()
-    state = carry.start(0, YEARS, config)
+    state = carry.start(0, YEARS, INDEX, config)
     for minute in range(30):
-        state = carry.predict(state, minute * HOUR // 60, config)
+        state = carry.predict(state, minute * HOUR // 60, YEARS, INDEX, config)
         state = carry.observe(state, np.zeros(3), np.full(3, 2e-4), config)
     hit = carry.observe(state, np.full(3, 0.02), np.full(3, 2e-4), config)
     assert np.all(np.abs(hit.x) < 4e-4)
@@ -62,3 +63,17 @@ def test_pooled_rate_is_the_precision_weighted_mean():
     assert rate == pytest.approx(0.04)
     assert sd == pytest.approx(0.01 / np.sqrt(3.0))
     assert carry.pooled_rate([], 0.03, 0.01) == (0.03, 0.01)
+
+
+def test_on_its_last_day_a_stock_option_has_no_carry_to_speak_of():
+    """Parity off by 2 bp three hours before expiry: for a stock that is noise, for an index not."""
+    config = carry.CarryConfig()
+    years = np.array([3.0 / 24 / 365])
+    got = []
+    for traded in (True, False):
+        state = carry.start(0, years, np.array([traded]), config)
+        got.append(carry.observe(state, np.array([2e-4]), np.array([1e-4]), config))
+    assert abs(got[0].x[0]) < 2e-5
+    assert got[1].x[0] > 1.5e-4
+    later = carry.predict(got[0], HOUR, years * 2 / 3, np.array([True]), config)
+    assert later.x[0] == pytest.approx(got[0].x[0] * 2 / 3)
