@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tape
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optmm.engine import quote
@@ -25,6 +25,7 @@ def next_on_grid(px: int, split: int, below: int, above: int) -> int:
     return px + (below if px < split else above)
 
 
+@settings(deadline=None, derandomize=True, max_examples=500)
 @given(px=st.integers(0, 10_000 * E9), rule=st.sampled_from(TICK_RULES), near=st.booleans())
 def test_ticks_round_to_the_nearest_grid_price_on_the_outer_side(px, rule, near):
     split, below, above = rule
@@ -37,6 +38,7 @@ def test_ticks_round_to_the_nearest_grid_price_on_the_outer_side(px, rule, near)
     assert ceil == (px if floor == px else next_on_grid(floor, *rule))
 
 
+@settings(deadline=None, derandomize=True, max_examples=500)
 @given(px=st.integers(1, 10_000 * E9), rule=st.sampled_from(TICK_RULES))
 def test_the_tick_under_and_over_are_neighbours(px, rule):
     under, over = quote.tick_under(px, *rule), quote.tick_over(px, *rule)

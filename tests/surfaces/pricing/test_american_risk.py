@@ -1,0 +1,165 @@
+"""American Greeks against differences of a finer price, and American implied vol."""
+
+import numpy as np
+import pytest
+
+from surfaces.kernels import american as kernel
+from surfaces.pricing import american, bsm, implied
+from surfaces.status import Status
+
+FINE = american.build_scheme(nodes=16, inner=30, outer=120, steps=8)
+
+
+@pytest.fixture(scope="module")
+def book() -> dict[str, np.ndarray]:
+    """Live options (not to be exercised, not near it), three days to two years."""
+    rng, n = np.random.default_rng(2), 250
+    years = np.exp(rng.uniform(np.log(3 / 365), np.log(2.0), n))
+    vol = np.exp(rng.uniform(np.log(0.1), np.log(0.8), n))
+    out = {
+        "right": rng.choice([-1.0, 1.0], n),
+        "spot": np.full(n, 100.0),
+        "strike": 100.0 * np.exp(rng.uniform(-1.5, 1.5, n) * vol * np.sqrt(years)),
+        "years": years,
+        "vol": vol,
+        "rate": rng.uniform(0.005, 0.08, n),
+        "dividend_yield": rng.uniform(0.005, 0.08, n),
+    }
+    spare = fine(out) - np.maximum(out["right"] * (out["spot"] - out["strike"]), 0.0)
+    return {name: values[spare > 0.05] for name, values in out.items()}
+
+
+def fine(args: dict[str, np.ndarray], **changed: np.ndarray) -> np.ndarray:
+    """Premium plus European on a fine grid, whose differences are smooth."""
+    order = ("right", "spot", "strike", "years", "vol", "rate", "dividend_yield")
+    columns = [np.ascontiguousarray((args | changed)[name]) for name in order]
+    price, premium = np.empty(columns[0].size), np.empty(columns[0].size)
+    b, H = np.empty(FINE.root.size), np.empty(FINE.root.size)
+    kernel.fill_price(*columns, FINE, b, H, price, premium)
+    return price
+
+
+def first(book, name, step):
+    """Central difference with one Richardson step: error of order step^4."""
+    x = book[name]
+
+    def central(h):
+        return (fine(book, **{name: x + h}) - fine(book, **{name: x - h})) / (2 * h)
+
+    return (4 * central(step) - central(2 * step)) / 3
+
+
+def second(book, name, step):
+    """Second central difference with one Richardson step."""
+    x, mid = book[name], fine(book)
+
+    def central(h):
+        return (fine(book, **{name: x + h}) - 2 * mid + fine(book, **{name: x - h})) / h**2
+
+    return (4 * central(step) - central(2 * step)) / 3
+
+
+def mixed(book, one, step, two, other):
+    """Cross difference."""
+    total = 0.0
+    for i in (1, -1):
+        for j in (1, -1):
+            moved = {one: book[one] + i * step, two: book[two] + j * other}
+            total = total + i * j * fine(book, **moved)
+    return total / (4 * step * other)
+
+
+@pytest.mark.parametrize("accuracy", ["fast", "precise"])
+def test_greeks_are_the_derivatives_they_say(book, accuracy):
+    """Tolerances: a share of the book's largest value of that Greek, from the price's error."""
+    got = american.greeks(**book, accuracy=accuracy)
+    # a step of 4 % of a standard deviation, so short options are resolved as well as long ones
+    dS = 0.04 * book["spot"] * book["vol"] * np.sqrt(book["years"])
+    dv, dT, dr = 0.01 * book["vol"], 0.01 * book["years"], np.full(dS.size, 2e-4)
+    want = {
+        "price": fine(book),
+        "delta": first(book, "spot", dS),
+        "gamma": second(book, "spot", dS),
+        "vega": first(book, "vol", dv),
+        "theta": -first(book, "years", dT),
+        "rho": first(book, "rate", dr),
+        "volga": second(book, "vol", dv),
+        "vanna": mixed(book, "spot", 0.5 * dS, "vol", dv),
+        "charm": -mixed(book, "spot", 0.5 * dS, "years", dT),
+    }
+    tight = 1e-3 if accuracy == "precise" else 3e-3
+    for name, value in want.items():
+        error = np.abs(getattr(got, name) - value)
+        share = error / np.max(np.abs(value))
+        limit = tight if name in ("price", "delta", "gamma", "vega", "theta", "rho") else 4 * tight
+        worst = int(np.argmax(share))
+        assert share[worst] <= limit, (name, {k: v[worst] for k, v in book.items()})
+
+
+def test_gamma_bends_delta_and_color_moves_gamma(book):
+    """speed, zomma and color are differences of our own gamma, where it is smooth."""
+    got = american.greeks(**book, accuracy="precise")
+    dS = 0.02 * book["spot"] * book["vol"] * np.sqrt(book["years"])
+
+    def gamma(**changed):
+        return american.greeks(**(book | changed), accuracy="precise").gamma
+
+    checks = {
+        "speed": (gamma(spot=book["spot"] + dS) - gamma(spot=book["spot"] - dS)) / (2 * dS),
+        "zomma": (gamma(vol=book["vol"] * 1.01) - gamma(vol=book["vol"] * 0.99))
+        / (0.02 * book["vol"]),
+        "color": -(gamma(years=book["years"] * 1.01) - gamma(years=book["years"] * 0.99))
+        / (0.02 * book["years"]),
+    }
+    for name, value in checks.items():
+        share = np.abs(getattr(got, name) - value) / np.max(np.abs(value))
+        assert share.max() <= 5e-3, name
+
+
+def test_greeks_without_early_exercise_are_european():
+    kw = dict(right=1, spot=100.0, strike=[90.0, 110.0], years=0.5, vol=0.3, rate=0.05)
+    ours, plain = american.greeks(**kw), bsm.greeks(**kw)
+    for name, value in ours.items():
+        np.testing.assert_array_equal(value, getattr(plain, name))
+
+
+def test_greeks_are_finite_at_the_corners():
+    corners = np.array(np.meshgrid([1.0, -1.0], [80.0, 100.0, 125.0], [0.0, 1e-7, 0.5],
+                                   [0.0, 1e-7, 0.3], [0.0, 0.05], [0.05, 0.0]))  # fmt: skip
+    w, spot, years, vol, r, q = corners.reshape(6, -1)
+    got = american.greeks(right=w, spot=spot, strike=100.0, years=years, vol=vol, rate=r,
+                          dividend_yield=q)  # fmt: skip
+    for name, value in got.items():
+        assert np.isfinite(value).all(), name
+
+
+@pytest.mark.parametrize("accuracy", ["fast", "precise"])
+def test_vol_inverts_price(book, accuracy):
+    args = {name: values for name, values in book.items() if name != "vol"}
+    price = american.price(**book, accuracy=accuracy)
+    got = american.vol(price=price, **args, accuracy=accuracy)
+    assert got.ok.all(), got.why()
+    again = american.price(**args, vol=got.vol, accuracy=accuracy)
+    np.testing.assert_allclose(again, price, rtol=1e-10)
+    assert np.max(np.abs(got.vol - book["vol"])) <= 1e-6
+
+
+def test_vol_of_bad_quotes():
+    kw = dict(right=-1, spot=80.0, strike=100.0, years=0.5, rate=0.05)
+    prices = [20.5, 19.99, 20.0, 100.0, 101.0, np.nan, -1.0, 99.0]
+    got = american.vol(price=prices, **kw)
+    S = Status
+    want = [S.OK, S.BELOW_INTRINSIC, S.NO_VEGA, S.ABOVE_BOUND, S.ABOVE_BOUND, S.BAD_INPUT,
+            S.BELOW_INTRINSIC, S.OK]  # fmt: skip
+    assert got.status.tolist() == want
+    assert np.array_equal(np.isfinite(got.vol), got.ok)
+    expired = american.vol(price=1.0, **{**kw, "years": 0.0})
+    assert int(expired.status) == S.BAD_INPUT
+
+
+def test_vol_without_early_exercise_is_the_european_one():
+    forward = 100.0 * np.exp(0.05 * 0.5)
+    ours = american.vol(price=8.0, right=1, spot=100.0, strike=100.0, years=0.5, rate=0.05)
+    plain = implied.vol(price=8.0, right=1, forward=forward, strike=100.0, years=0.5,
+                        df=np.exp(-0.05 * 0.5))  # fmt: skip
+    assert ours.vol == pytest.approx(float(plain.vol), rel=1e-14)

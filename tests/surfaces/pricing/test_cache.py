@@ -1,0 +1,105 @@
+"""The compiled-code cache: an edited callee is noticed, an unwritable place is reported."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import surfaces
+from surfaces.kernels import cache
+
+SCRIPT = """
+import sys
+assert "numba" not in sys.modules
+import surfaces
+assert "numba" not in sys.modules, "import surfaces must not load a compiler"
+from surfaces.pricing import black
+from surfaces.kernels.cache import status
+print(float(black.price(right=1, forward=100.0, strike=100.0, years=1.0, vol=0.2)))
+print(status().path, status().is_temporary)
+"""
+
+
+def run(root: Path, base: Path) -> tuple[float, Path, bool]:
+    """One price from a fresh process that sees the packages under `root` only."""
+    env = {**os.environ, "PYTHONPATH": str(root), "OPTMM_CACHE_DIR": str(base)}
+    env.pop("NUMBA_CACHE_DIR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=env, cwd=root, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    price, where = done.stdout.splitlines()
+    path, temporary = where.rsplit(" ", 1)
+    return float(price), Path(path), temporary == "True"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The sources in a folder of their own, without compiled leftovers."""
+    root = tmp_path / "copy"
+    shutil.copytree(
+        Path(surfaces.__file__).parent, root / "surfaces",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )  # fmt: skip
+    return root
+
+
+def test_an_edited_callee_changes_its_callers(copy: Path, tmp_path: Path):
+    """numba alone would run the old normal density inside the cached Black kernel."""
+    base = tmp_path / "cache"
+    before, first, temporary = run(copy, base)
+    assert not temporary
+    assert list(first.rglob("*.nbi")), "numba did not keep its code where it was told"
+    assert not list(copy.rglob("*.nbi"))
+    again, same, _ = run(copy, base)
+    assert (again, same) == (before, first)
+    callee = copy / "surfaces" / "kernels" / "normal.py"
+    text = callee.read_text()
+    assert "INV_SQRT_2PI = 0.3989422804014327" in text
+    callee.write_text(text.replace("INV_SQRT_2PI = 0.3989", "INV_SQRT_2PI = 0.7978"))
+    after, second, _ = run(copy, base)
+    assert second != first
+    assert after != pytest.approx(before, rel=1e-3)
+
+
+def test_an_unwritable_place_falls_back_to_a_temporary_folder(monkeypatch, tmp_path: Path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("OPTMM_CACHE_DIR", str(blocked))
+    chosen = cache._choose()
+    assert chosen.is_temporary
+    assert Path(chosen.path).is_dir()
+    assert "set OPTMM_CACHE_DIR to a writable folder" in chosen.why
+
+
+def test_old_caches_are_swept_and_recent_ones_kept(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("OPTMM_CACHE_DIR", str(tmp_path))
+    old, recent, foreign = (tmp_path / n for n in ("kernels-old", "kernels-recent", "other"))
+    for folder in (old, recent, foreign):
+        folder.mkdir()
+    month = 31 * 86_400
+    for folder in (old, foreign):
+        stamp = folder.stat().st_mtime - month
+        os.utime(folder, (stamp, stamp))
+    chosen = cache._choose()
+    assert not old.exists()
+    assert recent.exists()
+    assert foreign.exists()
+    assert Path(chosen.path).parent == tmp_path
+
+
+def test_the_fingerprint_sees_sources_and_flags(monkeypatch, copy: Path):
+    first = cache.fingerprint(copy)
+    assert cache.fingerprint(copy) == first
+    monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
+    checked = cache.fingerprint(copy)
+    assert checked != first
+    monkeypatch.delenv("NUMBA_BOUNDSCHECK")
+    engine = copy / "optmm" / "engine"
+    engine.mkdir(parents=True)
+    (engine / "core.py").write_text("x = 1\n")
+    assert cache.fingerprint(copy) != first
