@@ -59,9 +59,10 @@ def right(values: ArrayLike, name: str = "right") -> Floats:
         out = np.array(codes, np.float64).reshape(raw.shape)
         bad = out == 0.0
     if bad.any():
-        where = np.unravel_index(int(np.argmax(bad)), raw.shape)
+        first = int(np.argmax(bad))
+        where = np.unravel_index(first, raw.shape)
         raise InvalidInput(
-            f"{name}{_at(where)} is {raw[where].item()!r}, must be +1 or 'c' for a call, -1 or 'p' "
+            f"{name}{_at(where)} is {raw.ravel().tolist()[first]!r}, must be +1 or 'c' for a call, -1 or 'p' "
             f"for a put ({int(bad.sum())} of {raw.size} fail). Map other codes before pricing."
         )
     return out

@@ -154,7 +154,7 @@ def test_price_rises_with_vol(wide):
 
 
 def test_premium_is_exactly_zero_where_waiting_costs_nothing():
-    kw = dict(spot=np.array([60.0, 100.0, 160.0]), strike=100.0, years=1.0, vol=0.3)
+    kw = {"spot": np.array([60.0, 100.0, 160.0]), "strike": 100.0, "years": 1.0, "vol": 0.3}
     for w, r, q in ((1, 0.05, 0.0), (1, 0.0, -0.01), (-1, 0.0, 0.03), (-1, -0.01, 0.0),
                     (1, 0.05, -0.02)):  # fmt: skip
         assert np.all(american.premium(right=w, rate=r, dividend_yield=q, **kw) == 0.0)
@@ -162,7 +162,7 @@ def test_premium_is_exactly_zero_where_waiting_costs_nothing():
 
 
 def test_in_the_exercise_region_the_price_is_intrinsic():
-    kw = dict(strike=100.0, years=0.5, vol=0.2, rate=0.05, dividend_yield=0.05)
+    kw = {"strike": 100.0, "years": 0.5, "vol": 0.2, "rate": 0.05, "dividend_yield": 0.05}
     assert american.price(right=-1, spot=50.0, **kw) == 50.0
     assert american.price(right=1, spot=200.0, **kw) == 100.0
     got = american.greeks(right=[1, -1], spot=[200.0, 50.0], **kw)
@@ -210,7 +210,14 @@ def test_two_boundaries_raise_and_name_the_row():
 
 
 def test_cash_dividends_are_refused_not_faked():
-    kw = dict(right=1, spot=100.0, strike=100.0, years=1.0, rate=0.05, dividends=[(0.5, 1.8)])
+    kw = {
+        "right": 1,
+        "spot": 100.0,
+        "strike": 100.0,
+        "years": 1.0,
+        "rate": 0.05,
+        "dividends": [(0.5, 1.8)],
+    }
     for call in (american.price, american.greeks):
         with pytest.raises(InvalidInput, match="cash dividends are not priced yet"):
             call(vol=0.2, **kw)

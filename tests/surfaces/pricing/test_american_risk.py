@@ -117,7 +117,14 @@ def test_gamma_bends_delta_and_color_moves_gamma(book):
 
 
 def test_greeks_without_early_exercise_are_european():
-    kw = dict(right=1, spot=100.0, strike=[90.0, 110.0], years=0.5, vol=0.3, rate=0.05)
+    kw = {
+        "right": 1,
+        "spot": 100.0,
+        "strike": [90.0, 110.0],
+        "years": 0.5,
+        "vol": 0.3,
+        "rate": 0.05,
+    }
     ours, plain = american.greeks(**kw), bsm.greeks(**kw)
     for name, value in ours.items():
         np.testing.assert_array_equal(value, getattr(plain, name))
@@ -145,7 +152,7 @@ def test_vol_inverts_price(book, accuracy):
 
 
 def test_vol_of_bad_quotes():
-    kw = dict(right=-1, spot=80.0, strike=100.0, years=0.5, rate=0.05)
+    kw = {"right": -1, "spot": 80.0, "strike": 100.0, "years": 0.5, "rate": 0.05}
     prices = [20.5, 19.99, 20.0, 100.0, 101.0, np.nan, -1.0, 99.0]
     got = american.vol(price=prices, **kw)
     S = Status

@@ -50,7 +50,7 @@ def test_out_of_the_money_prices_keep_relative_accuracy(exact_black):
 
 
 def test_limits_are_payoffs_not_nan():
-    kw = dict(forward=[90.0, 100.0, 110.0], strike=100.0)
+    kw = {"forward": [90.0, 100.0, 110.0], "strike": 100.0}
     np.testing.assert_array_equal(black.price(right=1, years=0.0, vol=0.2, **kw), [0, 0, 10])
     np.testing.assert_array_equal(black.price(right=-1, years=1.0, vol=0.0, **kw), [10, 0, 0])
     assert black.price(right=1, forward=100.0, strike=0.0, years=1.0, vol=0.2) == 100.0
@@ -101,7 +101,7 @@ def test_an_unknown_right_raises_and_never_means_put(right):
 
 @pytest.mark.parametrize("right", ["C", "call", "CALL", 1, 1.0, np.int8(1), b"c"])
 def test_every_spelling_of_a_call(right):
-    kw = dict(forward=100.0, strike=90.0, years=0.1, vol=0.2)
+    kw = {"forward": 100.0, "strike": 90.0, "years": 0.1, "vol": 0.2}
     assert black.price(right=right, **kw) == black.price(right=1, **kw)
 
 

@@ -104,7 +104,7 @@ def test_gamma_vega_identity(options):
 
 
 def test_struct_adds_scales_and_refuses_mixed_units():
-    kw = dict(forward=100.0, strike=[95.0, 105.0], years=0.2, vol=0.3)
+    kw = {"forward": 100.0, "strike": [95.0, 105.0], "years": 0.2, "vol": 0.3}
     call, put = black.greeks(right=1, **kw), black.greeks(right=-1, **kw)
     straddle = call + put
     for name in NAMES:
@@ -121,7 +121,7 @@ def test_struct_adds_scales_and_refuses_mixed_units():
 
 def test_dollar_greeks_explain_a_small_move():
     """delta x + gamma x^2/2 in percent is the P&L of a move of x %, to third order."""
-    kw = dict(right=1, strike=100.0, years=0.5, vol=0.25, rate=0.03)
+    kw = {"right": 1, "strike": 100.0, "years": 0.5, "vol": 0.25, "rate": 0.03}
     dollar = bsm.greeks(spot=100.0, **kw).dollars(100.0, 100)
     for x in (0.01, -0.02):
         moved = 100 * (bsm.price(spot=100.0 * (1 + x / 100), **kw) - bsm.price(spot=100.0, **kw))

@@ -43,7 +43,7 @@ EXPECTED = {
 def test_every_bad_quote_gets_its_status(rows):
     for row in rows("iv_invalid_inputs.csv"):
         kw = {name: float(row[of]) for name, of in
-              dict(price="price", forward="F", strike="K", years="T").items()}  # fmt: skip
+              {"price": "price", "forward": "F", "strike": "K", "years": "T"}.items()}  # fmt: skip
         kind = row["expected_class"]
         if kind.startswith("bad flag"):
             with pytest.raises(InvalidInput, match="right is 'x'"):

@@ -18,7 +18,7 @@ def test_mills_ratio_agrees_with_scipys_erfcx():
     assert np.max(np.abs(got / want - 1)) <= 6 * EPS  # both sides round
 
 
-@pytest.mark.parametrize("x", [-38.3, -30.1, -20.7, -9.3, -5.123, -1.0, -0.01, 0.0, 0.7, 3.3, 9.5])
+@pytest.mark.parametrize("x", [-37.3, -30.1, -20.7, -9.3, -5.123, -1.0, -0.01, 0.0, 0.7, 3.3, 9.5])
 def test_cdf_has_relative_accuracy_in_the_far_left_tail(x):
     """math.erfc loses x^2 units of the last place to the rounding of x / sqrt(2)."""
     with localcontext() as context:
