@@ -35,11 +35,17 @@ class Surface(Section):
 
     refit_s: float = Field(60.0, ge=1.0, le=3600.0)
     taylor_range: float = Field(0.005, gt=0.0, le=0.05, description="relative spot move")
+    skew_stickiness: float = Field(
+        1.3,
+        ge=-1.0,
+        le=3.0,
+        description="R: a strike's vol moves by (R - 1) skew dlnS; 0 sticky moneyness, 1 strike",
+    )
     stale_quote_s: float = Field(1800.0, gt=0.0, description="older option quotes leave the fit")
 
 
 class Quoting(Section):
-    """Half width = max(floor, share of the market's half spread) + vol edge x vega + uncertainty."""
+    """Half width = max(floor, share of the market's) + edges of vol and spot + uncertainty."""
 
     min_half_width_usd: float = Field(0.005, ge=0.0)
     market_share: float = Field(0.7, ge=0.0, le=2.0, description="of the market's half spread")
@@ -49,9 +55,15 @@ class Quoting(Section):
     max_uncertainty_share: float = Field(
         3.0, gt=0.0, description="above this multiple of the market's half spread: no quote"
     )
+    middle_edge_share: float = Field(
+        0.5,
+        ge=0.0,
+        le=2.0,
+        description="of the half width: least edge against the middle of the displayed market",
+    )
     max_lots: int = Field(5, ge=1, le=10_000)
     hysteresis: float = Field(0.5, ge=0.0, lt=0.9, description="of the half width")
-    sweep_s: float = Field(10.0, ge=0.01, description="event feeds: at most one spot sweep each")
+    sweep_s: float = Field(20.0, ge=0.01, description="event feeds: at most one spot sweep each")
     risk_aversion_per_usd: float = Field(2e-6, ge=0.0, description="CARA gamma")
     atm_vol_of_day: float = Field(0.015, gt=0.0, description="s.d. of a one-month vol, a day")
     vol_term_power: float = Field(0.5, ge=0.0, le=1.0, description="vol of vol falls as T^-power")
@@ -114,7 +126,6 @@ class Replay(Section):
     bounds: tuple[World, ...] = ("pessimistic", "queue", "optimistic")
     order_latency_ms: float = Field(5.0, gt=0.0, le=60_000.0)
     queue_share: float = Field(0.5, gt=0.0, le=1.0, description="of prints behind the queue ahead")
-    warmup_s: float = Field(0.0, ge=0.0, description="no quotes this long after the open")
 
 
 class DeskConfig(Section):
@@ -143,7 +154,9 @@ def load(path: Path | None) -> DeskConfig:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file. Write one, or drop --config for defaults") from None
+        raise ConfigError(
+            f"{path}: no such file. Write one, or drop --config for defaults"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as bad:
         raise ConfigError(f"{path}: not valid TOML: {bad}") from None
     return parsed(raw, str(path))

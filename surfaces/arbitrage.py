@@ -7,11 +7,13 @@ expiry's at-the-money variance, and negative means arbitrage.
 Source  Gatheral-Jacquier 2014 (g, and Vogt's parameters, which must fail); Roper 2010.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from surfaces import checks as check
-from surfaces.smiles.base import Array, SmileModel, reach
+from surfaces.smiles.base import Array, SmileModel, all_derivatives, reach, total_variances
 
 
 def durrleman(k: ArrayLike, w: ArrayLike, w1: ArrayLike, w2: ArrayLike) -> Array:
@@ -32,17 +34,32 @@ def min_g(model: SmileModel, theta: Array, k_low: float, k_high: float) -> tuple
     A grid's lowest point is refined twice, so the answer does not depend on the grid's phase. Total
     variance at or below zero anywhere gives minus infinity.
     """
-    grid = reach(k_low, k_high)
+    g, k = min_gs((model,), (theta,), np.array([k_low]), np.array([k_high]))
+    return float(g[0]), float(k[0])
+
+
+def min_gs(
+    models: Sequence[SmileModel], thetas: Sequence[Array], k_low: Array, k_high: Array
+) -> tuple[Array, Array]:
+    """`min_g` of m curves at once; ranges and both results have the shape (m,)."""
+    each = np.arange(len(models))
+    grid = reach(k_low[:, None], k_high[:, None])
+    lost, lost_at = np.zeros(each.size, bool), np.zeros(each.size)
     for _ in range(3):
-        w, w1, w2 = model.derivatives(grid, theta)
-        if not np.all(w > 0.0):
-            return -np.inf, float(grid[int(np.argmin(w))])
+        w, w1, w2 = all_derivatives(models, thetas, each, grid)
+        lowest = np.argmin(w, axis=1)
+        now = ~(w[each, lowest] > 0.0) & ~lost
+        lost_at[now] = grid[each, lowest][now]
+        lost |= now
+        if lost.any():
+            w = np.where(w > 0.0, w, 1.0)
         g = durrleman(grid, w, w1, w2)
-        at = int(np.argmin(g))
-        low, high = grid[max(at - 1, 0)], grid[min(at + 1, grid.size - 1)]
-        best = float(g[at]), float(grid[at])
-        grid = np.linspace(low, high, 41)
-    return best
+        at = np.argmin(g, axis=1)
+        best, where = g[each, at], grid[each, at]
+        low = grid[each, np.maximum(at - 1, 0)]
+        high = grid[each, np.minimum(at + 1, grid.shape[1] - 1)]
+        grid = reach(low[:, None], high[:, None], edge=1.0, points=41)
+    return np.where(lost, -np.inf, best), np.where(lost, lost_at, where)
 
 
 def calendar_margin(
@@ -56,12 +73,25 @@ def calendar_margin(
 
     In units of the later expiry's at-the-money variance; NaN for an empty range.
     """
-    if not k_high > k_low:
-        return float("nan")
-    k = reach(k_low, k_high, edge)
-    first, second = (model.total_variance(k, theta) for model, theta in (earlier, later))
-    at_money = later[0].total_variance(np.zeros(1), later[1])[0]
-    return float(np.min(second - first) / at_money)
+    models, thetas = (earlier[0], later[0]), (earlier[1], later[1])
+    first, low, high = np.zeros(1, np.int64), np.array([k_low]), np.array([k_high])
+    return float(calendar_margins(models, thetas, first, first + 1, low, high, edge)[0])
+
+
+def calendar_margins(
+    models: Sequence[SmileModel],
+    thetas: Sequence[Array],
+    earlier: NDArray[np.int64],
+    later: NDArray[np.int64],
+    k_low: Array,
+    k_high: Array,
+    edge: float = 1.0,
+) -> Array:
+    """`calendar_margin` of c pairs of curves; `earlier` and `later` (c,) index the m curves."""
+    grid = reach(k_low[:, None], k_high[:, None], edge)
+    first, second = (total_variances(models, thetas, of, grid) for of in (earlier, later))
+    at_money = total_variances(models, thetas, later, np.zeros(later.size))
+    return np.where(k_high > k_low, np.min(second - first, axis=1) / at_money, np.nan)
 
 
 def executable_violations(

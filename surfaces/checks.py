@@ -62,8 +62,9 @@ def right(values: ArrayLike, name: str = "right") -> Floats:
         first = int(np.argmax(bad))
         where = np.unravel_index(first, raw.shape)
         raise InvalidInput(
-            f"{name}{_at(where)} is {raw.ravel().tolist()[first]!r}, must be +1 or 'c' for a call, -1 or 'p' "
-            f"for a put ({int(bad.sum())} of {raw.size} fail). Map other codes before pricing."
+            f"{name}{_at(where)} is {raw.ravel().tolist()[first]!r}, must be +1 or 'c' for a "
+            f"call, -1 or 'p' for a put ({int(bad.sum())} of {raw.size} fail). "
+            "Map other codes before pricing."
         )
     return out
 

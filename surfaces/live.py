@@ -24,7 +24,7 @@ from surfaces.premium import PremiumCache, PremiumLimits
 from surfaces.pricing import black
 from surfaces.scoring import Curve
 from surfaces.slices import SliceTask, fit_slices, quote_table
-from surfaces.smiles.base import Array, smile
+from surfaces.smiles.base import Array, smile, total_variances
 from surfaces.smiles.quotes import quote_vols
 from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
 
@@ -105,7 +105,7 @@ class LiveFitter:
         self._american = np.array(
             [bool(slices.american[slices.rows(j)].any()) for j in range(slices.slices)]
         )
-        self._calls, self._puts = _pair_rows(slices)
+        self._pairs = _pair_rows(slices)
 
     @property
     def surface(self) -> VolSurface | None:
@@ -195,33 +195,32 @@ class LiveFitter:
     ) -> _Market:
         """Forwards and rates from parity, folded into the belief `prior`."""
         config, years = self.config, book.years
-        m = self.chain.slices
-        x, sd, rates = (np.full(m, np.nan) for _ in range(3))
-        lean, rate_sd = np.zeros(m), config.rate_prior_sd
-        slopes: list[tuple[float, float]] = []
-        notes: list[tuple[str, ...]] = []
-        for j in range(m):
-            pairs = self._pairs(j, book, premium)
-            df = float(np.exp(-rate[j] * years[j]))
-            found = None
-            if self._american[j]:
-                found = parity.forward_given_df(pairs, df)
-                lean[j] = parity.mean_lean(pairs, df)
-                slope = parity.slope_rate(pairs, df, years[j]) if learn_rate else None
-                if slope is not None:
-                    slopes.append(slope)
-            else:
-                middle = float(np.exp(-config.rate_prior * years[j]))
-                width = config.rate_prior_sd * years[j] * middle
-                found = parity.forward_and_df(pairs, middle, width)
-                if found is not None and learn_rate:
-                    rates[j] = -np.log(found.df) / years[j]
-            if found is not None and found.forward > 0.0:
-                x[j] = np.log(found.forward / book.spot)
-                sd[j] = found.forward_error / found.forward
-            weak = found is not None and found.inside < 0.5
-            notes.append(("parity_outside",) if weak else ())
+        m, european = self.chain.slices, ~self._american
+        middle = np.exp(-config.rate_prior * years)
+        found = parity.imply_chain(
+            self._pairs,
+            strike=self.chain.strike,
+            bid=np.where(book.two_sided, book.bid, np.nan),
+            ask=book.ask,
+            premium=premium,
+            by_rate=self._premiums.by_rate,
+            american=self._american,
+            years=years,
+            df=np.where(european, middle, np.exp(-rate * years)),
+            df_sd=config.rate_prior_sd * years * middle,
+            learn_rate=learn_rate,
+        )
+        there = found.forward > 0.0
+        x = np.log(np.where(there, found.forward, np.nan) / book.spot)
+        sd = found.error / np.where(there, found.forward, np.nan)
+        lean, rate_sd = np.nan_to_num(found.lean), config.rate_prior_sd
+        notes = [("parity_outside",) if weak else () for weak in (found.inside < 0.5).tolist()]
+        rates = np.where(european & learn_rate, -np.log(found.df) / years, np.nan)
         if learn_rate and self._american.any():
+            seen = np.isfinite(found.rate)
+            slopes = list(
+                zip(found.rate[seen].tolist(), found.rate_error[seen].tolist(), strict=True)
+            )
             rates[self._american], rate_sd = carry_curve.pooled_rate(
                 slopes, config.rate_prior, config.rate_prior_sd
             )
@@ -242,20 +241,6 @@ class LiveFitter:
         errors = np.where(np.isfinite(sd), np.maximum(errors, 0.25 * sd), errors) * forwards
         errors = np.hypot(errors, lean * rate_sd)
         return _Market(belief, forwards, errors * (not config.future), labelled)
-
-    def _pairs(self, j: int, book: _Book, premium: Array) -> parity.Pairs:
-        """Premium-free call-put pairs of slice `j`; none once it has expired."""
-        calls, puts = self._calls[j], self._puts[j]
-        both = book.two_sided[calls] & book.two_sided[puts]
-        calls, puts = calls[both], puts[both]
-        return parity.make_pairs(
-            strike=self.chain.strike[calls],
-            call_bid=book.bid[calls] - premium[calls],
-            call_ask=book.ask[calls] - premium[calls],
-            put_bid=book.bid[puts] - premium[puts],
-            put_ask=book.ask[puts] - premium[puts],
-            lean=self._premiums.by_rate[puts] - self._premiums.by_rate[calls],
-        )
 
     def _assemble(self, book: _Book, market: _Market) -> VolSurface:
         """Fit every slice against the given forwards and build the surface."""
@@ -342,27 +327,19 @@ class LiveFitter:
             df=dfs[of],
         )
         price = np.where(known, price + premium[row], np.nan)
-        counts = []
-        for j, curve in enumerate(curves):
-            rows = slice(*np.searchsorted(of, [j, j + 1]).tolist())
-            years = float(book.years[j])
-            w = curve.total_variance(np.zeros(1))[0] if curve.theta is not None else np.nan
-            counts.append(
-                scoring.marks(
-                    price=price[rows],
-                    bid=book.bid[row[rows]],
-                    ask=book.ask[row[rows]],
-                    k=table.k[rows],
-                    years=years,
-                    atm_vol=float(np.sqrt(w / years)),
-                )
-            )
-        min_g, margin, wings = scoring.certify(curves, book.years, book.alive)
-        quotes, hits, core_quotes, core_hits = (
-            np.array([getattr(c, name) for c in counts], np.int64)
-            for name in ("quotes", "hits", "core_quotes", "core_hits")
+        m = book.years.size
+        w = total_variances(*scoring.shelf(curves), np.arange(m), np.zeros(m))
+        marks = scoring.marks(
+            price=price,
+            bid=book.bid[row],
+            ask=book.ask[row],
+            k=table.k,
+            of=of,
+            width=np.sqrt(w / book.years) * np.sqrt(book.years),
         )
-        return Scores(quotes, hits, core_quotes, core_hits, chi2, min_g, margin, wings)
+        min_g, margin, wings = scoring.certify(curves, book.years, book.alive)
+        counts = (marks.quotes, marks.hits, marks.core_quotes, marks.core_hits)
+        return Scores(*counts, chi2, min_g, margin, wings)
 
 
 def _annotate(curves: list[Curve], market: _Market, scores: Scores) -> None:
@@ -376,9 +353,7 @@ def _annotate(curves: list[Curve], market: _Market, scores: Scores) -> None:
         curve.notes = tuple(notes)
 
 
-def _pair_rows(
-    slices: ChainSlices,
-) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+def _pair_rows(slices: ChainSlices) -> parity.PairRows:
     """Rows of the call and of the put at every strike of each slice that lists both."""
     calls, puts = [], []
     for j in range(slices.slices):
@@ -389,4 +364,5 @@ def _pair_rows(
         )
         calls.append(call[in_call])
         puts.append(put[in_put])
-    return calls, puts
+    start = np.cumsum([0, *(c.size for c in calls)])
+    return parity.PairRows(np.concatenate(calls), np.concatenate(puts), start)

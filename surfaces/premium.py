@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from surfaces import grouped
 from surfaces.pricing import american
 from surfaces.units import E9
 
@@ -119,11 +120,9 @@ class PremiumCache:
         """
         todo = np.zeros(self.strike.size, bool)
         made = np.stack((np.full(years.size, spot), rate, log_forward), axis=1)
-        ages = [
-            self._staleness(j, now_ns, made[j], vols, float(years[j])) for j in range(years.size)
-        ]
+        ages = self._staleness(now_ns, made, vols, years)
         room = self.limits.rows_per_refresh
-        for j in np.argsort(-np.array(ages), kind="stable"):
+        for j in np.argsort(-ages, kind="stable"):
             low, high = self.slice_start[j : j + 2]
             waits = room < high - low and room < self.limits.rows_per_refresh
             if ages[j] <= 1.0 or (waits and ages[j] < np.inf):
@@ -150,25 +149,23 @@ class PremiumCache:
         forwards = log_forward - self.limits.forward_bump * np.array([[0.0], [0.0], [1.0]])
         return rates, np.clip(rates - forwards / years, -MOST_CARRY, MOST_CARRY)
 
-    def _staleness(self, j: int, now_ns: int, made: Array, vols: Array, years: float) -> float:
-        """How far slice `j` has moved, in units of its limits; infinite if it was never made."""
-        rows = slice(int(self.slice_start[j]), int(self.slice_start[j + 1]))
-        if not self.american[rows].any():
-            return 0.0
-        limits, old, new = self.limits, self._made[j], vols[rows]
-        known = np.isfinite(new)
-        if not np.isfinite(old[0]) or not np.array_equal(known, np.isfinite(self._vols[rows])):
-            return np.inf
-        moved = np.abs(made - old)
-        change = np.abs(new - self._vols[rows])[known]
-        vol_move = float(np.median(change)) * np.sqrt(years) if change.size else 0.0
-        return max(
-            (now_ns - int(self._made_ns[j])) / E9 / limits.max_age_s,
-            moved[0] / (limits.spot_move * old[0]),
-            moved[1] / limits.rate_move,
-            moved[2] / limits.forward_move,
-            vol_move / limits.vol_move,
-        )
+    def _staleness(self, now_ns: int, made: Array, vols: Array, years: Array) -> Array:
+        """How far each slice has moved, in units of its limits; infinite if it was never made."""
+        limits, of, m = self.limits, self._slice_of, years.size
+        known, before = np.isfinite(vols), np.isfinite(self._vols)
+        both = known & before
+        change = grouped.median(np.abs(vols - self._vols)[both], of[both], m)
+        moved = np.abs(made - self._made)
+        ages = [
+            (now_ns - self._made_ns) / E9 / limits.max_age_s,
+            moved[:, 0] / (limits.spot_move * self._made[:, 0]),
+            moved[:, 1] / limits.rate_move,
+            moved[:, 2] / limits.forward_move,
+            np.nan_to_num(change) * np.sqrt(years) / limits.vol_move,
+        ]
+        new = ~np.isfinite(self._made[:, 0]) | (grouped.count(known != before, of, m) > 0)
+        exercised_early = grouped.count(self.american, of, m) > 0
+        return np.where(exercised_early, np.where(new, np.inf, np.max(ages, axis=0)), 0.0)
 
     def _recompute(
         self,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from surfaces import arbitrage
-from surfaces.smiles.base import EDGE, SMILES, Array
+from surfaces import arbitrage, grouped
+from surfaces.smiles.base import EDGE, SMILES, Array, SmileModel, total_variances
 from surfaces.smiles.quotes import SmileQuotes
 
 CORE = (-3.0, 2.0)
@@ -37,41 +37,72 @@ class Curve:
         return SMILES[self.model].total_variance(k, self.theta)
 
 
+def shelf(curves: list[Curve]) -> tuple[list[SmileModel | None], list[Array | None]]:
+    """Models and parameters of the curves, None for a curve that does not exist."""
+    there = [curve.theta is not None for curve in curves]
+    models = [SMILES[c.model] if ok else None for c, ok in zip(curves, there, strict=True)]
+    return models, [curve.theta for curve in curves]
+
+
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Counts of one slice."""
+    """Counts of every slice, (m,)."""
 
-    quotes: int
-    hits: int
-    core_quotes: int
-    core_hits: int
-
-
-def marks(*, price: Array, bid: Array, ask: Array, k: Array, years: float, atm_vol: float) -> Marks:
-    """Count hits among one slice's judged quotes; arrays (q,), prices in USD as traded."""
-    hit = (price >= bid - TOUCH) & (price <= ask + TOUCH)
-    z = k / max(atm_vol * np.sqrt(years), 1e-12) if np.isfinite(atm_vol) else np.full(k.shape, 9e9)
-    core = (z > CORE[0]) & (z < CORE[1])
-    counts = (hit.size, np.count_nonzero(hit), np.count_nonzero(core), np.count_nonzero(core & hit))
-    return Marks(*(int(c) for c in counts))
+    quotes: NDArray[np.int64]
+    hits: NDArray[np.int64]
+    core_quotes: NDArray[np.int64]
+    core_hits: NDArray[np.int64]
 
 
-def misfit(curve: Curve, quotes: SmileQuotes, parameters: int) -> tuple[float, float]:
-    """Reduced chi-square in half spreads, and one standard error of a fitted vol.
+def marks(
+    *, price: Array, bid: Array, ask: Array, k: Array, of: NDArray[np.int64], width: Array
+) -> Marks:
+    """Count hits among judged quotes; arrays (q,), prices in USD as traded.
 
-    The error joins what the curve misses (rms, weighted as the fit is) with what the quotes leave
-    open (median half spread, averaged over the quotes there are per parameter).
+    `of` (q,): the slice of each quote. `width` (m,): one standard deviation of ln(K/F) at the
+    money, NaN for a slice without a curve.
     """
-    firm = ~quotes.one_sided
-    half = quotes.half_vol[firm]
-    w = np.maximum(curve.total_variance(quotes.k[firm]), 0.0)
-    gap = np.sqrt(w / quotes.years) - quotes.mid_vol[firm]
+    m = width.size
+    hit = (price >= bid - TOUCH) & (price <= ask + TOUCH)
+    z = k / np.maximum(width, 1e-12)[of]
+    core = (z > CORE[0]) & (z < CORE[1])
+    counts = [grouped.count(which, of, m) for which in (hit, core, core & hit)]
+    return Marks(np.bincount(of, minlength=m), *counts)
+
+
+def misfits(
+    curves: list[Curve], quotes: list[SmileQuotes | None], years: Array
+) -> tuple[Array, Array]:
+    """Reduced chi-square in half spreads and one standard error of a fitted vol, (m,) each.
+
+    `quotes`: those each curve was drawn from; None, and NaN in the answer, for a curve kept from
+    before. The error joins what the curve misses (rms, weighted as the fit is) with what the
+    quotes leave open (median half spread, averaged over the quotes there are per parameter).
+    """
+    m = len(curves)
+    fitted = [(j, q) for j, q in enumerate(quotes) if q is not None]
+    if not fitted:
+        return np.full(m, np.nan), np.full(m, np.nan)
+    of = np.repeat([j for j, _ in fitted], [len(q) for _, q in fitted])
+    k, mid, half = (
+        np.concatenate([getattr(q, name) for _, q in fitted])
+        for name in ("k", "mid_vol", "half_vol")
+    )
+    firm = ~np.concatenate([q.one_sided for _, q in fitted])
+    of, k, mid, half = of[firm], k[firm], mid[firm], half[firm]
+    models, thetas = shelf(curves)
+    w = np.maximum(total_variances(models, thetas, of, k), 0.0)
+    gap = np.abs(np.sqrt(w / years[of]) - mid)
     weight = 1.0 / half**2
-    chi2 = float(np.sum(weight * gap**2)) / max(half.size - parameters, 1)
-    clipped = np.minimum(np.abs(gap), 3.0 * np.maximum(half, np.median(np.abs(gap))))
-    mean_square = float(weight @ clipped**2 / weight.sum())
-    open_part = float(np.median(half)) ** 2 / max(half.size / parameters, 1.0)
-    return chi2, float(np.sqrt(mean_square + open_part))
+    count = np.bincount(of, minlength=m)
+    parameters = np.array([len(model.parameters) if model else 0 for model in models])
+    chi2 = grouped.total(weight * gap**2, of, m) / np.maximum(count - parameters, 1)
+    clipped = np.minimum(gap, 3.0 * np.maximum(half, grouped.median(gap, of, m)[of]))
+    mass = np.where(count > 0, grouped.total(weight, of, m), np.nan)
+    mean_square = grouped.total(weight * clipped**2, of, m) / mass
+    each = np.maximum(count / np.maximum(parameters, 1), 1.0)
+    open_part = grouped.median(half, of, m) ** 2 / each
+    return np.where(count > 0, chi2, np.nan), np.sqrt(mean_square + open_part)
 
 
 def certify(
@@ -79,22 +110,25 @@ def certify(
 ) -> tuple[Array, Array, Array]:
     """Per slice: min g, calendar margin against the slice before on strikes both quote, and on 1.3
     times the union of their ranges. NaN where there is nothing to compare."""
-    m = len(curves)
-    low, margin, wings = (np.full(m, np.nan) for _ in range(3))
-    before = -1
-    for j in np.argsort(years, kind="stable"):
-        curve = curves[j]
-        if curve.theta is None or not alive[j] or not np.isfinite(curve.k_low):
-            continue
-        model = SMILES[curve.model]
-        low[j] = arbitrage.min_g(model, curve.theta, curve.k_low, curve.k_high)[0]
-        if before >= 0 and years[j] > years[before]:
-            old = curves[before]
-            assert old.theta is not None
-            both = (SMILES[old.model], old.theta), (model, curve.theta)
-            inner = max(old.k_low, curve.k_low), min(old.k_high, curve.k_high)
-            outer = min(old.k_low, curve.k_low), max(old.k_high, curve.k_high)
-            margin[j] = arbitrage.calendar_margin(*both, *inner)
-            wings[j] = arbitrage.calendar_margin(*both, *outer, edge=EDGE)
-        before = j
+    low, margin, wings = (np.full(len(curves), np.nan) for _ in range(3))
+    there = [
+        j
+        for j in np.argsort(years, kind="stable").tolist()
+        if curves[j].theta is not None and alive[j] and np.isfinite(curves[j].k_low)
+    ]
+    if not there:
+        return low, margin, wings
+    models = [SMILES[curves[j].model] for j in there]
+    thetas = [theta for j in there if (theta := curves[j].theta) is not None]
+    k_low = np.array([curves[j].k_low for j in there])
+    k_high = np.array([curves[j].k_high for j in there])
+    low[there] = arbitrage.min_gs(models, thetas, k_low, k_high)[0]
+    later = np.flatnonzero(np.diff(years[there]) > 0.0) + 1
+    pair = (models, thetas, later - 1, later)
+    (low0, low1), (high0, high1) = ((a[later - 1], a[later]) for a in (k_low, k_high))
+    at = np.array(there)[later]
+    margin[at] = arbitrage.calendar_margins(*pair, np.maximum(low0, low1), np.minimum(high0, high1))
+    wings[at] = arbitrage.calendar_margins(
+        *pair, np.minimum(low0, low1), np.maximum(high0, high1), EDGE
+    )
     return low, margin, wings

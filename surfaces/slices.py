@@ -9,8 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from surfaces.scoring import Curve, misfit
-from surfaces.smiles.base import EDGE, SMILES, Array, Below, SmileFit, fit_ladder, reach, smile
+from surfaces import grouped
+from surfaces.scoring import Curve, misfits, shelf
+from surfaces.smiles.base import (
+    EDGE,
+    SMILES,
+    Array,
+    Below,
+    SmileFit,
+    fit_ladder,
+    reach,
+    smile,
+    total_variances,
+)
 from surfaces.smiles.quotes import QuoteVols, SmileQuotes, smile_quotes
 from surfaces.surface import UNKNOWN_VOL_ERROR, QuoteTable, VolSurface
 from surfaces.units import E9
@@ -37,28 +48,43 @@ class SliceTask:
     last_good_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """Quotes of one slice to fit, their positions in the task, and the k-range quoted firmly."""
+
+    quotes: SmileQuotes
+    positions: NDArray[np.int64]
+    k_low: float
+    k_high: float
+
+
 def fit_slices(task: SliceTask) -> tuple[list[Curve], NDArray[np.bool_], Array]:
     """Fit all: the curves (m), which quotes were used (q,), and reduced chi-squares (m,)."""
     m = task.years.size
     curves = [Curve() for _ in range(m)]
+    drawn: list[SmileQuotes | None] = [None] * m
     used = np.zeros(task.slice_of.size, bool)
-    chi2 = np.full(m, np.nan)
+    offers = _offers(task)
     below: Below | None = None
     shorter = 0.0
-    for j in np.argsort(task.years, kind="stable"):
+    for j in np.argsort(task.years, kind="stable").tolist():
         if not task.alive[j]:
-            curves[j] = _kept(task, int(j), "none", "expired") or Curve(notes=("expired",))
+            curves[j] = _kept(task, j, "none", "expired") or Curve(notes=("expired",))
             continue
         floor = below if task.years[j] > shorter else None
-        curves[j], positions, quotes = _fit_one(task, int(j), floor)
-        if quotes is None:
+        curves[j], mask = _fit_one(task, j, offers[j], floor)
+        curve, offer = curves[j], offers[j]
+        if mask is None or offer is None:
             continue
-        used[positions] = True
-        model = smile(curves[j].model)
-        chi2[j], curves[j].fit_error = misfit(curves[j], quotes, len(model.parameters))
-        if curves[j].path == task.model and curves[j].theta is not None:
-            below = Below(model, curves[j].theta, curves[j].k_low, curves[j].k_high)
+        used[offer.positions[mask]] = True
+        drawn[j] = offer.quotes if mask.all() else offer.quotes.keep(mask)
+        if curve.path == task.model and curve.theta is not None:
+            below = Below(smile(curve.model), curve.theta, curve.k_low, curve.k_high)
             shorter = task.years[j]
+    chi2, errors = misfits(curves, drawn, task.years)
+    for curve, quotes, error in zip(curves, drawn, errors.tolist(), strict=True):
+        if quotes is not None:
+            curve.fit_error = error
     _borrow(task, curves)
     return curves, used, chi2
 
@@ -72,12 +98,8 @@ def quote_table(
     """
     judged = np.flatnonzero(task.two_sided)
     of, k = task.slice_of[judged], task.vols.k[judged]
-    model_vol = np.full(judged.size, np.nan)
-    for j, curve in enumerate(curves):
-        rows = slice(*np.searchsorted(of, [j, j + 1]).tolist())
-        if curve.theta is not None:
-            w = np.maximum(curve.total_variance(k[rows]), 0.0)
-            model_vol[rows] = np.sqrt(w / task.years[j])
+    w = np.maximum(total_variances(*shelf(curves), of, k), 0.0)
+    model_vol = np.sqrt(w / task.years[of])
     vols = task.vols
     return QuoteTable(
         some[judged], k, vols.bid_vol[judged], vols.ask_vol[judged], model_vol, used[judged]
@@ -85,50 +107,56 @@ def quote_table(
 
 
 def _fit_one(
-    task: SliceTask, j: int, below: Below | None
-) -> tuple[Curve, NDArray[np.int64], SmileQuotes | None]:
-    """One slice: its curve, the positions of the quotes used, and the quotes (None if kept)."""
-    nothing = np.zeros(0, np.int64)
-    positions, k_low, k_high = _positions(task, j)
-    if positions.size == 0:
-        return _kept(task, j, "last_good", "no_quotes") or Curve(), nothing, None
-    quotes = smile_quotes(task.vols, positions, float(task.years[j]))
-    found = fit_ladder(task.model, quotes, _start(task, j), below)
-    if found is None or not _sane(found, quotes, k_low, k_high):
-        return _kept(task, j, "last_good", "fit_failed") or Curve(), nothing, None
+    task: SliceTask, j: int, offer: _Offer | None, below: Below | None
+) -> tuple[Curve, NDArray[np.bool_] | None]:
+    """One slice: its curve, and which quotes of the offer were used (None if none were)."""
+    if offer is None:
+        return _kept(task, j, "last_good", "no_quotes") or Curve(), None
+    found = fit_ladder(task.model, offer.quotes, _start(task, j), below)
+    if found is None or not _sane(found, offer):
+        return _kept(task, j, "last_good", "fit_failed") or Curve(), None
     last = task.last
     if last is not None and last.path[j] != "none" and _rank(found.model) < _rank(last.models[j]):
         age_s = (task.now_ns - int(last.fit_ns[j])) / E9
         old = _kept(task, j, "last_good", "few_quotes") if age_s < task.last_good_s else None
         if old is not None:
-            return old, nothing, None
-    wild = int(np.count_nonzero(~found.used))
+            return old, None
+    wild = found.used.size - int(np.count_nonzero(found.used))
     curve = Curve(
         model=found.model,
         theta=found.theta,
         path=found.model,
         notes=(f"wild:{wild}",) if wild else (),
-        k_low=k_low,
-        k_high=k_high,
+        k_low=offer.k_low,
+        k_high=offer.k_high,
         fit_ns=task.now_ns,
     )
-    return curve, positions[found.used], quotes.keep(found.used)
+    return curve, found.used
 
 
-def _positions(task: SliceTask, j: int) -> tuple[NDArray[np.int64], float, float]:
-    """Quotes of slice `j` to fit, in rising k, and the k-range of those quoted on both sides."""
-    low, high = np.searchsorted(task.slice_of, [j, j + 1])
-    at = np.arange(low, high)
-    vols = task.vols
-    at = at[vols.fittable[at]]
-    firm = at[task.two_sided[at]]
-    if not np.any(~vols.one_sided[firm]):
-        return firm[:0], float("nan"), float("nan")
-    k_low, k_high = float(vols.k[firm].min()), float(vols.k[firm].max())
+def _offers(task: SliceTask) -> list[_Offer | None]:
+    """Quotes of every slice to fit, in rising k, and the k-range of those quoted on both sides.
+
+    None for a slice without a single firm quote whose bid carries a vol.
+    """
+    vols, of, m = task.vols, task.slice_of, task.years.size
+    firm = vols.fittable & task.two_sided
+    there = grouped.count(firm & ~vols.one_sided, of, m) > 0
+    k_low, k_high = np.full(m, np.inf), np.full(m, -np.inf)
+    np.minimum.at(k_low, of[firm], vols.k[firm])
+    np.maximum.at(k_high, of[firm], vols.k[firm])
+    k_low[~there], k_high[~there] = np.nan, np.nan
     edge = 0.5 * (EDGE - 1.0) * (k_high - k_low)
-    near = (vols.k[at] >= k_low - edge) & (vols.k[at] <= k_high + edge)
-    at = at[task.two_sided[at] | near]
-    return at[np.argsort(vols.k[at], kind="stable")], k_low, k_high
+    near = (vols.k >= (k_low - edge)[of]) & (vols.k <= (k_high + edge)[of])
+    at = np.flatnonzero(vols.fittable & there[of] & (task.two_sided | near))
+    at = at[np.lexsort((vols.k[at], of[at]))]
+    quotes = smile_quotes(vols, at, of[at], task.years)
+    ends = np.cumsum([0, *(len(q) for q in quotes)]).tolist()
+    ranges = zip(k_low.tolist(), k_high.tolist(), strict=True)
+    return [
+        _Offer(q, at[low:high], *span) if high > low else None
+        for q, low, high, span in zip(quotes, ends[:-1], ends[1:], ranges, strict=True)
+    ]
 
 
 def _start(task: SliceTask, j: int) -> Array | None:
@@ -161,24 +189,27 @@ def _rank(model: str) -> int:
     return {"flat": 0, "parabola": 1}.get(model, 2)
 
 
-def _sane(found: SmileFit, quotes: SmileQuotes, k_low: float, k_high: float) -> bool:
+def _sane(found: SmileFit, offer: _Offer) -> bool:
     """Whether the curve is positive and within reason wherever it will be asked."""
-    k = np.concatenate((reach(min(k_low, 0.0), max(k_high, 0.0), points=41), quotes.k))
+    grid = reach(min(offer.k_low, 0.0), max(offer.k_high, 0.0), points=41)
+    k = np.concatenate((grid, offer.quotes.k))
     w = SMILES[found.model].total_variance(k, found.theta)
-    low, high = (bound * bound * quotes.years for bound in VOL_BOUNDS)
-    return bool(np.isfinite(w).all() and w.min() > low and w.max() < high)
+    low, high = (bound * bound * offer.quotes.years for bound in VOL_BOUNDS)
+    return bool(w.min() > low and w.max() < high)  # a NaN is neither
 
 
 def _borrow(task: SliceTask, curves: list[Curve]) -> None:
     """Give live slices without a curve the at-the-money vol of their neighbours in time."""
-    have = [j for j, c in enumerate(curves) if c.theta is not None and task.alive[j]]
-    if not have:
+    live = [j for j in range(len(curves)) if task.alive[j]]
+    have = [j for j in live if curves[j].theta is not None]
+    if not have or len(have) == len(live):
         return
     have.sort(key=lambda j: (task.years[j], j))
     at = task.years[have]
-    w = np.array([curves[j].total_variance(np.zeros(1))[0] for j in have])
-    for j, curve in enumerate(curves):
-        if curve.theta is not None or not task.alive[j]:
+    w = total_variances(*shelf(curves), np.array(have), np.zeros(len(have)))
+    for j in live:
+        curve = curves[j]
+        if curve.theta is not None:
             continue
         years = float(task.years[j])
         inside = float(np.interp(years, at, w))

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from surfaces import checks as check
 from surfaces.errors import InvalidInput
 from surfaces.premium import PremiumSnapshot
-from surfaces.smiles.base import SMILES, Array, SmileModel
+from surfaces.smiles.base import SMILES, Array, SmileModel, all_derivatives, total_variances
 
 if TYPE_CHECKING:
     import polars as pl
@@ -139,23 +139,18 @@ class VolSurface:
     row_error: Array = field(init=False)
 
     def __post_init__(self) -> None:
-        m = self.chain.slices
-        params, level, skew = np.full((m, 5), np.nan), np.full(m, np.nan), np.full(m, np.nan)
-        row_vol = np.full(len(self.chain), np.nan)
-        row_error = row_vol.copy()
-        for j, model in enumerate(self._models()):
-            if model is None:
-                continue
-            theta, years = self.thetas[j], self.years[j]
-            if self.models[j] == "svi":
-                params[j] = theta
-            w, w1, _ = model.derivatives(np.zeros(1), theta)
-            level[j] = np.sqrt(w[0] / years)
-            skew[j] = w1[0] / (2.0 * level[j] * years)
-            rows = self.chain.rows(j)
-            k = np.log(self.chain.strike[rows] / self.forwards[j])
-            row_vol[rows] = np.sqrt(np.maximum(model.total_variance(k, theta), 0.0) / years)
-            row_error[rows] = self._error(j, k, level[j])
+        m, of = self.chain.slices, self.chain.slice_of
+        shelf = self._models(), self.thetas
+        params = np.full((m, 5), np.nan)
+        for j, name in enumerate(self.models):
+            if name == "svi":
+                params[j] = self.thetas[j]
+        w, w1, _ = all_derivatives(*shelf, np.arange(m), np.zeros(m))
+        level = np.sqrt(w / self.years)
+        skew = w1 / (2.0 * level * self.years)
+        k = np.log(self.chain.strike / self.forwards[of])
+        row_vol = np.sqrt(np.maximum(total_variances(*shelf, of, k), 0.0) / self.years[of])
+        row_error = self._error(of, k, level[of])
         made = {"params": params, "atm_vol": level, "skew": skew}
         made |= {"row_vol": row_vol, "row_error": row_error}
         for name, value in made.items():
@@ -168,12 +163,15 @@ class VolSurface:
     def _models(self) -> list[SmileModel | None]:
         return [SMILES[name] if name else None for name in self.models]
 
-    def _error(self, j: int, k: Array, atm_vol: float) -> Array:
-        """One standard error of slice j's vol at k: wider beyond the quotes and with age."""
-        low, high = self.quoted_range[j]
-        width = max(atm_vol * np.sqrt(self.years[j]), 1e-9)
+    def _error(self, j: Any, k: Array, atm_vol: Array) -> Array:
+        """One standard error of slice j's vol at k: wider beyond the quotes and with age.
+
+        `j`, one slice or one for each k, broadcasts with the other two; NaN without a curve.
+        """
+        low, high = self.quoted_range[j].T
+        width = np.maximum(atm_vol * np.sqrt(self.years[j]), 1e-9)
         outside = np.maximum(np.maximum(low - k, k - high), 0.0) / width
-        age = max(self.ts_ns - int(self.fit_ns[j]), 0) / 1e9
+        age = np.maximum(self.ts_ns - self.fit_ns[j], 0) / 1e9
         return self.fit_error[j] * (1.0 + OUTSIDE * outside) * np.sqrt(1.0 + age / AGE_DOUBLING_S)
 
     def _brackets(self) -> tuple[NDArray[np.int64], Array]:

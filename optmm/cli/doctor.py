@@ -54,7 +54,7 @@ def _packages() -> list[dict]:
 
 
 def _home() -> dict:
-    """An unrelated distribution is called `surfaces` too: a mixed import would be silent nonsense."""
+    """An unrelated distribution is called `surfaces` too: a mixed import would be nonsense."""
     from importlib.util import find_spec
     from pathlib import Path
 
@@ -73,13 +73,23 @@ def _cache() -> dict:
 
     path, temporary, why = status()
     found = f"{path}" + (" (temporary)" if temporary else "")
-    return _check("compile cache", not temporary, found, f"{why}: every start compiles anew; set OPTMM_CACHE_DIR")
+    return _check(
+        "compile cache",
+        not temporary,
+        found,
+        f"{why}: every start compiles anew; set OPTMM_CACHE_DIR",
+    )
 
 
 def _compiled() -> dict:
     """Price one option with a closed form known by hand: C - P = F - K."""
     from surfaces.pricing import black
 
-    call, put = (float(black.price(right=w, forward=101.0, strike=100.0, years=0.5, vol=0.2)) for w in (1, -1))
+    call, put = (
+        float(black.price(right=w, forward=101.0, strike=100.0, years=0.5, vol=0.2))
+        for w in (1, -1)
+    )
     ok = abs(call - put - 1.0) < 1e-12
-    return _check("kernels", ok, f"put-call parity off by {call - put - 1.0:.1e}", "report this as a bug")
+    return _check(
+        "kernels", ok, f"put-call parity off by {call - put - 1.0:.1e}", "report this as a bug"
+    )

@@ -12,17 +12,20 @@ if TYPE_CHECKING:
 Out = Annotated[
     Path | None, typer.Option("--out", help="run folder to make; default runs/<underlying>-<date>")
 ]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="desk.toml; unknown keys are errors")
-]
+Config = Annotated[Path | None, typer.Option("--config", help="desk.toml; unknown keys are errors")]
 AsJson = Annotated[bool, typer.Option("--json", help="report.json on stdout, nothing else")]
 Live = Annotated[
-    bool, typer.Option("--live/--no-live", help="progress on stderr: the chain on a terminal, lines elsewhere")
+    bool,
+    typer.Option(
+        "--live/--no-live", help="progress on stderr: the chain on a terminal, lines elsewhere"
+    ),
 ]
 
 
 def replay(
-    path: Annotated[Path, typer.Argument(help="LEAN data root, or a stored day folder", metavar="DATA")],
+    path: Annotated[
+        Path, typer.Argument(help="LEAN data root, or a stored day folder", metavar="DATA")
+    ],
     underlying: Annotated[
         str | None, typer.Option("--underlying", help="symbol, as `optmm data info DATA` lists it")
     ] = None,
@@ -32,7 +35,9 @@ def replay(
     seed: Annotated[int, typer.Option("--seed", help="recorded in the manifest", min=0)] = 0,
     bounds: Annotated[
         str | None,
-        typer.Option("--bounds", help="fill assumptions, comma separated: pessimistic,queue,optimistic"),
+        typer.Option(
+            "--bounds", help="fill assumptions, comma separated: pessimistic,queue,optimistic"
+        ),
     ] = None,
     speed: Annotated[str, typer.Option("--speed", help="max: as fast as the machine can")] = "max",
     live: Live = True,
@@ -52,7 +57,15 @@ def replay(
         raise UsageError(f"--speed is {speed!r}; only 'max' is built, paced replay is not")
     desk = _with_bounds(load(config), bounds)
     day = open_day(path, underlying, date)
-    _run(day, desk, out, seed, f"replay {day.chain.underlying.symbol} {day.session.date}", live, as_json)
+    _run(
+        day,
+        desk,
+        out,
+        seed,
+        f"replay {day.chain.underlying.symbol} {day.session.date}",
+        live,
+        as_json,
+    )
 
 
 def demo(

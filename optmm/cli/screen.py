@@ -46,7 +46,9 @@ class Screen:
     def update(self, it: "Run", now_ns: int, share: float) -> None:
         """Show where the run is, if the view is due for a new picture."""
         if not self._quiet and self._view.due:
-            self._view.show(snapshot(it, now_ns, share, time.perf_counter() - self._started, self._zone))
+            self._view.show(
+                snapshot(it, now_ns, share, time.perf_counter() - self._started, self._zone)
+            )
 
 
 def snapshot(it: "Run", now_ns: int, share: float, seconds: float, zone) -> LiveSnapshot:

@@ -1,8 +1,8 @@
 """The event loop: everything that happens once per event, compiled.
 
-Order inside one event: room in the buffers (else return before it), due messages land, the event is
-applied, fills are tested, protections act, quotes follow. Reasons to call the slow path are gathered
-over the whole event and returned after it; `next` is the first event not consumed.
+Order inside one event: room in the buffers (else return before it), due messages land, the event
+is applied, fills are tested, protections act, quotes follow. Reasons to call the slow path are
+gathered over the whole event and returned after it; `next` is the first event not consumed.
 """
 
 import numba as nb
@@ -15,7 +15,10 @@ from optmm.market.events import Bits, Kind
 
 STATUS, TRADE, BAR, TAKER = int(Kind.STATUS), int(Kind.TRADE), int(Kind.BAR), int(Kind.TAKER)
 U_TRADE, U_QUOTE, QUOTE, TIMER = (
-    int(Kind.UNDERLYING_TRADE), int(Kind.UNDERLYING_QUOTE), int(Kind.QUOTE), int(Kind.TIMER),
+    int(Kind.UNDERLYING_TRADE),
+    int(Kind.UNDERLYING_QUOTE),
+    int(Kind.QUOTE),
+    int(Kind.TIMER),
 )
 OPEN, CLOSE, HALT, RESUME = int(Bits.OPEN), int(Bits.CLOSE), int(Bits.HALT), int(Bits.RESUME)
 R_END, R_ACT, R_WIRE = int(Reason.END), int(Reason.ACT_FULL), int(Reason.WIRE_FULL)
@@ -87,8 +90,17 @@ def apply_event(state, index, e):
         if h["spot_from_prints"] != 0:
             return move_spot(h, e["bid_e9"], e["ts_event_ns"])
         return 0
-    if kind == BAR or kind == TRADE:
-        record(state, index, ACT_PRINT, i, e["ask_lots"] if kind == TRADE else 0, e["bid_e9"], e["bid_lots"], 0)
+    if kind in (BAR, TRADE):
+        record(
+            state,
+            index,
+            ACT_PRINT,
+            i,
+            e["ask_lots"] if kind == TRADE else 0,
+            e["bid_e9"],
+            e["bid_lots"],
+            0,
+        )
         if h["world"] == SIMULATED:
             return 0
         return print_fills(state, index, i, e["bid_e9"], e["ask_e9"], e["bid_lots"])
@@ -122,7 +134,11 @@ def advance(state, events, start):
         h["now_ns"] = e["ts_event_ns"]
         reasons |= apply_event(state, index, e)
         h["events"] += 1
-        if h["sweep_due"] != 0 and h["on_event"] != 0 and h["now_ns"] - h["swept_ns"] >= h["sweep_ns"]:
+        if (
+            h["sweep_due"] != 0
+            and h["on_event"] != 0
+            and h["now_ns"] - h["swept_ns"] >= h["sweep_ns"]
+        ):
             requote_rows(head, mkt, own, wire, 0, options)
             h["swept_ns"] = h["now_ns"]
             h["sweep_due"] = 0

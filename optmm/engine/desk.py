@@ -5,18 +5,18 @@ data alone decide (surface, theo, widths) reaches it from `engine.market`, the s
 """
 
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 
-from hedging import bands, costs, expiry, hedger
+from hedging import costs
 from optmm.config import DeskConfig
-from optmm.engine import core, quote
+from optmm.engine import core, hedge, quote, settlement
 from optmm.engine import state as tables
 from optmm.engine.journal import Journal
-from optmm.engine.marks import SETTLEMENT, Marks
+from optmm.engine.marks import Marks
 from optmm.engine.reasons import Reason
 from optmm.engine.records import FillLog, QuoteLog
+from optmm.engine.settlement import Fixing
 from optmm.errors import LimitBreached
 from optmm.market.chain import MarketDay
 from optmm.quoting import quoter
@@ -27,14 +27,6 @@ MARKET_STOPS = Reason.TIMER | Reason.TAYLOR | Reason.END | Reason.HALT
 MONEY_BOUND = 1 << 62
 COMMIT_NS = 300 * E9  # a block of a replay, in event time: nothing of it leaves the process earlier
 NOTIONAL_BOUND_E9 = 1_000_000_000 * E9
-
-
-@dataclass(frozen=True, slots=True)
-class Fixing:
-    """The price that settles an expiry, and where it came from."""
-
-    px_e9: int
-    source: str
 
 
 class World:
@@ -62,6 +54,9 @@ class World:
         self.fills = FillLog(name, day)
         self.quotes = quotes
         self.presence = Presence(self.n)
+        self.hedge_kind: costs.HedgeKind = (
+            "future" if day.chain.underlying.kind == "future" else "equity"
+        )
         self.pnl: list[dict] = []
         self.prints: list[np.ndarray] = []
         self.fees_e9 = 0
@@ -71,14 +66,15 @@ class World:
         self.tripped_ns: int | None = None
         self.stopped: str | None = None
         self._seen_ns = day.session.open_ns
-        self._hedged_ns = 0
+        self.hedged_ns = 0
         self._committed_ns = 0
-        self._settled: set[int] = set()
-        self._fees = costs.schedule(
+        self.settled: set[int] = set()
+        self.fees = costs.schedule(
             option=config.fees.option_usd_per_contract,
             share=config.fees.stock_usd_per_share,
             future=config.fees.future_usd_per_lot,
         )
+        self.exercise_e9 = costs.to_e9(config.fees.exercise_usd_per_contract)
 
     def _configure(self) -> None:
         c, head, bar_s = self.config, self.state.head, self.day.bar_ns / E9
@@ -99,6 +95,7 @@ class World:
         head["on_event"] = int(self.day.bar_ns == 0)
         head["spot_from_prints"] = int(self.chain.underlying.kind == "index")
         head["share_pm"] = round(1000 * c.replay.queue_share)
+        head["middle_edge"] = c.quoting.middle_edge_share
         head["hysteresis"] = c.quoting.hysteresis
         head["headroom_usd"] = c.limits.inventory_usd
         head["max_fill_usd"] = c.limits.max_fill_usd
@@ -134,7 +131,9 @@ class World:
         refused = rows[kind == tables.ACT_HEDGE_REJECT]
         if refused.size:
             self.pending_hedge = 0
-            self.journal.append(int(refused["ts_ns"][-1]), "hedge_refused", {"orders": refused.size})
+            self.journal.append(
+                int(refused["ts_ns"][-1]), "hedge_refused", {"orders": refused.size}
+            )
 
     def _log_prints(self, rows: np.ndarray, events: np.ndarray) -> None:
         """Keep the public part of each print; a bar's high is in the event it came from."""
@@ -151,12 +150,12 @@ class World:
         if lots * int(row["px_e9"]) * multiplier > NOTIONAL_BOUND_E9:
             self.kill(int(row["ts_ns"]), f"a fill of {lots} lots exceeds USD 1e9 of notional")
         if kind == "hedge":
-            fee = self._fees.hedge(lots, kind=self.chain.underlying.kind)  # type: ignore[arg-type]
+            fee = self.fees.hedge(lots, kind=self.hedge_kind)
             self.hedges += 1
             self.hedge_lots += lots
             self.pending_hedge -= side * lots
         else:
-            fee = self._fees.option(lots)
+            fee = self.fees.option(lots)
         self.fees_e9 += fee
         vega = 0.0 if i == self.n or self.terms is None else float(self.terms.sheet.vega[i])
         self.fills.add(
@@ -165,9 +164,10 @@ class World:
             spot_e9=int(row["spot_e9"]), delta=float(row["delta"]), vega=vega,
             bid_e9=int(row["bid_e9"]), ask_e9=int(row["ask_e9"]), own_lots=int(row["own_lots"]),
         )  # fmt: skip
-        self._journal_fill(int(row["ts_ns"]), "fill" if kind == "quote" else "hedge")
+        self.journal_fill(int(row["ts_ns"]), "fill" if kind == "quote" else "hedge")
 
-    def _journal_fill(self, ts_ns: int, kind: str) -> None:
+    def journal_fill(self, ts_ns: int, kind: str) -> None:
+        """Put the newest fill on the chain."""
         self.journal.append(ts_ns, kind, self.fills.last_payload())
 
     def _after_fill(self) -> None:
@@ -227,15 +227,18 @@ class World:
         """One slow-path step: meter, settle, publish, mark, stop, hedge, requote, record."""
         self._meter(now_ns)
         # an expired position leaves before the sheet that no longer prices it arrives
-        self._settle_expired(now_ns, fixings)
+        settlement.settle_expired(self, now_ns, fixings)
         if terms is not None:
             self.publish(terms)
         self.marks.refresh(self.state)
         self.fills.capture(now_ns, self.marks.e9)
         self._snapshot(now_ns)
         self._check_stops(now_ns)
-        self._hedge(now_ns)
-        if self.terms is not None:
+        if hedge.due(self, now_ns):
+            self.hedged_ns = now_ns
+            hedge.hedge(self, now_ns)
+        # on event feeds the loop itself sweeps between sheets
+        if self.terms is not None and (terms is not None or self.day.bar_ns):
             self._requote()
         self._guard_money()
         if now_ns - self._committed_ns >= COMMIT_NS:
@@ -277,49 +280,10 @@ class World:
             self.journal.append(now_ns, "kill", {"why": why})
         tables.kill(self.state)
 
-    def _hedge(self, now_ns: int) -> None:
-        underlying, h = self.chain.underlying, self.config.hedging
-        if not underlying.tradable or self.terms is None or self.stopped:
-            return
-        if now_ns - self._hedged_ns < h.interval_s * E9 and not self.day.bar_ns:
-            return
-        self._hedged_ns = now_ns
-        head, own, m = self.state.head[0], self.state.own, self.state.mkt[-1]
-        option_delta, gamma = self.book_greeks()[:2]
-        unit = underlying.multiplier
-        delta_lots = option_delta / unit + float(own["qty"][-1])
-        half = 0.5 * (int(m["ask_e9"]) - int(m["bid_e9"])) / E9
-        spot = float(head["spot"])
-        fee = self._fees.hedge(1, kind=underlying.kind) / E9 / unit  # type: ignore[arg-type]
-        if h.band == "fixed":
-            band: bands.Band = bands.Fixed(h.fixed_band_lots * unit)
-        else:
-            rate = max(half + fee, 0.0) / max(spot, 1e-9)
-            band = bands.WhalleyWilmott(rate, h.risk_aversion_per_usd)
-        width = band.half_width(bands.BandInputs(spot=spot, gamma_shares=gamma)) / unit
-        decision = hedger.decide(
-            hedger.HedgeInputs(
-                book_delta_lots=delta_lots, band_lots=max(width, h.min_band_usd / (spot * unit), 0.5),
-                max_order_lots=h.max_order_lots, open=bool(head["is_open"] and not head["is_halted"]),
-                two_sided=bool(0 < m["bid_e9"] < m["ask_e9"]),
-                fresh=bool(now_ns - head["spot_ns"] <= head["stale_spot_ns"]),
-                pending_lots=self.pending_hedge,
-            )
-        )  # fmt: skip
-        if decision.lots:
-            tables.send_hedge(
-                self.state, lots=decision.lots, land_ns=now_ns + int(head["latency_ns"])
-            )
-            self.pending_hedge += decision.lots
-            self.journal.append(
-                now_ns, "hedge_intent",
-                {"lots": decision.lots, "reason": decision.reason.name, "delta_e3": round(delta_lots * 1e3)},
-            )  # fmt: skip
-
     # ---- books ---------------------------------------------------------------------------------
 
     def book_greeks(self) -> tuple[float, float, float, float]:
-        """Option delta (underlying units), gamma, vega per 1.00, theta per year, at the spot now."""
+        """Option delta (underlying units), gamma, vega per 1.00, theta per year, at this spot."""
         if self.terms is None:
             return 0.0, 0.0, 0.0, 0.0
         rows = np.flatnonzero(self.lots)
@@ -368,41 +332,11 @@ class World:
         if float(np.abs(self.state.own["cash_e9"].astype(np.float64)).sum()) >= MONEY_BOUND:
             self.kill(self._seen_ns, "cash is beyond what 1e-9 USD in 64 bits can hold")
 
-    def _settle_expired(self, now_ns: int, fixings: dict[int, Fixing]) -> None:
-        for j, fixing in fixings.items():
-            rows = self.chain.rows(j)
-            if j in self._settled or now_ns < int(self.chain.fixing_ns[rows.start]):
-                continue
-            self._settled.add(j)
-            for i in range(rows.start, rows.stop):
-                self._settle_one(i, now_ns, fixing)
-
-    def _settle_one(self, i: int, now_ns: int, fixing: Fixing) -> None:
-        c = self.chain
-        value = expiry.settlement_value_e9(
-            right=int(c.right[i]), strike_e9=int(c.strike_e9[i]), fixing_e9=fixing.px_e9
-        )
-        legs = expiry.settle(
-            lots=int(self.lots[i]), right=int(c.right[i]), strike_e9=int(c.strike_e9[i]),
-            fixing_e9=fixing.px_e9, multiplier=int(c.multiplier[i]), physical=bool(c.physical[i]),
-            underlying_multiplier=c.underlying.multiplier,
-        )  # fmt: skip
-        self.marks.settle(i, value)
-        for leg in legs:
-            where = i if leg.kind == "settlement" else self.n
-            tables.settle(self.state, instrument=where, lots=leg.side * leg.lots, px_e9=leg.px_e9)
-            self.fills.add(
-                ts_ns=now_ns, instrument=where, kind=leg.kind, side=leg.side, lots=leg.lots,
-                px_e9=leg.px_e9, fee_e9=0, mark_e9=leg.px_e9, spot_e9=fixing.px_e9, delta=0.0,
-                vega=0.0, bid_e9=0, ask_e9=0, own_lots=0,
-            )  # fmt: skip
-            self._journal_fill(now_ns, leg.kind)
-
     # ---- the end -------------------------------------------------------------------------------
 
     def finish(self, now_ns: int, fixings: dict[int, Fixing]) -> None:
-        """Settle what expired, mark the close, and close the journal with what the fold must give."""
-        self._settle_expired(now_ns, fixings)
+        """Settle, mark the close, and end the journal with what its fold must give."""
+        settlement.settle_expired(self, now_ns, fixings)
         self.marks.refresh(self.state)
         self.fills.capture(None, self.marks.e9)
         self._snapshot(now_ns)
@@ -418,8 +352,3 @@ class World:
             },
         )  # fmt: skip
         self.journal.close()
-
-    @property
-    def settled_sources(self) -> np.ndarray:
-        """Whether each option's closing mark is its settlement value."""
-        return self.marks.source[:-1] == SETTLEMENT

@@ -43,7 +43,9 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         if path.exists():
-            raise DataError(f"{path.name} exists already; a journal is never reopened for a new run")
+            raise DataError(
+                f"{path.name} exists already; a journal is never reopened for a new run"
+            )
         self.path = path
         self.seq = 0
         self.hash = GENESIS

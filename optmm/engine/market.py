@@ -46,25 +46,35 @@ class MarketView:
         self.fits = 0
         self.certificates: list[dict] = []
 
-    def due(self, now_ns: int, *, forced: bool) -> bool:
-        """Whether it is time to refit: the cadence has passed, or spot left the Taylor range."""
-        return forced or now_ns - self.fitted_ns >= self.config.surface.refit_s * E9
+    def due(self, now_ns: int) -> bool:
+        """Whether a refit is due: on whole multiples of the cadence since the open."""
+        every, start = round(self.config.surface.refit_s * E9), self.day.session.open_ns
+        return self.surface is None or (now_ns - start) // every > (self.fitted_ns - start) // every
 
     def refit(self, now_ns: int, state: EngineState) -> quoter.Terms | None:
         """Fit the tops in `state` and price the chain; None while the underlying has no level."""
         spot = float(state.head["spot"][0])
         if spot <= 0.0 or state.head["is_open"][0] == 0:
             return None
-        mkt = state.mkt[:-1]
-        bid = np.where(mkt["bid_e9"] > 0, mkt["bid_e9"] / E9, np.nan)
-        ask = np.where(mkt["ask_e9"] > 0, mkt["ask_e9"] / E9, np.nan)
-        fresh = now_ns - mkt["quote_ns"] <= self.config.surface.stale_quote_s * E9
-        usable = fresh & (mkt["quote_ns"] > 0) & (ask > bid) & (self.chain.fixing_ns > now_ns)
-        surface = self.fitter.update(now_ns, spot=spot, bid=bid, ask=ask, usable=usable)
-        self.surface, self.fitted_ns = surface, now_ns
+        bid, ask = _tops(state)
+        quoted_ns = state.mkt["quote_ns"][:-1]
+        fresh = now_ns - quoted_ns <= self.config.surface.stale_quote_s * E9
+        usable = fresh & (quoted_ns > 0) & (ask > bid) & (self.chain.fixing_ns > now_ns)
+        self.surface = self.fitter.update(now_ns, spot=spot, bid=bid, ask=ask, usable=usable)
+        self.fitted_ns = now_ns
         self.fits += 1
-        self.certificates.extend(surface.certificate)
-        sheet = theo.sheet(self.chain, surface, now_ns)
+        self.certificates.extend(self.surface.certificate)
+        return self.reprice(now_ns, state)
+
+    def reprice(self, now_ns: int, state: EngineState) -> quoter.Terms | None:
+        """A new sheet at the spot of now from the surface in force; None before the first fit."""
+        if self.surface is None:
+            return None
+        bid, ask = _tops(state)
+        sheet = theo.sheet(
+            self.chain, self.surface, now_ns, float(state.head["spot"][0]),
+            self.config.surface.skew_stickiness,
+        )  # fmt: skip
         u = state.mkt[-1]
         tradable = self.chain.underlying.tradable and 0 < u["bid_e9"] < u["ask_e9"]
         spot_half = 0.5 * (int(u["ask_e9"]) - int(u["bid_e9"])) / E9 if tradable else 0.0
@@ -79,3 +89,10 @@ class MarketView:
     def smiles_frame(self) -> pl.DataFrame:
         """smiles.parquet: the quotes of the last fit against its curves."""
         return pl.DataFrame() if self.surface is None else self.surface.residuals
+
+
+def _tops(state: EngineState) -> tuple[np.ndarray, np.ndarray]:
+    """Best bid and ask of every option, USD (n,), NaN where absent."""
+    mkt = state.mkt[:-1]
+    bid = np.where(mkt["bid_e9"] > 0, mkt["bid_e9"] / E9, np.nan)
+    return bid, np.where(mkt["ask_e9"] > 0, mkt["ask_e9"] / E9, np.nan)

@@ -1,4 +1,4 @@
-"""Marks: what every instrument is worth now, as integers, by one policy: settlement, theo, mid, last.
+"""Marks: what every instrument is worth now, as integers: settlement, else theo, mid, last.
 
 One rounding to 1e-9 USD happens here; the ledger and the attribution share these integers.
 """

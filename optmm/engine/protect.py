@@ -34,7 +34,7 @@ def take_token(head):
 
 @nb.njit(cache=True, error_model="numpy")
 def trip(head, own, wire, act, event):
-    """Purge every quote, live and in flight, in this same event; the slow path learns of it after."""
+    """Purge every quote, live and in flight, in this event; the slow path hears of it after."""
     h = head[0]
     h["is_tripped"] = 1
     h["trips"] += 1

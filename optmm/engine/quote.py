@@ -11,10 +11,15 @@ from optmm.engine.protect import take_token
 from optmm.engine.reasons import Why
 from optmm.engine.state import QUOTE_MESSAGE
 
-NO_THEO, STALE, CLOSED, HALTED = int(Why.NO_THEO), int(Why.STALE_UNDERLYING), int(Why.CLOSED), int(Why.HALTED)
+NO_THEO, STALE, CLOSED, HALTED = (
+    int(Why.NO_THEO),
+    int(Why.STALE_UNDERLYING),
+    int(Why.CLOSED),
+    int(Why.HALTED),
+)
 TRIPPED, KILLED, BELOW_TICK = int(Why.TRIPPED), int(Why.KILLED), int(Why.BELOW_TICK)
 THROTTLED, CROSS_GUARD, BOUND_GUARD = int(Why.THROTTLED), int(Why.CROSS_GUARD), int(Why.BOUND_GUARD)
-NO_HEADROOM = int(Why.NO_HEADROOM)
+NO_HEADROOM, MID_GUARD = int(Why.NO_HEADROOM), int(Why.MID_GUARD)
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -87,6 +92,19 @@ def bounds(m, spot):
 
 
 @nb.njit(cache=True, error_model="numpy")
+def displayed_middle(h, m):
+    """Middle of a fresh two-sided market in USD; 0 if there is none to be held to.
+
+    When fair value and the displayed market disagree, who trades with us agrees with the market.
+    """
+    if m["bid_e9"] <= 0 or m["ask_e9"] <= m["bid_e9"]:
+        return 0.0
+    if h["now_ns"] - m["quote_ns"] > h["stale_quote_ns"]:
+        return 0.0
+    return 0.5e-9 * (m["bid_e9"] + m["ask_e9"])
+
+
+@nb.njit(cache=True, error_model="numpy")
 def bid_target(h, m, o, fair):
     """Return (price e9, lots, why) of the bid we want; lots 0 is no bid."""
     why = o["slow_bid"]
@@ -99,9 +117,13 @@ def bid_target(h, m, o, fair):
     if want > cap:
         want = cap
         why |= BOUND_GUARD
+    middle = displayed_middle(h, m)
+    if middle > 0.0 and want > middle - h["middle_edge"] * o["half_bid"]:
+        want = middle - h["middle_edge"] * o["half_bid"]
+        why |= MID_GUARD
     if want <= 0.0:
         return 0, 0, why | BELOW_TICK
-    px = floor_tick(int(math.floor(want * 1e9)), split, below, above)
+    px = floor_tick(math.floor(want * 1e9), split, below, above)
     if m["ask_e9"] > 0 and px >= m["ask_e9"]:
         px = tick_under(m["ask_e9"], split, below, above)
         why |= CROSS_GUARD
@@ -122,7 +144,11 @@ def ask_target(h, m, o, fair):
     if want < floor:
         want = floor
         why |= BOUND_GUARD
-    px = max(ceil_tick(int(math.ceil(want * 1e9)), split, below, above), below)
+    middle = displayed_middle(h, m)
+    if middle > 0.0 and want < middle + h["middle_edge"] * o["half_ask"]:
+        want = middle + h["middle_edge"] * o["half_ask"]
+        why |= MID_GUARD
+    px = max(ceil_tick(math.ceil(want * 1e9), split, below, above), below)
     if m["bid_e9"] > 0 and px <= m["bid_e9"]:
         px = tick_over(m["bid_e9"], split, below, above)
         why |= CROSS_GUARD

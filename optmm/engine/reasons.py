@@ -24,6 +24,7 @@ class Why(IntFlag):
     WIDE_UNCERTAINTY = 16384
     SKEWED = 32768
     BOUND_GUARD = 65536
+    MID_GUARD = 131072
 
 
 ABSENT = (
@@ -59,6 +60,7 @@ TEXT = {
     Why.WIDE_UNCERTAINTY: "wider because fair value is uncertain",
     Why.SKEWED: "moved by inventory",
     Why.BOUND_GUARD: "moved to the no-arbitrage bound",
+    Why.MID_GUARD: "held back by the middle of the displayed market, which may know more",
 }
 
 

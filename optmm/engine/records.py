@@ -32,7 +32,17 @@ FILL_SCHEMA = {
     "own_lots": pl.Int64, "mark_60s_e9": pl.Int64, "spot_60s_e9": pl.Int64,
     "mark_300s_e9": pl.Int64, "spot_300s_e9": pl.Int64,
 }  # fmt: skip
-JOURNALED = ("seq", "instrument", "side", "lots", "px_e9", "multiplier", "fee_e9", "mark_e9", "spot_e9")
+JOURNALED = (
+    "seq",
+    "instrument",
+    "side",
+    "lots",
+    "px_e9",
+    "multiplier",
+    "fee_e9",
+    "mark_e9",
+    "spot_e9",
+)
 
 
 class FillLog:
@@ -51,13 +61,14 @@ class FillLog:
         """Append a fill; its symbol, multiplier and seq follow from the chain and the order."""
         chain = self._day.chain
         option = instrument < self._n
+        unit = int(chain.multiplier[instrument]) if option else chain.underlying.multiplier
         self.rows.append(
             {
                 "bound": self._bound,
                 "seq": len(self.rows) + 1,
                 "instrument": instrument,
                 "symbol": chain.symbol[instrument] if option else chain.underlying.symbol,
-                "multiplier": int(chain.multiplier[instrument]) if option else chain.underlying.multiplier,
+                "multiplier": unit,
                 **columns,
             }
         )  # fmt: skip
@@ -68,7 +79,7 @@ class FillLog:
         return {name: row[name] for name in JOURNALED} | {"kind": row["kind"]}
 
     def capture(self, now_ns: int | None, marks_e9: np.ndarray) -> None:
-        """Give every fill whose horizon has passed the marks of now; None is the close: all of them."""
+        """Give fills whose horizon has passed the marks of now; None is the close: all of them."""
         for seconds in HORIZONS_S:
             at = self._next[seconds]
             while at < len(self.rows):
@@ -82,7 +93,11 @@ class FillLog:
 
     def frame(self) -> pl.DataFrame:
         """fills.parquet's rows of this world."""
-        return pl.DataFrame(self.rows, schema=FILL_SCHEMA, orient="row") if self.rows else pl.DataFrame(schema=FILL_SCHEMA)
+        return (
+            pl.DataFrame(self.rows, schema=FILL_SCHEMA, orient="row")
+            if self.rows
+            else pl.DataFrame(schema=FILL_SCHEMA)
+        )
 
 
 class QuoteLog:

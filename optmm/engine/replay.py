@@ -18,18 +18,17 @@ import numpy as np
 import polars as pl
 
 from optmm.config import DeskConfig, canonical, digest
-from optmm.engine import state as tables
-from optmm.engine.desk import E9, Fixing, World
+from optmm.engine import closing
+from optmm.engine.desk import E9, World
 from optmm.engine.journal import Journal
-from optmm.engine.marks import SOURCES
 from optmm.engine.market import MarketView
 from optmm.engine.reasons import Reason
 from optmm.engine.records import FILL_SCHEMA, QuoteLog, QuoteWriter, write_frame, write_json
+from optmm.engine.settlement import fixings
 from optmm.errors import DataError, UsageError
 from optmm.market.chain import MarketDay
-from optmm.market.events import Bits, Kind, empty, in_order
+from optmm.market.events import Kind, empty, in_order
 
-FIXING_WINDOW_NS = 3_600 * E9
 VERSIONED = ("optmm", "numpy", "scipy", "numba", "polars", "pyarrow", "apsw", "QuantLib")
 Progress = Callable[["Run", int, float], None]
 
@@ -57,30 +56,6 @@ def with_timers(day: MarketDay, config: DeskConfig) -> np.ndarray:
     timers["ts_event_ns"] = timers["ts_recv_ns"] = times
     timers["kind"], timers["instrument"] = Kind.TIMER, -1
     return in_order(np.concatenate([day.events, timers]))
-
-
-def fixings(day: MarketDay) -> dict[int, Fixing]:
-    """Fixing price per slice that expires inside the session; applied only once its time has come.
-
-    The last underlying print at or before the fixing stands for the official price, else the last
-    two-sided mid; a slice with neither within an hour is left unsettled.
-    """
-    events, chain = day.events, day.chain
-    out: dict[int, Fixing] = {}
-    for j in range(chain.slices):
-        at = int(chain.fixing_ns[chain.slice_start[j]])
-        if not day.session.open_ns < at <= day.session.close_ns:
-            continue
-        window = (events["ts_event_ns"] <= at) & (events["ts_event_ns"] > at - FIXING_WINDOW_NS)
-        prints = events[window & (events["kind"] == Kind.UNDERLYING_TRADE)]
-        quotes = events[window & (events["kind"] == Kind.UNDERLYING_QUOTE)]
-        quotes = quotes[(quotes["bid_e9"] > 0) & (quotes["ask_e9"] > quotes["bid_e9"])]
-        if prints.size:
-            out[j] = Fixing(int(prints["bid_e9"][-1]), "last underlying print")
-        elif quotes.size:
-            mid = (int(quotes["bid_e9"][-1]) + int(quotes["ask_e9"][-1])) // 2
-            out[j] = Fixing(mid, "last underlying mid")
-    return out
 
 
 def run(
@@ -145,10 +120,12 @@ def _loop(it: Run, progress: Progress | None) -> None:
         now_ns = int(lead.head["now_ns"][0])
         if reasons & (Reason.TIMER | Reason.TAYLOR):
             terms = None
-            if it.market.due(now_ns, forced=bool(reasons & Reason.TAYLOR)):
+            if reasons & Reason.TIMER and it.market.due(now_ns):
                 terms = it.market.refit(now_ns, lead)
                 if terms is not None:
                     _journal_surface(it, now_ns)
+            elif reasons & Reason.TAYLOR:
+                terms = it.market.reprice(now_ns, lead)
             for world in it.worlds:
                 world.on_timer(now_ns, terms, settle)
             if progress is not None:
@@ -189,7 +166,8 @@ def _manifest(
     return {
         "schema": "optmm.run/1",
         "complete": False,
-        "versions": {name: version(name) for name in VERSIONED} | {"python": platform.python_version()},
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in VERSIONED},
         "command": command,
         "config": config.model_dump(mode="json"),
         "config_hash": digest(config),
@@ -215,14 +193,14 @@ def _manifest(
 def _write(it: Run, manifest: dict) -> None:
     """Write every table, then the manifest with results; `complete` is set by `complete_run`."""
     folder, worlds = it.folder, it.worlds
-    write_frame(folder / "chain.parquet", chain_frame(it))
+    write_frame(folder / "chain.parquet", closing.chain_frame(it))
     fills = [world.fills.frame() for world in worlds]
     write_frame(folder / "fills.parquet", pl.concat([pl.DataFrame(schema=FILL_SCHEMA), *fills]))
     write_frame(folder / "pnl.parquet", pl.DataFrame([row for w in worlds for row in w.pnl]))
-    write_frame(folder / "greeks.parquet", pl.concat([greeks_frame(it, w) for w in worlds]))
+    write_frame(folder / "greeks.parquet", pl.concat([closing.greeks_frame(it, w) for w in worlds]))
     write_frame(folder / "surface.parquet", it.market.surface_frame())
     write_frame(folder / "smiles.parquet", it.market.smiles_frame())
-    write_frame(folder / "prints.parquet", prints_frame(it))
+    write_frame(folder / "prints.parquet", closing.prints_frame(it))
     presence = [
         pl.DataFrame({"instrument": np.arange(w.n, dtype=np.int32)} | w.presence.columns())
         .select(pl.lit(w.name).alias("bound"), pl.all())
@@ -239,7 +217,7 @@ def _write(it: Run, manifest: dict) -> None:
         "data_quality": {
             "rows": it.day.quality.rows,
             "quarantined": dict(it.day.quality.quarantined),
-            "two_sided_share": _finite(it.day.quality.two_sided_share),
+            "two_sided_share": closing.finite(it.day.quality.two_sided_share),
             "notes": list(it.day.quality.notes),
         },
     }
@@ -259,10 +237,6 @@ def complete_run(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _results(world: World) -> dict:
@@ -288,75 +262,3 @@ def _results(world: World) -> dict:
             "breached": world.worst_inventory_usd > config.limits.inventory_usd,
         },
     }
-
-
-def chain_frame(it: Run) -> pl.DataFrame:
-    """chain.parquet: the instruments with their closing marks."""
-    c, w = it.day.chain, it.worlds[0]
-    mkt = w.state.mkt[:-1]
-    n = len(c)
-    unknown = np.full(n, np.nan)
-    sheet = w.terms.sheet if w.terms else None
-    interest = it.day.open_interest
-    return pl.DataFrame({
-        "instrument": np.arange(n, dtype=np.int32), "symbol": list(c.symbol), "root": list(c.root),
-        "right": c.right, "strike": c.strike, "expiry": c.expiry.astype("datetime64[D]"),
-        "fixing_ns": c.fixing_ns, "american": c.american, "physical": c.physical,
-        "am_settled": c.am_settled, "multiplier": c.multiplier, "slice": c.slice_of,
-        "open_interest": np.full(n, -1) if interest is None else interest,
-        "closing_mark_e9": w.marks.e9[:-1],
-        "closing_source": [SOURCES[s] for s in w.marks.source[:-1]],
-        "closing_vol": sheet.vol if sheet else unknown,
-        "closing_delta": sheet.delta if sheet else unknown,
-        "closing_bid_e9": mkt["bid_e9"], "closing_ask_e9": mkt["ask_e9"],
-    })  # fmt: skip
-
-
-GREEK_SCHEMA = {
-    "bound": pl.String, "instrument": pl.Int32, "symbol": pl.String, "expiry": pl.Date,
-    "strike": pl.Float64, "right": pl.Int8, "lots": pl.Int64, "multiplier": pl.Int64,
-    "mark_e9": pl.Int64, "vol": pl.Float64, "years": pl.Float64, "delta": pl.Float64,
-    "gamma": pl.Float64, "vega": pl.Float64, "theta": pl.Float64, "vanna": pl.Float64,
-    "volga": pl.Float64, "rho": pl.Float64,
-}  # fmt: skip
-
-
-def greeks_frame(it: Run, world: World) -> pl.DataFrame:
-    """greeks.parquet of one world: its positions at the close, the underlying last."""
-    c, own = it.day.chain, world.state.own
-    sheet = world.terms.sheet if world.terms else None
-    out = []
-    for i in np.flatnonzero(own["qty"]):
-        option = i < world.n
-        row: dict = {
-            "bound": world.name, "instrument": int(i), "lots": int(own["qty"][i]),
-            "multiplier": int(world.state.mkt["multiplier"][i]), "mark_e9": int(world.marks.e9[i]),
-        }  # fmt: skip
-        if option:
-            row |= {"symbol": c.symbol[i], "expiry": c.expiry[i].item(), "strike": float(c.strike[i]),
-                    "right": int(c.right[i])}  # fmt: skip
-        else:
-            row |= {"symbol": c.underlying.symbol, "delta": 1.0}
-        if option and sheet is not None:
-            names = ("vol", "years", "delta", "gamma", "vega", "theta", "vanna", "volga", "rho")
-            row |= {name: _finite(getattr(sheet, name)[i]) for name in names}
-        out.append(row)
-    return pl.DataFrame(out, schema=GREEK_SCHEMA)
-
-
-def prints_frame(it: Run) -> pl.DataFrame:
-    """prints.parquet: the public prints, with the market and our fair value just before each."""
-    w = it.worlds[0]
-    acts = np.concatenate(w.prints) if w.prints else np.zeros(0, tables.ACT)
-    vega = np.full(w.n, np.nan) if w.terms is None else w.terms.sheet.vega
-    return pl.DataFrame({
-        "ts_ns": acts["ts_ns"], "instrument": acts["instrument"], "px_e9": acts["px_e9"],
-        "px_high_e9": acts["own_lots"], "lots": acts["lots"], "aggressor": acts["side"].astype(np.int8),
-        "bid_e9": acts["bid_e9"], "ask_e9": acts["ask_e9"], "delta": acts["delta"],
-        "vega": vega[acts["instrument"]], "theo_e9": acts["mark_e9"],
-    })  # fmt: skip
-
-
-def has_close(events: np.ndarray) -> bool:
-    """Whether the tape says when the session closes."""
-    return bool(((events["kind"] == Kind.STATUS) & (events["bits"] & Bits.CLOSE != 0)).any())

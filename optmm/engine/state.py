@@ -40,6 +40,7 @@ HEAD = np.dtype(
         ("swept_ns", np.int64),
         ("sweep_due", np.int64),
         ("spot_from_prints", np.int64),  # 1: an index, whose prints are its level
+        ("middle_edge", np.float64),  # of the half width: least edge against the displayed middle
         ("share_pm", np.int64),  # our share of a print at our price, per mille
         ("hysteresis", np.float64),  # of the half width; a quote inside the band is left alone
         ("message_tat_ns", np.int64),  # GCRA: theoretical arrival time, cost of one, burst
@@ -163,7 +164,12 @@ QUOTE_MESSAGE, HEDGE_ORDER = 0, 1
 ACT_QUOTE, ACT_FILL, ACT_TRIP, ACT_REJECT, ACT_HEDGE, ACT_HEDGE_REJECT, ACT_PRINT = range(1, 8)
 # worlds: how a resting quote is filled
 PESSIMISTIC, QUEUE, OPTIMISTIC, SIMULATED = range(4)
-WORLDS = {"pessimistic": PESSIMISTIC, "queue": QUEUE, "optimistic": OPTIMISTIC, "simulated": SIMULATED}
+WORLDS = {
+    "pessimistic": PESSIMISTIC,
+    "queue": QUEUE,
+    "optimistic": OPTIMISTIC,
+    "simulated": SIMULATED,
+}
 
 ACT_ROWS = 1 << 16
 
@@ -199,7 +205,9 @@ def create(chain: Chain, world: str) -> EngineState:
         mkt[name][:n] = getattr(chain, name)
         mkt[name][n] = chain.underlying.tick_e9
     wire_rows = 1 << max(14, int(8 * (n + 1)).bit_length())
-    return EngineState(head, mkt, np.zeros(n + 1, OWN), np.zeros(wire_rows, WIRE), np.zeros(ACT_ROWS, ACT))
+    return EngineState(
+        head, mkt, np.zeros(n + 1, OWN), np.zeros(wire_rows, WIRE), np.zeros(ACT_ROWS, ACT)
+    )
 
 
 def publish_theo(
@@ -276,7 +284,7 @@ def withdraw(state: EngineState) -> None:
 
 
 def settle(state: EngineState, *, instrument: int, lots: int, px_e9: int) -> int:
-    """Book `lots` (signed, bought is positive) at `px_e9` outside the market; return the cash, e9."""
+    """Book signed `lots` (bought > 0) at `px_e9` outside the market; return the cash, e9."""
     row = state.own[instrument]
     cash = -lots * px_e9 * int(state.mkt["multiplier"][instrument])
     row["qty"] += lots

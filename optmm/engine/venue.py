@@ -8,6 +8,8 @@ optimistic   any print at or through our price
 simulated    takers with a reservation price meet us and the other makers in price, then time
 """
 
+import math
+
 import numba as nb
 
 from optmm.engine.protect import after_fill, trip
@@ -23,7 +25,6 @@ from optmm.engine.state import (
     HEDGE_ORDER,
     OPTIMISTIC,
     PESSIMISTIC,
-    QUEUE,
 )
 
 REJECTED = int(Why.REJECTED)
@@ -53,7 +54,7 @@ def record(state, event, kind, i, side, px, lots, why):
         a["delta"] = 0.0
     else:
         fair = theo_now(m, h["spot"])
-        a["mark_e9"] = int(fair * 1e9 + 0.5) if fair == fair else 0
+        a["mark_e9"] = 0 if math.isnan(fair) else int(fair * 1e9 + 0.5)
         a["delta"] = m["delta"] + 2.0 * m["gamma_half"] * (h["spot"] - m["spot_ref"])
     h["act_count"] += 1
 
@@ -238,7 +239,13 @@ def land_quote(state, event, message):
             o["sent_ask_lots"] = 0
             o["why_ask"] = REJECTED
     record(
-        state, event, ACT_REJECT if crosses else ACT_QUOTE, i, side, px if lots > 0 else 0, lots,
+        state,
+        event,
+        ACT_REJECT if crosses else ACT_QUOTE,
+        i,
+        side,
+        px if lots > 0 else 0,
+        lots,
         message["why"],
     )
 
@@ -252,7 +259,13 @@ def land_hedge(state, event, message):
     m, o = mkt[i], own[i]
     side, lots = message["side"], message["lots"]
     fresh = h["now_ns"] - h["spot_ns"] <= h["stale_spot_ns"]
-    if h["is_open"] == 0 or h["is_halted"] != 0 or not fresh or m["ask_e9"] <= m["bid_e9"] or m["bid_e9"] <= 0:
+    if (
+        h["is_open"] == 0
+        or h["is_halted"] != 0
+        or not fresh
+        or m["ask_e9"] <= m["bid_e9"]
+        or m["bid_e9"] <= 0
+    ):
         record(state, event, ACT_HEDGE_REJECT, i, side, 0, lots, 0)
         return R_FILL
     px = m["ask_e9"] if side > 0 else m["bid_e9"]
@@ -287,8 +300,12 @@ def follow_queue(o, m, was_bid, was_ask):
     if m["bid_e9"] < o["bid_e9"]:
         o["bid_ahead"] = 0
     elif m["bid_e9"] == o["bid_e9"]:
-        o["bid_ahead"] = min(o["bid_ahead"], m["bid_lots"]) if was_bid == m["bid_e9"] else m["bid_lots"]
+        o["bid_ahead"] = (
+            min(o["bid_ahead"], m["bid_lots"]) if was_bid == m["bid_e9"] else m["bid_lots"]
+        )
     if m["ask_e9"] == 0 or m["ask_e9"] > o["ask_e9"]:
         o["ask_ahead"] = 0
     elif m["ask_e9"] == o["ask_e9"]:
-        o["ask_ahead"] = min(o["ask_ahead"], m["ask_lots"]) if was_ask == m["ask_e9"] else m["ask_lots"]
+        o["ask_ahead"] = (
+            min(o["ask_ahead"], m["ask_lots"]) if was_ask == m["ask_e9"] else m["ask_lots"]
+        )

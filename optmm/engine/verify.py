@@ -57,8 +57,8 @@ def _fold(path: Path, quotes: pl.DataFrame) -> dict:
     positions: dict[str, list[int]] = {}
     fees = rows = at = segments = 0
     fills, close, last = [], None, b""
-    for row, last in read(path):
-        rows += 1
+    for row, digest in read(path):
+        rows, last = rows + 1, digest
         body = row.payload
         if row.kind in FILL_KINDS:
             held = positions.setdefault(str(body["instrument"]), [0, 0])
@@ -69,7 +69,9 @@ def _fold(path: Path, quotes: pl.DataFrame) -> dict:
         elif row.kind == "seal":
             part = {name: values[at : at + body["rows"]] for name, values in columns.items()}
             if len(part["ts_ns"]) != body["rows"] or quote_digest(part) != body["sha256"]:
-                raise DataError(f"quotes.parquet: segment {body['segment']} does not match its seal")
+                raise DataError(
+                    f"quotes.parquet: segment {body['segment']} does not match its seal"
+                )
             at += body["rows"]
             segments += 1
         elif row.kind == "close":
@@ -94,7 +96,9 @@ def _compare(bound: str, found: dict, manifest: dict, fills: pl.DataFrame, repor
     if found["hash"] != recorded:
         raise DataError(f"{name}: ends in {found['hash'][:16]}, the manifest says {recorded[:16]}")
     if fills.height != len(found["fills"]):
-        raise DataError(f"fills.parquet has {fills.height} rows, {name} {len(found['fills'])} fills")
+        raise DataError(
+            f"fills.parquet has {fills.height} rows, {name} {len(found['fills'])} fills"
+        )
     for column in JOURNALED:
         theirs = np.array([body[column] for body in found["fills"]], np.int64)
         if not np.array_equal(fills[column].to_numpy().astype(np.int64), theirs):

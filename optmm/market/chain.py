@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Underlying:
-    """What flattens the delta. Row `len(chain)` of every per-instrument table is this instrument."""
+    """What flattens the delta. Row `len(chain)` of every table is this instrument."""
 
     symbol: str
     kind: str  # "equity", "future", "index" (an index cannot be traded: no hedge)

@@ -2,15 +2,15 @@
 
 `MarketEvent` is a numpy structured dtype. A day is one array of it, sorted by `ts_event_ns`; inside
 one instant the order is status, option prints, underlying prints, underlying quotes, option quotes,
-timers, the close. Prints come before quotes because inside a bar their order is unknown, and a print tested
-against a quote that was decided after it would be look-ahead.
+timers, the close. Prints come before quotes because inside a bar their order is unknown, and a
+print tested against a quote that was decided after it would be look-ahead.
 
 Fields by kind (`instrument` is the chain row; the underlying has row `len(chain)`):
 
 kind              bid_e9            ask_e9           bid_lots    ask_lots
 QUOTE             best bid, 0 none  best ask, 0 none bid size    ask size
-TRADE             price             price            size        aggressor: 0 unknown, +1 buy, -1 sell
-BAR               low of the prints high             volume      close price offset, unused: 0
+TRADE             price             price            size        aggressor: +1, -1, 0 unknown
+BAR               low of the prints high             volume      0
 TAKER             seller's lowest   buyer's highest  sell size   buy size    (simulated venue only)
 UNDERLYING_QUOTE  best bid          best ask         bid size    ask size
 UNDERLYING_TRADE  price (bar close) price            size        0

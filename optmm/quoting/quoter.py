@@ -1,7 +1,7 @@
 """The quoter: from a theo sheet and a book to what the engine may show in every option.
 
 Two steps, because fair value is the same in every world and inventory is not:
-`terms` once a refit (widths, factor Greeks, risk of one lot), `plan` per world and fill (skew, size).
+`terms` once a sheet (widths, factors, one lot's risk), `plan` per world and fill (skew, size).
 """
 
 from dataclasses import dataclass
@@ -123,6 +123,4 @@ def plan(terms: Terms, lots: np.ndarray, hedge_delta_usd: float, config: DeskCon
         why = terms.why | np.where(~dark & (size == 0), int(Why.NO_HEADROOM), 0)
         sides.append((size, why | np.where(np.abs(shift) > 0.1 * terms.half, int(Why.SKEWED), 0)))
     headroom = config.limits.inventory_usd - now.total_usd
-    return Plan(
-        shift, sides[0][0], sides[1][0], sides[0][1], sides[1][1], now, max(headroom, 0.0)
-    )
+    return Plan(shift, sides[0][0], sides[1][0], sides[0][1], sides[1][1], now, max(headroom, 0.0))

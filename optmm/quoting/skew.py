@@ -51,7 +51,9 @@ class SkewModel:
     def own_half(self) -> np.ndarray:
         """A_ii, USD per share: the symmetric widening that one more contract of risk asks for."""
         v, d, G, j = self.vega, self.delta, self.G, self.slice_of
-        return 0.5 * (v * v * G[j, j] + 2.0 * v * d * G[j, -1] + d * d * G[-1, -1]) / self.multiplier
+        return (
+            0.5 * (v * v * G[j, j] + 2.0 * v * d * G[j, -1] + d * d * G[-1, -1]) / self.multiplier
+        )
 
 
 def factor_scale(years: np.ndarray, quoting: Quoting) -> np.ndarray:

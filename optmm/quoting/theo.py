@@ -1,8 +1,8 @@
 """The theo sheet: every option's fair value and Greeks from one version of the surface.
 
 European value by Black (1976) on the expiry's forward; an American option adds its early-exercise
-premium, which the surface carries with its spot derivatives. Greeks are at a fixed strike's vol
-(sticky strike): between refits the engine moves theo by delta and gamma alone.
+premium, which the surface carries with its spot derivatives. Between refits the engine moves theo
+by delta and gamma alone, so delta is smile-aware: a strike's vol moves by (R - 1) skew dlnS.
 
 Units: USD per share, deltas and gammas in spot, vega per 1.00 of vol, theta per year.
 """
@@ -11,14 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hedging import delta
 from optmm.market.chain import Chain
 from surfaces.pricing import black
 from surfaces.surface import VolSurface
+from surfaces.units import NS_PER_YEAR
+
+LEAST_YEARS = 1e-7  # three seconds: Greeks stay finite into the fixing
 
 
 @dataclass(frozen=True, slots=True)
 class TheoSheet:
-    """Arrays (n,) in chain order; NaN theo where the expiry has no usable surface or has expired."""
+    """Arrays (n,) in chain order; NaN theo where the expiry has no surface or has expired."""
 
     ts_ns: int
     version: int
@@ -47,29 +51,46 @@ class TheoSheet:
 
     @property
     def error_usd(self) -> np.ndarray:
-        """One s.d. of fair value, USD per share: vol error through vega, forward error through delta."""
+        """One s.d. of fair value, USD per share: vol error by vega, forward error by delta."""
         return np.hypot(self.vega * self.vol_error, self.delta / self.growth * self.forward_error)
 
 
-def sheet(chain: Chain, surface: VolSurface, now_ns: int) -> TheoSheet:
-    """Price the whole chain on `surface`; rows past their fixing get NaN."""
+def sheet(
+    chain: Chain, surface: VolSurface, now_ns: int, spot: float, stickiness: float
+) -> TheoSheet:
+    """Price the whole chain on `surface` at `spot`; rows past their fixing get NaN.
+
+    A spot other than the one the surface was fitted at moves every forward in proportion and every
+    strike's vol by (stickiness - 1) x ATM skew x ln of the move; time moves on as well.
+    """
     j = chain.slice_of
-    years, forward, df = surface.years[j], surface.forwards[j], surface.dfs[j]
+    forward = surface.forwards[j] * (spot / surface.spot)
+    years = np.maximum(surface.years[j] - (now_ns - surface.ts_ns) / NS_PER_YEAR, LEAST_YEARS)
     rate, carry = surface.rate[j], surface.carry[j]
-    vol = np.asarray(surface.row_vols(), np.float64)
+    df = surface.dfs[j] * np.exp(rate * (surface.years[j] - years))
+    slope = np.nan_to_num((stickiness - 1.0) * surface.skew[j])
+    fitted = np.asarray(surface.row_vols(), np.float64)
+    vol = np.maximum(fitted + slope * np.log(spot / surface.spot), 0.25 * fitted)
     alive = (chain.fixing_ns > now_ns) & np.isfinite(vol) & np.isfinite(forward) & (forward > 0.0)
     out = {name: np.full(len(chain), np.nan) for name in _COLUMNS}
     rows = np.flatnonzero(alive)
     if rows.size:
         greeks = black.greeks(
-            right=chain.right[rows], forward=forward[rows], strike=chain.strike[rows],
-            years=years[rows], vol=vol[rows], df=df[rows],
+            right=chain.right[rows],
+            forward=forward[rows],
+            strike=chain.strike[rows],
+            years=years[rows],
+            vol=vol[rows],
+            df=df[rows],
         )
-        growth = forward[rows] / surface.spot
-        premium, slope, curve = (np.asarray(a)[rows] for a in surface.premium(surface.spot))
+        growth = forward[rows] / spot
+        premium, premium_slope, premium_curve = (np.asarray(a)[rows] for a in surface.premium(spot))
         out["theo"][rows] = greeks.price + premium
-        out["delta"][rows] = greeks.delta * growth + slope
-        out["gamma"][rows] = greeks.gamma * growth**2 + curve
+        out["delta"][rows] = delta.smile_aware(
+            greeks.delta * growth + premium_slope, greeks.vega, skew=surface.skew[j][rows],
+            spot=spot, stickiness=stickiness,
+        )  # fmt: skip
+        out["gamma"][rows] = greeks.gamma * growth**2 + premium_curve
         out["vega"][rows] = greeks.vega
         # Black's theta holds the forward; at fixed spot the forward itself rolls with the carry
         out["theta"][rows] = greeks.theta - greeks.delta * forward[rows] * (rate - carry)[rows]
@@ -78,10 +99,18 @@ def sheet(chain: Chain, surface: VolSurface, now_ns: int) -> TheoSheet:
         # at a fixed spot the forward moves with the rate too
         out["rho"][rows] = greeks.rho + years[rows] * forward[rows] * greeks.delta
     return TheoSheet(
-        ts_ns=now_ns, version=surface.version, spot=surface.spot, years=years, vol=vol, df=df,
-        growth=forward / surface.spot, rate=rate, carry=carry,
+        ts_ns=now_ns,
+        version=surface.version,
+        spot=spot,
+        years=years,
+        vol=vol,
+        df=df,
+        growth=forward / spot,
+        rate=rate,
+        carry=carry,
         forward_error=surface.forward_error[j],
-        vol_error=np.asarray(surface.row_uncertainty(), np.float64), **out,
+        vol_error=np.asarray(surface.row_uncertainty(), np.float64),
+        **out,
     )
 
 

@@ -17,15 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from surfaces.kernels import parity as kernel
 
-HUBER = 1.5  # standard errors
-ROUNDS = 5
-BELIEF = 12.0  # pairs that the spreads' own word on their error is worth
-NEAR_AMERICAN = 12
-MOST_LEANING = 0.9
-NEAR_EUROPEAN = 60
-TIE = 1e-12  # USD
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,70 +78,30 @@ def near_money(pairs: Pairs, df: float, count: int) -> Pairs:
     """The `count` pairs nearest the forward that the weighted median of all pairs points at."""
     if pairs.strike.size <= count:
         return pairs
-    centre = _weighted_median(pairs.strike + pairs.gap / df, 1.0 / pairs.sd**2)
-    # A stable sort on (distance, strike): the order of the input does not matter.
-    order = np.lexsort((pairs.strike, np.abs(pairs.strike - centre)))
-    return pairs.keep(np.sort(order[:count]))
+    return pairs.keep(kernel.nearest(pairs.strike, pairs.gap, pairs.sd, df, count))
 
 
 def forward_given_df(pairs: Pairs, df: float) -> Implied | None:
     """Robust weighted mean of K + (C - P)/df over near pairs; None without a pair."""
-    near = near_money(pairs, df, NEAR_AMERICAN)
+    near = near_money(pairs, df, kernel.NEAR_AMERICAN)
     if near.strike.size == 0:
         return None
-    each = near.strike + near.gap / df
-    sd = near.sd / df
-    value = _weighted_median(each, 1.0 / sd**2)
-    weight = 1.0 / sd**2
-    for _ in range(ROUNDS):
-        weight = _huber((each - value) / sd) / sd**2
-        value = float(weight @ each / weight.sum())
-    chi2 = float(weight @ (each - value) ** 2) / max(each.size - 1, 1)
-    scale = _scale(chi2, each.size - 1)
-    error = scale / float(np.sqrt(weight.sum()))
-    inside = np.abs(near.gap - df * (value - near.strike)) <= near.half + TIE
-    return Implied(value, error, df, 0.0, each.size, float(inside.mean()))
+    out = np.empty(3)
+    kernel.robust_forward(near.strike, near.gap, near.half, near.sd, df, out)
+    value, error, inside = out.tolist()
+    return Implied(value, error, df, 0.0, near.strike.size, inside)
 
 
 def forward_and_df(pairs: Pairs, df_prior: float, df_sd: float) -> Implied | None:
     """Robust regression of C - P on K with the prior df ~ N(df_prior, df_sd^2), European only."""
-    near = near_money(pairs, df_prior, NEAR_EUROPEAN)
+    near = near_money(pairs, df_prior, kernel.NEAR_EUROPEAN)
     if near.strike.size == 0:
         return None
-    guess = forward_given_df(near, df_prior)
-    assert guess is not None
-    strike = near.strike - guess.forward
-    intercept, df = 0.0, df_prior
-    prior_weight = 1.0 / max(df_sd, 1e-12) ** 2
-    for _ in range(ROUNDS):
-        weight = _huber((near.gap - intercept + df * strike) / near.sd) / near.sd**2
-        normal = np.array(
-            [
-                [weight.sum(), -(weight @ strike)],
-                [-(weight @ strike), weight @ strike**2 + prior_weight],
-            ]
-        )
-        rhs = np.array([weight @ near.gap, -(weight @ (strike * near.gap))])
-        rhs[1] += prior_weight * df_prior
-        intercept, df = np.linalg.solve(normal, rhs)
-    left = near.gap - intercept + df * strike
-    chi2 = float(weight @ left**2) / max(near.strike.size - 2, 1)
-    scale = _scale(chi2, near.strike.size - 2)
-    normal[1, 1] -= prior_weight * (1.0 - scale**2)  # the prior's own error does not scale
-    cov = np.linalg.inv(normal) * scale**2
-    if not 0.2 < df < 2.0:
-        return guess
-    shift = intercept / df
-    variance = (cov[0, 0] - 2.0 * shift * cov[0, 1] + shift**2 * cov[1, 1]) / df**2
-    inside = np.abs(left) <= near.half + TIE
-    return Implied(
-        guess.forward + float(shift),
-        float(np.sqrt(max(variance, 0.0))),
-        float(df),
-        float(np.sqrt(cov[1, 1])),
-        near.strike.size,
-        float(inside.mean()),
-    )
+    out = np.empty(5)
+    whole = kernel.line(near.strike, near.gap, near.half, near.sd, df_prior, df_sd, out)
+    forward, error, df, df_error, inside = out.tolist()
+    used = near.strike.size if whole else min(near.strike.size, kernel.NEAR_AMERICAN)
+    return Implied(forward, error, df, df_error, used, inside)
 
 
 def slope_rate(pairs: Pairs, df_prior: float, years: float) -> tuple[float, float] | None:
@@ -157,46 +111,63 @@ def slope_rate(pairs: Pairs, df_prior: float, years: float) -> tuple[float, floa
     towards it: only the share 1 - `leaning` of a change of rate shows. That is undone here, error
     bar included. None with fewer than four pairs, or when too little would be left to see.
     """
-    near = near_money(pairs, df_prior, NEAR_AMERICAN)
-    if near.strike.size < 4:
+    near = near_money(pairs, df_prior, kernel.NEAR_AMERICAN)
+    out = np.empty(2)
+    arrays = near.strike, near.gap, near.half, near.sd, near.lean
+    if not kernel.slope_rate(*arrays, df_prior, years, out):
         return None
-    free = forward_and_df(near, df_prior, 1e3)
-    if free is None or free.df_error == 0.0:
-        return None
-    weight = 1.0 / near.sd**2
-    away = near.strike - weight @ near.strike / weight.sum()
-    leaning = float(weight @ (away * near.lean) / (weight @ away**2)) / (df_prior * years)
-    if leaning > MOST_LEANING:
-        return None
-    assumed = -np.log(df_prior) / years
-    seen = -np.log(free.df) / years - assumed
-    share = 1.0 - max(leaning, 0.0)
-    return float(assumed + seen / share), free.df_error / (free.df * years) / share
+    return float(out[0]), float(out[1])
 
 
-def mean_lean(pairs: Pairs, df: float) -> float:
-    """d forward / d rate through the premia of the near pairs, USD per 1.00; zero if European."""
-    near = near_money(pairs, df, NEAR_AMERICAN)
-    if near.strike.size == 0:
-        return 0.0
-    weight = 1.0 / near.sd**2
-    return float(weight @ near.lean / weight.sum()) / df
+@dataclass(frozen=True, slots=True)
+class PairRows:
+    """Chain rows of the call and of the put of every pair, slice j's at start[j]:start[j + 1]."""
+
+    call: NDArray[np.int64]
+    put: NDArray[np.int64]
+    start: NDArray[np.int64]
 
 
-def _huber(standardised: Array) -> Array:
-    size = np.abs(standardised)
-    return np.where(size <= HUBER, 1.0, HUBER / np.maximum(size, HUBER))
+@dataclass(frozen=True, slots=True)
+class ChainParity:
+    """What parity says of m slices, (m,), NaN where it says nothing: see `Implied`.
+
+    `df` is the regression's for European slices, the given one for American. `lean`: d forward /
+    d rate through the premia, USD per 1.00. `rate`, `rate_error`: `slope_rate` of American slices.
+    """
+
+    forward: Array
+    error: Array
+    df: Array
+    inside: Array
+    lean: Array
+    rate: Array
+    rate_error: Array
 
 
-def _scale(chi2: float, freedom: int) -> float:
-    """Factor on an error bar given the reduced chi-square of its residuals."""
-    if chi2 >= 1.0:
-        return float(np.sqrt(chi2))
-    freedom = max(freedom, 0)
-    return float(np.sqrt((chi2 * freedom + BELIEF) / (freedom + BELIEF)))
+def imply_chain(
+    rows: PairRows,
+    *,
+    strike: Array,
+    bid: Array,
+    ask: Array,
+    premium: Array,
+    by_rate: Array,
+    american: NDArray[np.bool_],
+    years: Array,
+    df: Array,
+    df_sd: Array,
+    learn_rate: bool,
+) -> ChainParity:
+    """Parity of every slice in one call.
 
-
-def _weighted_median(values: Array, weight: Array) -> float:
-    order = np.argsort(values, kind="stable")
-    total = np.cumsum(weight[order])
-    return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
+    `strike`, `bid`, `ask` (NaN where absent), `premium` and its growth `by_rate` per 1.00 of rate:
+    USD, per chain row (n,). `american`, `years`, `df`, `df_sd` (m,): American slices take `df` as
+    given, European ones as a prior with that error.
+    """
+    out = np.empty((years.size, kernel.FIELDS))
+    # Copies: a read-only array, as a published surface holds, would compile a second kernel.
+    prices = (np.array(a) for a in (strike, bid, ask, premium, by_rate))
+    slices = (np.array(a) for a in (american, years, df, df_sd))
+    kernel.imply(rows.start, rows.call, rows.put, *prices, *slices, learn_rate, out)
+    return ChainParity(*out.T)

@@ -4,9 +4,9 @@ Price = European + premium, and the premium is an integral over the exercise bou
 
     premium = int_0^T [ r K e^(-r t) N(-d-(t, S/B)) - q S e^(-q t) N(-d+(t, S/B)) ] dt     (put)
 
-with t the time until exercise and B taken at T - t left. The boundary solves a fixed-point equation,
-at Chebyshev nodes in sqrt(tau) for H = ln(B/X)^2, X = K min(1, r/q), which is nearly a straight line.
-It scales with K and is the same for a call with r and q swapped (McDonald-Schroder):
+with t the time until exercise and B taken at T - t left. The boundary solves a fixed-point
+equation, at Chebyshev nodes in sqrt(tau) for H = ln(B/X)^2, X = K min(1, r/q), which is nearly a
+straight line. It scales with K and serves a call with r and q swapped (McDonald-Schroder):
 B_call / K = K / B_put(q, r). So the boundary is kept as b = ln(B/K) of a put.
 
 Source  L. Andersen, M. Lake, D. Offengenden, J. Computational Finance 20(1) (2016) 39-87: their

@@ -99,9 +99,10 @@ def greeks_one(w, S, K, T, sigma, r, q, scheme, b, H, out):
     for j in range(12):
         out[j] = plain[j]
     value, extra = price_and_premium(w, S, K, T, sigma, r, q, scheme, b, H)
-    if regime(w, r, q) == 0 or not (T > 0.0 and value == value):
-        if value != value:
-            out[:] = math.nan
+    if math.isnan(value):
+        out[:] = math.nan
+        return
+    if regime(w, r, q) == 0 or not T > 0.0:
         return
     if value <= max(w * (S - K), 0.0) and extra > 0.0:  # exercised now
         out[:] = 0.0

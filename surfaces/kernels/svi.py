@@ -21,6 +21,12 @@ SLOPE_ROOT_MAX = math.sqrt(2.0)
 HUBER = 1.0  # residuals are in half spreads: quadratic inside the market, linear outside
 BUTTERFLY_WEIGHT = 300.0
 CALENDAR_WEIGHT = 300.0
+FINE = 401  # points on which g >= 0 is judged
+LEAST_G = 1e-3  # what the elastic penalty asks of g
+BUTTERFLY_ROUNDS = 6
+# An array, because numba compiles a copy of the callee for every literal it is given.
+STEPS = np.array([30, 80])  # of a warm and of a cold descent
+FAILED, CLEAN, DIRTY = 0, 1, 2  # what `fit` found: nothing, a curve, a curve with g < 0 somewhere
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -54,25 +60,40 @@ def durrleman(k, w, w1, w2):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def g_at(k, x):
-    """g of box letters `x` at one k."""
+def shape_of(x):
+    """Letters of w(k) = low + half_gap d + half_sum root, d = k - m: (low, gap, sum, m, sigma)."""
     left, right, sigma = x[1], x[2], math.exp(x[4])
-    d = k - x[3]
-    root = math.sqrt(d * d + sigma * sigma)
     half_sum = 0.5 * (left * left + right * right)
     half_gap = 0.5 * (right * right - left * left)
-    w = x[0] - sigma * left * right + half_gap * d + half_sum * root
+    return x[0] - sigma * left * right, half_gap, half_sum, x[3], sigma
+
+
+@nb.njit(cache=True, error_model="numpy")
+def w_and_g(k, low, half_gap, half_sum, m, sigma):
+    """Total variance and Durrleman's g at one k, from the letters of `shape_of`."""
+    d = k - m
+    root = math.sqrt(d * d + sigma * sigma)
+    w = low + half_gap * d + half_sum * root
     w1 = half_gap + half_sum * d / root
     w2 = half_sum * sigma * sigma / (root * root * root)
-    return durrleman(k, max(w, 1e-14), w1, w2)
+    return w, durrleman(k, max(w, 1e-14), w1, w2)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def g_at(k, x):
+    """g of box letters `x` at one k."""
+    low, half_gap, half_sum, m, sigma = shape_of(x)
+    return w_and_g(k, low, half_gap, half_sum, m, sigma)[1]
 
 
 @nb.njit(cache=True, error_model="numpy")
 def lowest_g(low, high, points, x):
     """The least g of box letters `x` on an even grid."""
+    bottom, half_gap, half_sum, m, sigma = shape_of(x)
     least = np.inf
     for i in range(points):
-        least = min(least, g_at(low + (high - low) * i / (points - 1), x))
+        k = low + (high - low) * i / (points - 1)
+        least = min(least, w_and_g(k, bottom, half_gap, half_sum, m, sigma)[1])
     return least
 
 
@@ -95,13 +116,10 @@ def w_and_gradient(k, x, out):
 @nb.njit(cache=True, error_model="numpy")
 def cost_at(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g):
     """Huber cost of the quotes plus the elastic penalties; see `normal_equations`."""
-    left, right, sigma = x[1], x[2], math.exp(x[4])
-    half_sum = 0.5 * (left * left + right * right)
-    half_gap = 0.5 * (right * right - left * left)
-    low = x[0] - sigma * left * right
+    low, half_gap, half_sum, m, sigma = shape_of(x)
     total = 0.0
     for i in range(k.size):
-        d = k[i] - x[3]
+        d = k[i] - m
         w = low + half_gap * d + half_sum * math.sqrt(d * d + sigma * sigma)
         r = (math.sqrt(max(w, 1e-14) / years) - mid[i]) / half[i]
         if one_sided[i] and r < 0.0:
@@ -109,11 +127,10 @@ def cost_at(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g):
         size = abs(r)
         total += 0.5 * r * r if size <= HUBER else HUBER * (size - 0.5 * HUBER)
     for i in range(grid.size):
-        short = least_g - g_at(grid[i], x)
+        w, g = w_and_g(grid[i], low, half_gap, half_sum, m, sigma)
+        short = least_g - g
         if short > 0.0:
             total += 0.5 * (BUTTERFLY_WEIGHT * short) ** 2
-        d = grid[i] - x[3]
-        w = low + half_gap * d + half_sum * math.sqrt(d * d + sigma * sigma)
         under = floor_w[i] - w
         if under > 0.0:
             total += 0.5 * (CALENDAR_WEIGHT * under / scale_w) ** 2
@@ -142,6 +159,7 @@ def normal_equations(
     gradient[:] = 0.0
     jac = np.empty(SIZE)
     moved = np.empty(SIZE)
+    low, half_gap, half_sum, m, sigma = shape_of(x)
     for i in range(k.size):
         w = max(w_and_gradient(k[i], x, jac), 1e-14)
         vol = math.sqrt(w / years)
@@ -154,7 +172,7 @@ def normal_equations(
         size = abs(r)
         accumulate(jac, r, 1.0 if size <= HUBER else HUBER / size, hessian, gradient)
     for i in range(grid.size):
-        g = g_at(grid[i], x)
+        w, g = w_and_g(grid[i], low, half_gap, half_sum, m, sigma)
         if g < least_g:
             for j in range(SIZE):
                 moved[:] = x
@@ -162,16 +180,17 @@ def normal_equations(
                 moved[j] += step
                 jac[j] = -BUTTERFLY_WEIGHT * (g_at(grid[i], moved) - g) / step
             accumulate(jac, BUTTERFLY_WEIGHT * (least_g - g), 1.0, hessian, gradient)
-        w = w_and_gradient(grid[i], x, jac)
         if w < floor_w[i]:
+            w_and_gradient(grid[i], x, jac)
             for j in range(SIZE):
                 jac[j] *= -CALENDAR_WEIGHT / scale_w
             accumulate(jac, CALENDAR_WEIGHT * (floor_w[i] - w) / scale_w, 1.0, hessian, gradient)
 
 
 @nb.njit(cache=True, error_model="numpy")
-def solve(matrix, rhs, n):
-    """Cholesky solve of the leading n x n lower triangle, in place; False if not positive."""
+def solve(matrix, rhs):
+    """Cholesky solve from the lower triangle, in place; False if not positive."""
+    n = rhs.size
     for j in range(n):
         pivot = matrix[j, j]
         for c in range(j):
@@ -210,14 +229,14 @@ def projected_step(x, hessian, gradient, damping, low, high, trial):
         if not held:
             free[n] = i
             n += 1
-    matrix = np.zeros((SIZE, SIZE))
-    rhs = np.empty(SIZE)
+    matrix = np.zeros((n, n))
+    rhs = np.empty(n)
     for i in range(n):
         rhs[i] = -gradient[free[i]]
         for j in range(i + 1):
             matrix[i, j] = hessian[free[i], free[j]]
         matrix[i, i] += damping * (matrix[i, i] + 1e-12)
-    if n == 0 or not solve(matrix, rhs, n):
+    if n == 0 or not solve(matrix, rhs):
         return False
     for i in range(n):
         j = free[i]
@@ -285,7 +304,7 @@ def linear_start(k, w, weight, m, sigma, x):
                 matrix[a, b] += weight[i] * basis[a] * basis[b]
     for a in range(3):
         matrix[a, a] *= 1.0 + 1e-10
-    if not solve(matrix, rhs, 3):
+    if not solve(matrix, rhs):
         return False
     x[1] = math.sqrt(max(rhs[2] - rhs[1], 1e-10))
     x[2] = math.sqrt(max(rhs[2] + rhs[1], 1e-10))
@@ -326,9 +345,98 @@ def search(k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low,
             break
         trial[:] = points[order[s]]
         cost = descend(
-            trial, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low, high, 80
+            trial,
+            k,
+            mid,
+            half,
+            one_sided,
+            years,
+            grid,
+            floor_w,
+            scale_w,
+            least_g,
+            low,
+            high,
+            STEPS[1],
         )
         if cost < best:
             best = cost
             x[:] = trial
     return best
+
+
+@nb.njit(cache=True, error_model="numpy")
+def set_box(k, mid, one_sided, years, k_low, k_high, low, high):
+    """Write the box of the search about the quoted range; returns total variance at the money."""
+    least, most = np.inf, 0.0
+    first, before, after = -1, -1, -1
+    for i in range(k.size):
+        if one_sided[i]:
+            continue
+        w = mid[i] * mid[i] * years
+        least, most = min(least, w), max(most, w)
+        first = i if first < 0 else first
+        if k[i] <= 0.0:
+            before = i
+        elif after < 0:
+            after = i
+    if before >= 0 and after >= 0:
+        w, w1 = mid[before] * mid[before] * years, mid[after] * mid[after] * years
+        atm = w - (w1 - w) / (k[after] - k[before]) * k[before]
+    else:
+        edge = first if before < 0 else before
+        atm = mid[edge] * mid[edge] * years
+    span = max(k_high - k_low, 1e-6)
+    low[0], low[1], low[2], low[3] = 1e-4 * least, 0.0, 0.0, k_low - 0.5 * span
+    low[4] = math.log(max(0.05 * math.sqrt(atm), 1e-6))
+    high[0], high[1], high[2] = 4.0 * most, SLOPE_ROOT_MAX, SLOPE_ROOT_MAX
+    high[3], high[4] = k_high + 0.5 * span, math.log(10.0 * span)
+    for i in range(SIZE):
+        high[i] = max(high[i], low[i])
+    return atm
+
+
+@nb.njit(cache=True, error_model="numpy")
+def misses(x, k, mid, half, one_sided, years, out):
+    """Write how many half spreads the curve misses each quote by, zero for asks; the largest."""
+    low, half_gap, half_sum, m, sigma = shape_of(x)
+    worst = 0.0
+    for i in range(k.size):
+        d = k[i] - m
+        w = low + half_gap * d + half_sum * math.sqrt(d * d + sigma * sigma)
+        miss = abs(math.sqrt(max(w, 0.0) / years) - mid[i]) / half[i]
+        out[i] = 0.0 if one_sided[i] else miss
+        worst = max(worst, out[i])
+    return worst
+
+
+@nb.njit(cache=True, error_model="numpy")
+def fit(k, mid, half, one_sided, years, k_low, k_high, grid, floor_w, warm, x):
+    """Fit one expiry from `x` if `warm`, else by a search; the answer goes into `x`.
+
+    FAILED if no finite point was found, DIRTY if g < 0 somewhere in spite of the penalty.
+    """
+    low, high = np.empty(SIZE), np.empty(SIZE)
+    atm = set_box(k, mid, one_sided, years, k_low, k_high, low, high)
+    cost = np.inf
+    if warm:
+        cost = descend(
+            x, k, mid, half, one_sided, years, grid, floor_w, atm, LEAST_G, low, high, STEPS[0]
+        )
+    if cost > 4.0 * k.size:  # no start, or one that may sit in a local minimum
+        cold = np.empty(SIZE)
+        found = search(k, mid, half, one_sided, years, grid, floor_w, atm, LEAST_G, low, high, cold)
+        if found < cost:
+            cost = found
+            x[:] = cold
+    if not cost < np.inf:
+        return FAILED
+    # The penalty is soft, so what it gives way is asked for on top until g >= 0 really holds.
+    asked = LEAST_G
+    for _ in range(BUTTERFLY_ROUNDS):
+        g = lowest_g(grid[0], grid[-1], FINE, x)
+        if g >= 0.0:
+            return CLEAN if x[0] > 0.0 else DIRTY
+        asked += LEAST_G - 1.5 * g
+        descend(x, k, mid, half, one_sided, years, grid, floor_w, atm, asked, low, high, STEPS[0])
+    return DIRTY

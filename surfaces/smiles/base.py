@@ -5,7 +5,9 @@ Models are stateless; their parameters travel apart as an array `theta`. A new m
 and one `register` line; config, `fit(model=)` and the test battery find it in `SMILES`.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -29,7 +31,11 @@ class SmileFit:
 
 
 class SmileModel(Protocol):
-    """One expiry's smile. Every method is pure; `k` has any shape."""
+    """One expiry's smile. Every method is pure; `k` has any shape.
+
+    Many curves are evaluated at once by giving `theta` a shape (parameters, ...) whose columns
+    broadcast with `k`, so a model unpacks `theta` and stays with array arithmetic.
+    """
 
     @property
     def name(self) -> str:
@@ -109,7 +115,71 @@ def fit_ladder(
     return None
 
 
-def reach(k_low: float, k_high: float, edge: float = EDGE, points: int = 401) -> Array:
-    """An even grid over `edge` times the range [k_low, k_high], about its middle."""
+Shelf = Sequence[SmileModel | None]
+Thetas = Sequence[Array | None]
+
+
+def _families(
+    models: Shelf, thetas: Thetas, of: NDArray[np.int64], k: Array
+) -> Iterator[tuple[SmileModel, NDArray[np.int64] | slice, Array]]:
+    """Curves of one model together: the model, which entries of `of`, their parameters.
+
+    The parameters have the shape (p, entries, 1, ...), ready to broadcast with those rows of `k`.
+    """
+    kinds: dict[tuple[int, int], list[int]] = {}
+    for j, (model, theta) in enumerate(zip(models, thetas, strict=True)):
+        if model is not None and theta is not None:
+            kinds.setdefault((id(model), theta.size), []).append(j)
+    for (_, size), members in kinds.items():
+        model = models[members[0]]
+        assert model is not None
+        table = np.array([thetas[j] for j in members]).T
+        rows: NDArray[np.int64] | slice = slice(None)
+        column = of
+        if len(members) < len(models):
+            place = np.full(len(models), -1)
+            place[members] = np.arange(len(members))
+            rows = np.flatnonzero(place[of] >= 0)
+            column = place[of[rows]]
+        yield model, rows, table[:, column].reshape(size, column.size, *[1] * (k.ndim - 1))
+
+
+def total_variances(models: Shelf, thetas: Thetas, of: NDArray[np.int64], k: Array) -> Array:
+    """w(k[i]) of curve `of[i]`, in the shape (q, ...) of `k`; NaN on a curve that is not there.
+
+    `models` and `thetas` are the m curves, None for an absent one; `of` (q,) indexes them.
+    """
+    out = np.full(k.shape, np.nan)
+    for model, rows, theta in _families(models, thetas, of, k):
+        out[rows] = model.total_variance(k[rows], theta)
+    return out
+
+
+def all_derivatives(
+    models: Shelf, thetas: Thetas, of: NDArray[np.int64], k: Array
+) -> tuple[Array, Array, Array]:
+    """w, dw/dk and d2w/dk2 as `total_variances` gives w."""
+    out = np.full((3, *k.shape), np.nan)
+    for model, rows, theta in _families(models, thetas, of, k):
+        for values, part in zip(out, model.derivatives(k[rows], theta), strict=True):
+            values[rows] = part
+    return out[0], out[1], out[2]
+
+
+@cache
+def _steps(points: int) -> Array:
+    """0, 1, ..., points - 1; read-only, because it is shared."""
+    steps = np.arange(float(points))
+    steps.setflags(write=False)
+    return steps
+
+
+def reach(
+    k_low: float | Array, k_high: float | Array, edge: float = EDGE, points: int = 401
+) -> Array:
+    """An even grid over `edge` times the range [k_low, k_high], about its middle.
+
+    Many ranges, of shape (..., 1), give as many grids, (..., points).
+    """
     middle, half = 0.5 * (k_low + k_high), 0.5 * edge * (k_high - k_low)
-    return np.linspace(middle - half, middle + half, points)
+    return (middle - half) + (2.0 * half / (points - 1)) * _steps(points)

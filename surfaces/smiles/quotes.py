@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from surfaces import grouped
 from surfaces.pricing import implied
 
 Array = NDArray[np.float64]
@@ -71,15 +72,14 @@ def quote_vols(
     The middle is the middle of the two vols; where the bid has none, the vol of the middle price;
     where that has none either, or there is no bid, the quote is one-sided.
     """
-    sides = np.stack((bid, ask, 0.5 * (bid + ask)))
-    vols = np.asarray(
-        implied.vol(
-            price=sides, right=right, forward=forward, strike=strike, years=years, df=df
-        ).vol
-    )
-    vols = np.where(vols > 0.0, vols, np.nan)
-    bid_vol, ask_vol, of_mid = vols
-    mid = np.where(np.isfinite(bid_vol), 0.5 * (bid_vol + ask_vol), of_mid)
+    market = {"right": right, "strike": strike, "forward": forward, "years": years, "df": df}
+    vols = np.asarray(implied.vol(price=np.stack((bid, ask)), **market).vol)
+    bid_vol, ask_vol = np.where(vols > 0.0, vols, np.nan)
+    mid = 0.5 * (bid_vol + ask_vol)
+    weak = np.flatnonzero(~np.isfinite(bid_vol))
+    price = 0.5 * (bid[weak] + ask[weak])
+    of_mid = implied.vol(price=price, **{name: a[weak] for name, a in market.items()}).vol
+    mid[weak] = np.where(of_mid > 0.0, of_mid, np.nan)
     one_sided = ~np.isfinite(mid) & np.isfinite(ask_vol)
     mid = np.where(one_sided, ask_vol, mid)
     half = np.where(one_sided, 0.1 * ask_vol, ask_vol - mid)
@@ -87,18 +87,21 @@ def quote_vols(
     return QuoteVols(np.log(strike / forward), bid_vol, ask_vol, mid, half, one_sided, fittable)
 
 
-def smile_quotes(vols: QuoteVols, rows: NDArray[np.int64], years: float) -> SmileQuotes:
-    """The quotes `rows` of one expiry, whose strikes rise; half spreads floored."""
-    half = vols.half_vol[rows]
-    one_sided = vols.one_sided[rows]
-    real = half[~one_sided]
-    floor = max(MIN_HALF, MIN_HALF_SHARE * float(np.median(real)) if real.size else 0.0)
-    return SmileQuotes(
-        years,
-        vols.k[rows],
-        vols.bid_vol[rows],
-        vols.ask_vol[rows],
-        vols.mid_vol[rows],
-        np.maximum(half, floor),
-        one_sided,
-    )
+def smile_quotes(
+    vols: QuoteVols, rows: NDArray[np.int64], of: NDArray[np.int64], years: Array
+) -> list[SmileQuotes]:
+    """The quotes `rows` of each expiry, whose strikes rise; half spreads floored.
+
+    `of` (rows,) is the expiry of each and never falls; `years` (m,). Arrays are views of one table.
+    """
+    half, one_sided = vols.half_vol[rows], vols.one_sided[rows]
+    real = grouped.median(half[~one_sided], of[~one_sided], years.size)
+    floor = np.maximum(MIN_HALF, MIN_HALF_SHARE * np.nan_to_num(real))
+    half = np.maximum(half, floor[of])
+    k, bid, ask, mid = (a[rows] for a in (vols.k, vols.bid_vol, vols.ask_vol, vols.mid_vol))
+    ends = np.searchsorted(of, np.arange(years.size + 1)).tolist()
+    spans = [slice(low, high) for low, high in zip(ends[:-1], ends[1:], strict=True)]
+    return [
+        SmileQuotes(years_j, k[s], bid[s], ask[s], mid[s], half[s], one_sided[s])
+        for years_j, s in zip(years.tolist(), spans, strict=True)
+    ]

@@ -18,13 +18,9 @@ from surfaces.smiles.base import Array, Below, SmileFit, reach, register
 from surfaces.smiles.quotes import SmileQuotes
 
 GRID = 81
-FINE = 401
-LEAST_G = 1e-3
-BUTTERFLY_ROUNDS = 6
 WILD = 10.0  # half spreads from the curve at which a quote is suspect,
 WILD_SCALE = 6.0  # and this many times the expiry's median residual
 WILD_SHARE = 0.2  # at most this share of an expiry may be called wild
-WARM_STEPS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,11 @@ class RawSvi:
         a, b, rho, m, sigma = theta
         d = k - m
         root = np.sqrt(d * d + sigma * sigma)
-        return a + b * (rho * d + root), b * (rho + d / root), b * sigma * sigma / root**3
+        return (
+            a + b * (rho * d + root),
+            b * (rho + d / root),
+            b * sigma * sigma / (root * root * root),
+        )
 
     def scaled(self, theta: Array, ratio: float) -> Array:
         """Parameters of ratio * w(k)."""
@@ -64,7 +64,7 @@ class RawSvi:
         x = _solve(quotes, span, start, below)
         if x is None:
             return None
-        used = ~_wild(quotes, x, self)
+        used = ~_wild(quotes, x)
         if not used.all():
             again = _solve(quotes.keep(used), span, _raw(x), below)
             x = x if again is None else again
@@ -99,43 +99,21 @@ def _solve(
     quotes: SmileQuotes, quoted: tuple[float, float], start: Array | None, below: Below | None
 ) -> Array | None:
     """Box letters of the best fit, or None; the walls reach beyond the range `quoted`."""
-    k, years = quotes.k, quotes.years
-    firm = ~quotes.one_sided
-    w = quotes.mid_vol[firm] ** 2 * years
-    k_low, k_high = quoted
-    span = max(k_high - k_low, 1e-6)
-    atm = float(np.interp(0.0, k[firm], w))
-    least = np.log(max(0.05 * np.sqrt(atm), 1e-6))
-    low = np.array([1e-4 * w.min(), 0.0, 0.0, k_low - 0.5 * span, least])
-    top = kernel.SLOPE_ROOT_MAX
-    high = np.array([4.0 * w.max(), top, top, k_high + 0.5 * span, np.log(10.0 * span)])
-    high = np.maximum(high, low)
-    grid = reach(k_low, k_high, points=GRID)
+    grid = reach(*quoted, points=GRID)
     floor = np.full(GRID, -1.0)
     if below is not None:
-        both = (grid >= max(below.k_low, k_low)) & (grid <= min(below.k_high, k_high))
-        floor[both] = below.model.total_variance(grid[both], below.theta)
-    task = (k, quotes.mid_vol, quotes.half_vol, quotes.one_sided, years, grid, floor, atm)
+        both = (grid >= max(below.k_low, quoted[0])) & (grid <= min(below.k_high, quoted[1]))
+        floor = np.where(both, below.model.total_variance(grid, below.theta), -1.0)
     x = np.empty(kernel.SIZE)
-    cost = np.inf
     if start is not None:
         kernel.to_box(start, x)
-        cost = kernel.descend(x, *task, LEAST_G, low, high, WARM_STEPS)
-    if cost > 4.0 * k.size:  # no start, or one that may sit in a local minimum
-        cold = np.empty(kernel.SIZE)
-        if kernel.search(*task, LEAST_G, low, high, cold) < cost:
-            cost, x = 0.0, cold
-    if not np.isfinite(cost):
+    found = kernel.fit(
+        quotes.k, quotes.mid_vol, quotes.half_vol, quotes.one_sided, quotes.years,
+        *quoted, grid, floor, start is not None, x,
+    )  # fmt: skip
+    if found == kernel.FAILED:
         return None
-    # The penalty is soft, so what it gives way is asked for on top until g >= 0 really holds.
-    least = LEAST_G
-    for _ in range(BUTTERFLY_ROUNDS):
-        g = kernel.lowest_g(grid[0], grid[-1], FINE, x)
-        if g >= 0.0:
-            break
-        least += LEAST_G - 1.5 * g
-        kernel.descend(x, *task, least, low, high, WARM_STEPS)
-    return _tamed(x, float(grid[0]), float(grid[-1]))
+    return x if found == kernel.CLEAN else _tamed(x, float(grid[0]), float(grid[-1]))
 
 
 def _tamed(x: Array, k_low: float, k_high: float) -> Array:
@@ -154,7 +132,7 @@ def _tamed(x: Array, k_low: float, k_high: float) -> Array:
         return out
 
     def clean(trial: Array) -> bool:
-        return trial[0] > 0.0 and kernel.lowest_g(k_low, k_high, FINE, trial) >= 0.0
+        return trial[0] > 0.0 and kernel.lowest_g(k_low, k_high, kernel.FINE, trial) >= 0.0
 
     if clean(x):
         return x
@@ -165,11 +143,14 @@ def _tamed(x: Array, k_low: float, k_high: float) -> Array:
     return shrunk(good)
 
 
-def _wild(quotes: SmileQuotes, x: Array, model: RawSvi) -> np.ndarray:
+def _wild(quotes: SmileQuotes, x: Array) -> np.ndarray:
     """Mask of quotes no smooth curve could mean: stale or mistyped. At most a fifth."""
-    w = np.maximum(model.total_variance(quotes.k, _raw(x)), 0.0)
-    miss = np.abs(np.sqrt(w / quotes.years) - quotes.mid_vol) / quotes.half_vol
-    miss[quotes.one_sided] = 0.0
+    miss = np.empty(len(quotes))
+    worst = kernel.misses(
+        x, quotes.k, quotes.mid_vol, quotes.half_vol, quotes.one_sided, quotes.years, miss
+    )
+    if worst <= WILD:  # nearly always, and the median is not needed to know it
+        return np.zeros(len(quotes), bool)
     limit = max(WILD, WILD_SCALE * float(np.median(miss[~quotes.one_sided])))
     wild = miss > limit
     most = int(WILD_SHARE * np.count_nonzero(~quotes.one_sided))

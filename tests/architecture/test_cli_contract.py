@@ -45,7 +45,9 @@ def test_every_option_is_explained(name):
 
 
 def test_contract_commands_exist():
-    assert {"replay", "demo", "simulate", "report", "journal verify", "data info", "doctor"} <= set(LEAVES)
+    assert {"replay", "demo", "simulate", "report", "journal verify", "data info", "doctor"} <= set(
+        LEAVES
+    )
 
 
 def test_help_loads_nothing_heavy():
@@ -63,7 +65,10 @@ def test_help_loads_nothing_heavy():
 
 def test_unknown_command_is_a_usage_error():
     done = subprocess.run(
-        [sys.executable, "-m", "optmm.cli.main", "quote"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "optmm.cli.main", "quote"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert "No such command" in done.stderr

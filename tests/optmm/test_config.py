@@ -24,7 +24,10 @@ def test_a_change_changes_the_hash(tmp_path):
 
 def test_misspelt_key_names_file_key_and_the_right_one(tmp_path):
     path = write(tmp_path, "[limits]\ninventry_usd = 1e6\n")
-    with pytest.raises(ConfigError, match=r"desk\.toml: unknown key 'limits\.inventry_usd'; did you mean 'inventory_usd'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"desk\.toml: unknown key 'limits\.inventry_usd'; did you mean 'inventory_usd'",
+    ):
         load(path)
 
 

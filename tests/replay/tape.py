@@ -179,7 +179,7 @@ def make_state(setup: Setup, chain: Chain) -> tables.EngineState:
     for name, value in (
         ("on_event", 1),
         ("latency_ns", setup.latency_ns),
-        ("stale_spot_ns", 4 * E9),
+        ("stale_spot_ns", 3 * E9 // 2),
         ("stale_quote_ns", 2 * E9),
         ("sweep_ns", E9 // 4),
         ("share_pm", 370),

@@ -175,9 +175,9 @@ def test_loose_protections_same_fills_cash_and_positions(world):
 
 @pytest.mark.parametrize("world", tape.WORLDS)
 def test_tight_protections_same_trips(world):
-    setup = tape.Setup(world=world, seed=2, events=30_000, tight=True)
+    setup = tape.Setup(world=world, seed=2, events=20_000, tight=True)
     match = Match(setup).play()
-    assert len(match.exchange.trips) >= 20
+    assert len(match.exchange.trips) >= 10
     assert len(match.exchange.fills) >= LEAST_FILLS[world] // 4
 
 
@@ -191,36 +191,66 @@ def test_any_latency_gives_the_same_fills(latency_ms):
 
 @pytest.mark.parametrize("world", tape.WORLDS)
 def test_random_messages_land_and_fill_alike(world):
-    setup = tape.Setup(world=world, seed=4, events=20_000, options=8)
+    setup = tape.Setup(world=world, seed=4, events=12_000, options=8)
     match = Match(setup, wild=True).play()
     ex = match.exchange
-    assert min(len(ex.fills), len(ex.refused), len(ex.gave_way)) >= 200
+    assert min(len(ex.fills), len(ex.refused), len(ex.gave_way)) >= 80
 
 
-@pytest.mark.parametrize("market", ["absent", "one-sided", "locked", "crossed", "stale"])
-def test_a_taker_does_not_trade_with_us_in_a_market_that_cannot_be_trusted(market):
-    """docs/fills.md, "Never: ... against a market that is locked, crossed, one-sided or stale"."""
-    replay = tape.Replay(tape.Setup(world="simulated", options=2, latency_ns=0, events=10))
+def resting_bid(world: str, *rows: tuple, **head: float) -> tape.Replay:
+    """Advance over a market of 2.00 to 2.40 at 1 s, our bid of 2.10 for five in it, and `rows`."""
+    replay = tape.Replay(tape.Setup(world=world, options=2, events=10))
     state = replay.state
     state.head["on_event"] = 0
-    bid, ask = {
-        "absent": (0, 0), "one-sided": (0, 240), "locked": (220, 220), "crossed": (230, 220),
-        "stale": (200, 240),
-    }[market]  # fmt: skip
-    wait = 10 if market == "stale" else 0
-    events = tape.script(
-        [
-            (0, Kind.STATUS, 0, 0, 0, 0, 0, Bits.OPEN),
-            (1, Kind.QUOTE, 0, 200, 240, 9, 9, 0),
-            (3, Kind.QUOTE, 0, bid, ask, 1, 1, 0),
-            (4 + wait, Kind.TAKER, 0, 100, 0, 7, 0, 0),
-        ]
-    )
-    land_ns = int(events["ts_event_ns"][1]) + 1
-    px_e9 = 210 * tape.BELOW
+    for name, value in head.items():
+        state.head[name] = value
+    opening = (0, Kind.STATUS, 0, 0, 0, 0, 0, Bits.OPEN)
+    replay.events = tape.script([opening, (1, Kind.QUOTE, 0, 200, 240, 9, 9, 0), *rows])
+    land_ns, px_e9 = int(replay.events["ts_event_ns"][1]) + 1, 210 * tape.BELOW
     tape.put_on_wire(state, land_ns=land_ns, instrument=0, side=BID, px_e9=px_e9, lots=5)
-    replay.events = events
-    while replay.at < events.size:
-        replay.step(events.size)
-    live = state.own[0]
-    assert (live["qty"], live["bid_lots"]) == (0, 5)
+    while replay.at < replay.events.size:
+        replay.step(replay.events.size)
+    return replay
+
+
+@pytest.mark.parametrize(("late_ns", "lots"), [(0, 5), (1, 0)])
+def test_a_market_as_old_as_the_limit_counts_and_older_does_not(late_ns, lots):
+    """docs/fills.md: "quote age at most the configured limit"; here two seconds."""
+    replay = resting_bid("pessimistic", (3 + late_ns / tape.E9, Kind.TRADE, 0, 200, 200, 9, 1, 0))
+    assert replay.state.own[0]["qty"] == lots
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"fill_window_ns": 4 * tape.E9, "fill_cost_ns": tape.E9, "lots_cost_ns": 0},
+        {"fill_window_ns": 4 * tape.E9, "fill_cost_ns": 0, "lots_cost_ns": tape.E9},
+        {"headroom_usd": 4 * 4.0 + 200.0},  # four lots of USD 4, and the largest fill
+    ],
+    ids=["fills", "lots", "worst case"],
+)
+@pytest.mark.parametrize("prints", [4, 5])
+def test_four_fills_of_one_lot_fit_and_the_fifth_trips(head, prints):
+    """docs/fills.md: beyond the window or the headroom trips; as far as it does not."""
+    trade = (2.0, Kind.TRADE, 0, 200, 200, 1, 1, 0)
+    replay = resting_bid("pessimistic", *[trade] * prints, **head)
+    h = replay.state.head[0]
+    assert (int(h["fills"]), int(h["trips"])) == (prints, prints - 4)
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "seconds"),
+    [(0, 0, 2), (0, 240, 2), (200, 0, 2), (220, 220, 2), (230, 220, 2), (200, 240, 9)],
+    ids=["absent", "no bid", "no ask", "locked", "crossed", "stale"],
+)
+@pytest.mark.parametrize("world", tape.WORLDS)
+def test_nobody_trades_with_us_in_a_market_that_cannot_be_trusted(world, bid, ask, seconds):
+    """docs/fills.md, "Never: ... against a market that is locked, crossed, one-sided or stale".
+
+    Takers of the simulated world used to: only prints asked about the market.
+    """
+    seller, print_ = (Kind.TAKER, 0, 100, 0, 7, 0, 0), (Kind.TRADE, 0, 100, 100, 7, 0, 0)
+    last = seller if world == "simulated" else print_
+    replay = resting_bid(world, (1.5, Kind.QUOTE, 0, bid, ask, 1, 1, 0), (seconds, *last))
+    own = replay.state.own[0]
+    assert (own["qty"], own["bid_lots"]) == (0, 5)

@@ -155,9 +155,9 @@ class Bench:
 
     def theo(self, value: float) -> None:
         """Publish a fair value of option 0 that does not depend on the underlying."""
-        flat = np.zeros(2)
+        flat, theo = np.zeros(2), np.array([value, np.nan])
         tables.publish_theo(
-            self.state, theo=np.array([value, np.nan]), delta=flat, gamma=flat, df=flat + 1.0, growth=flat + 1.0,
+            self.state, theo=theo, delta=flat, gamma=flat, df=flat + 1.0, growth=flat + 1.0,
             spot_ref=100.0, taylor_range=1.0,
         )  # fmt: skip
 
@@ -195,10 +195,11 @@ def test_a_refused_message_does_not_hide_the_one_behind_it():
     """
     bench = Bench()
     bench.theo(2.30)
-    bench.market(1.000, 200, 240)  # sends a bid of 2.25
-    bench.market(1.005, 200, 225)  # sends 2.24 behind it: 2.25 would lock
-    bench.wait(1.500)  # 2.25 was refused at 1.010, 2.24 rests since 1.015
-    assert (bench.own["bid_e9"], bench.own["bid_lots"]) == (224 * CENT, 10)
+    bench.market(1.000, 210, 260)  # sends a bid of 2.25
+    bench.market(1.005, 210, 225)  # sends a lower one behind it: 2.25 would lock
+    bench.wait(1.500)  # 2.25 was refused at 1.010, the lower one rests since 1.015
+    assert bench.state.head["rejected"] == 1
+    assert bench.own["bid_lots"] == 10 and bench.own["bid_e9"] < 225 * CENT
     bench.theo(np.nan)
     bench.market(2.000, 200, 240)  # no fair value: every quote must be cancelled
     bench.trade(2.100, 205, 50)
@@ -228,8 +229,8 @@ def test_a_side_that_gave_way_to_our_other_side_is_quoted_again():
     bench = Bench(message_cost_ns=E9, message_burst_ns=3 * E9)
     bench.market(1.0, 200, 240)
     bench.theo(2.40)
-    bench.market(1.1, 200, 260)  # the bid goes to 2.35, over the ask of 2.25; no budget for the ask
-    bench.market(1.2, 200, 260)
+    bench.market(1.1, 220, 260)  # the bid goes to 2.35, over the ask of 2.25; no budget for the ask
+    bench.market(1.2, 220, 260)
     assert bench.own["ask_lots"] == 0
     bench.theo(2.20)
     bench.market(20.0, 200, 240)

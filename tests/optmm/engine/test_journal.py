@@ -42,7 +42,10 @@ def test_same_rows_same_hash_and_any_change_another(tmp_path):
 @pytest.mark.parametrize(
     ("sql", "words"),
     [
-        ("update journal set payload = cast('{\"lots\":9}' as blob) where seq = 5", "row 5 does not match"),
+        (
+            "update journal set payload = cast('{\"lots\":9}' as blob) where seq = 5",
+            "row 5 does not match",
+        ),
         ("update journal set ts_ns = ts_ns + 1 where seq = 7", "row 7 does not match"),
         ("update journal set kind = 'hedge' where seq = 20", "row 20 does not match"),
         ("delete from journal where seq = 4", "row 4 is missing"),

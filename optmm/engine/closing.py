@@ -1,0 +1,87 @@
+"""Tables of the run folder that are built once, at the end: chain, closing Greeks, prints."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from optmm.engine import state as tables
+from optmm.engine.marks import SOURCES
+
+if TYPE_CHECKING:
+    from optmm.engine.desk import World
+    from optmm.engine.replay import Run
+
+
+def finite(value: float) -> float | None:
+    """A float, or None where there is no finite one."""
+    return float(value) if np.isfinite(value) else None
+
+
+def chain_frame(it: "Run") -> pl.DataFrame:
+    """chain.parquet: the instruments with their closing marks."""
+    c, w = it.day.chain, it.worlds[0]
+    mkt = w.state.mkt[:-1]
+    n = len(c)
+    unknown = np.full(n, np.nan)
+    sheet = w.terms.sheet if w.terms else None
+    interest = it.day.open_interest
+    return pl.DataFrame({
+        "instrument": np.arange(n, dtype=np.int32), "symbol": list(c.symbol), "root": list(c.root),
+        "right": c.right, "strike": c.strike, "expiry": c.expiry.astype("datetime64[D]"),
+        "fixing_ns": c.fixing_ns, "american": c.american, "physical": c.physical,
+        "am_settled": c.am_settled, "multiplier": c.multiplier, "slice": c.slice_of,
+        "open_interest": np.full(n, -1) if interest is None else interest,
+        "closing_mark_e9": w.marks.e9[:-1],
+        "closing_source": [SOURCES[s] for s in w.marks.source[:-1]],
+        "closing_vol": sheet.vol if sheet else unknown,
+        "closing_delta": sheet.delta if sheet else unknown,
+        "closing_bid_e9": mkt["bid_e9"], "closing_ask_e9": mkt["ask_e9"],
+    })  # fmt: skip
+
+
+GREEK_SCHEMA = {
+    "bound": pl.String, "instrument": pl.Int32, "symbol": pl.String, "expiry": pl.Date,
+    "strike": pl.Float64, "right": pl.Int8, "lots": pl.Int64, "multiplier": pl.Int64,
+    "mark_e9": pl.Int64, "vol": pl.Float64, "years": pl.Float64, "delta": pl.Float64,
+    "gamma": pl.Float64, "vega": pl.Float64, "theta": pl.Float64, "vanna": pl.Float64,
+    "volga": pl.Float64, "rho": pl.Float64,
+}  # fmt: skip
+
+
+def greeks_frame(it: "Run", world: "World") -> pl.DataFrame:
+    """greeks.parquet of one world: its positions at the close, the underlying last."""
+    c, own = it.day.chain, world.state.own
+    sheet = world.terms.sheet if world.terms else None
+    out = []
+    for i in np.flatnonzero(own["qty"]):
+        option = i < world.n
+        row: dict = {
+            "bound": world.name, "instrument": int(i), "lots": int(own["qty"][i]),
+            "multiplier": int(world.state.mkt["multiplier"][i]), "mark_e9": int(world.marks.e9[i]),
+        }  # fmt: skip
+        if option:
+            row |= {"symbol": c.symbol[i], "expiry": c.expiry[i].item(),
+                    "strike": float(c.strike[i]),
+                    "right": int(c.right[i])}  # fmt: skip
+        else:
+            row |= {"symbol": c.underlying.symbol, "delta": 1.0}
+        if option and sheet is not None:
+            names = ("vol", "years", "delta", "gamma", "vega", "theta", "vanna", "volga", "rho")
+            row |= {name: finite(getattr(sheet, name)[i]) for name in names}
+        out.append(row)
+    return pl.DataFrame(out, schema=GREEK_SCHEMA)
+
+
+def prints_frame(it: "Run") -> pl.DataFrame:
+    """prints.parquet: the public prints, with the market and our fair value just before each."""
+    w = it.worlds[0]
+    acts = np.concatenate(w.prints) if w.prints else np.zeros(0, tables.ACT)
+    vega = np.full(w.n, np.nan) if w.terms is None else w.terms.sheet.vega
+    return pl.DataFrame({
+        "ts_ns": acts["ts_ns"], "instrument": acts["instrument"], "px_e9": acts["px_e9"],
+        "px_high_e9": acts["own_lots"], "lots": acts["lots"],
+        "aggressor": acts["side"].astype(np.int8),
+        "bid_e9": acts["bid_e9"], "ask_e9": acts["ask_e9"], "delta": acts["delta"],
+        "vega": vega[acts["instrument"]], "theo_e9": acts["mark_e9"],
+    })  # fmt: skip

@@ -1,0 +1,298 @@
+"""A whole run: three worlds or one, exact money, no look-ahead, the same bytes twice."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import apsw
+import numpy as np
+import polars as pl
+import pytest
+from days import MINUTE_NS, barred, simulated
+
+from optmm import reports
+from optmm.config import DeskConfig, parsed
+from optmm.engine import replay
+from optmm.engine.verify import verify_run
+from optmm.errors import DataError, UsageError
+from optmm.market.events import Kind, in_order
+
+FILES = (
+    "manifest.json", "chain.parquet", "fills.parquet", "quotes.parquet", "prints.parquet",
+    "pnl.parquet", "greeks.parquet", "surface.parquet", "smiles.parquet", "presence.parquet",
+    "report.json", "report.html",
+)  # fmt: skip
+
+
+def finished(day, folder, config=None):
+    run = replay.run(day, config or DeskConfig(), folder, seed=1, command="test")
+    report = reports.write(folder)
+    replay.complete_run(folder)
+    return run, report
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bars") / "run"
+    run, report = finished(barred(), folder)
+    return folder, run, report
+
+
+@pytest.fixture(scope="module")
+def ticks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ticks") / "run"
+    run, report = finished(simulated(), folder)
+    return folder, run, report
+
+
+@pytest.mark.parametrize("kind", ["bars", "ticks"])
+def test_folder_is_whole_and_verifies(kind, request):
+    folder, run, _ = request.getfixturevalue(kind)
+    bounds = [world.name for world in run.worlds]
+    wanted = set(FILES) | {f"journal-{name}.sqlite" for name in bounds}
+    assert wanted == {path.name for path in folder.iterdir()}
+    assert json.loads((folder / "manifest.json").read_text())["complete"] is True
+    found = verify_run(folder)["bounds"]
+    assert list(found) == bounds
+    assert all(found[name]["fills"] > 0 for name in bounds if name != "pessimistic")
+
+
+@pytest.mark.parametrize("kind", ["bars", "ticks"])
+def test_two_computations_of_the_pnl_agree_exactly(kind, request):
+    _, run, report = request.getfixturevalue(kind)
+    for world in run.worlds:
+        shown = report["bounds"][world.name]
+        assert shown["identity_error"] == 0
+        assert round(shown["ledger_net"] * 1e9) == world.net_e9()
+
+
+def test_worlds_order_as_their_rules_do(bars):
+    """While the books are still alike, a pessimistic fill is a queue fill is an optimistic one."""
+    folder, run, _ = bars
+    fills = pl.read_parquet(folder / "fills.parquet").filter(pl.col("kind") == "quote")
+    first = fills.filter(pl.col("ts_ns") == fills["ts_ns"].min())
+    lots = {
+        name: dict(first.filter(pl.col("bound") == name).select("instrument", "lots").iter_rows())
+        for name in ("pessimistic", "queue", "optimistic")
+    }
+    assert len(lots["optimistic"]) > 0
+    for fewer, more in (("pessimistic", "queue"), ("queue", "optimistic")):
+        assert all(lots[more].get(i, 0) >= n for i, n in lots[fewer].items()), (fewer, more)
+
+
+@pytest.mark.parametrize("kind", ["bars", "ticks"])
+def test_no_fill_is_better_than_our_quote_or_before_it(kind, request):
+    """Each fill is at the price of the last message that had reached the venue on that side."""
+    folder, _, _ = request.getfixturevalue(kind)
+    fills = pl.read_parquet(folder / "fills.parquet").filter(pl.col("kind") == "quote")
+    quotes = pl.read_parquet(folder / "quotes.parquet").filter(pl.col("lots") > 0)
+    joined = fills.sort("ts_ns").join_asof(
+        quotes.sort("ts_ns").select("bound", "ts_ns", "instrument", "side", quoted="px_e9"),
+        on="ts_ns", by=["bound", "instrument", "side"], strategy="backward",
+    )  # fmt: skip
+    assert joined.height == fills.height > 0
+    assert (joined["quoted"] == joined["px_e9"]).all()
+
+
+def test_bar_fills_at_most_once_a_bar(bars):
+    folder, _, _ = bars
+    fills = pl.read_parquet(folder / "fills.parquet").filter(pl.col("kind") == "quote")
+    assert fills.group_by("bound", "ts_ns", "instrument").len()["len"].max() == 1
+
+
+def test_nothing_quoted_before_the_first_surface_and_all_on_tick(bars):
+    folder, run, _ = bars
+    quotes = pl.read_parquet(folder / "quotes.parquet")
+    assert quotes["ts_ns"].min() > run.day.session.open_ns + MINUTE_NS
+    assert (quotes["px_e9"] % 10_000_000 == 0).all()
+
+
+def doctored(day, after_ns):
+    """The same day with every price after an instant moved: another future."""
+    events = day.events.copy()
+    late = (events["ts_event_ns"] > after_ns) & (events["kind"] != Kind.STATUS)
+    for name in ("bid_e9", "ask_e9"):
+        moved = events[name][late] * 21 // 20 // 10_000_000 * 10_000_000
+        events[name][late] = np.where(events[name][late] > 0, np.maximum(moved, 10_000_000), 0)
+    return replace(day, events=in_order(events))
+
+
+@pytest.mark.parametrize("kind", ["bars", "ticks"])
+def test_the_future_of_a_day_does_not_reach_its_past(kind, request, tmp_path):
+    folder, run, _ = request.getfixturevalue(kind)
+    cut = run.day.session.open_ns + 6 * MINUTE_NS + 30_000_000_000
+    replay.run(doctored(run.day, cut), DeskConfig(), tmp_path / "other", seed=1)
+    for name in ("quotes.parquet", "fills.parquet", "surface.parquet"):
+        columns = None if name != "fills.parquet" else [
+            "bound", "seq", "ts_ns", "instrument", "side", "lots", "px_e9", "mark_e9"
+        ]  # fmt: skip
+        old, new = (
+            pl.read_parquet(path / name, columns=columns).filter(pl.col("ts_ns") <= cut)
+            for path in (folder, tmp_path / "other")
+        )
+        assert old.height > 0 or name == "fills.parquet"
+        assert old.equals(new, null_equal=True), name
+    after = [
+        pl.read_parquet(path / "quotes.parquet").filter(pl.col("ts_ns") > cut)
+        for path in (folder, tmp_path / "other")
+    ]
+    assert not after[0].equals(after[1])  # the futures really differ
+
+
+CHILD = """
+import sys, json
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from days import barred, simulated
+from optmm.config import DeskConfig
+from optmm.engine import replay
+out = {}
+for name, day in (("bars", barred()), ("ticks", simulated())):
+    run = replay.run(day, DeskConfig(), Path(sys.argv[2]) / name, seed=1, command="test")
+    out[name] = {w.name: w.journal.hex for w in run.worlds}
+print(json.dumps(out))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_with_other_hash_seeds_write_the_same_journal(tmp_path, bars, ticks):
+    seen = []
+    for seed in ("0", "4242"):
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(tmp_path / seed)],
+            env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        seen.append(json.loads(done.stdout.splitlines()[-1]))
+    assert seen[0] == seen[1]
+    here = {w.name: w.journal.hex for _, run, _ in (bars, ticks) for w in run.worlds}
+    assert {name: value for world in seen[0].values() for name, value in world.items()} == here
+    for name in ("quotes.parquet", "fills.parquet", "pnl.parquet", "surface.parquet"):
+        both = [(tmp_path / seed / "bars" / name).read_bytes() for seed in ("0", "4242")]
+        assert hashlib.sha256(both[0]).digest() == hashlib.sha256(both[1]).digest(), name
+
+
+def test_one_world_alone_is_the_same_world(bars, tmp_path):
+    """--bounds queue must not differ from the queue world of a run of all three."""
+    _, run, _ = bars
+    config = parsed({"replay": {"bounds": ("queue",)}}, "test")
+    alone = replay.run(barred(), config, tmp_path / "queue", seed=1)
+    other = run.worlds[1]
+    assert alone.worlds[0].net_e9() == other.net_e9()
+    assert alone.worlds[0].fills.frame().equals(other.fills.frame())
+
+
+def test_limits_hold_in_every_snapshot(bars, ticks):
+    for _, run, _ in (bars, ticks):
+        for world in run.worlds:
+            assert world.worst_inventory_usd <= run.config.limits.inventory_usd
+
+
+def test_a_tiny_limit_is_never_passed(tmp_path):
+    limits = {"inventory_usd": 400_000.0, "max_fill_usd": 60_000.0}
+    config = parsed({"limits": limits, "replay": {"bounds": ("optimistic",)}}, "test")
+    run = replay.run(barred(), config, tmp_path / "tiny")
+    world = run.worlds[0]
+    assert 0 < world.worst_inventory_usd <= 400_000.0
+
+
+def test_the_kill_switch_latches(tmp_path):
+    """A day loss beyond the stop kills: nothing is quoted afterwards, whatever re-arms."""
+    config = parsed({"limits": {"loss_stop_usd": 0.01}}, "test")
+    run = replay.run(simulated(), config, tmp_path / "killed")
+    world = run.worlds[0]
+    assert world.stopped and "day loss" in world.stopped
+    rows = _journal(tmp_path / "killed" / "journal-simulated.sqlite")
+    killed = [ts for ts, kind in rows if kind == "kill"]
+    assert len(killed) == 1
+    quotes = pl.read_parquet(tmp_path / "killed" / "quotes.parquet")
+    assert quotes.filter((pl.col("ts_ns") > killed[0]) & (pl.col("lots") > 0)).height == 0
+    assert not any(ts > killed[0] and kind == "fill" for ts, kind in rows)
+
+
+def test_a_stale_underlying_pulls_every_quote(tmp_path):
+    day = simulated()
+    silent = day.session.open_ns + 5 * MINUTE_NS
+    keep = (day.events["kind"] != Kind.UNDERLYING_QUOTE) | (day.events["ts_event_ns"] <= silent)
+    quiet = replace(day, events=in_order(day.events[keep]))
+    replay.run(quiet, DeskConfig(), tmp_path / "stale")
+    quotes = pl.read_parquet(tmp_path / "stale" / "quotes.parquet")
+    grace = silent + (15 + 20 + 1) * 1_000_000_000  # the limit, a sweep, the way to the venue
+    assert quotes.filter((pl.col("ts_ns") > grace) & (pl.col("lots") > 0)).height == 0
+    assert quotes.filter((pl.col("ts_ns") > silent) & (pl.col("lots") == 0)).height > 0
+
+
+def _journal(path):
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    rows = list(db.execute("select ts_ns, kind from journal order by seq"))
+    db.close()
+    return rows
+
+
+def copied(folder, tmp_path):
+    import shutil
+
+    target = tmp_path / "copy"
+    shutil.copytree(folder, target)
+    return target
+
+
+def test_verify_finds_an_altered_fill(bars, tmp_path):
+    folder = copied(bars[0], tmp_path)
+    fills = pl.read_parquet(folder / "fills.parquet")
+    fills.with_columns(px_e9=pl.col("px_e9") + (pl.col("seq") == 1).cast(pl.Int64)).write_parquet(
+        folder / "fills.parquet"
+    )
+    with pytest.raises(DataError, match="column px_e9 differs"):
+        verify_run(folder)
+
+
+def test_verify_finds_an_altered_quote_and_a_lost_one(bars, tmp_path):
+    folder = copied(bars[0], tmp_path)
+    quotes = pl.read_parquet(folder / "quotes.parquet")
+    quotes.with_columns(lots=pl.col("lots") + 1).write_parquet(folder / "quotes.parquet")
+    with pytest.raises(DataError, match="segment 1 does not match its seal"):
+        verify_run(folder)
+    quotes.head(quotes.height - 1).write_parquet(folder / "quotes.parquet")
+    with pytest.raises(DataError, match="does not match its seal"):
+        verify_run(folder)
+
+
+def test_verify_finds_a_cut_tail_and_a_changed_report(bars, tmp_path):
+    folder = copied(bars[0], tmp_path)
+    report = json.loads((folder / "report.json").read_text())
+    report["bounds"]["queue"]["ledger_net"] += 0.01
+    (folder / "report.json").write_text(json.dumps(report))
+    with pytest.raises(DataError, match="ledger_net of queue differs"):
+        verify_run(folder)
+    db = apsw.Connection(str(folder / "journal-pessimistic.sqlite"))
+    db.execute("delete from journal where kind = 'close'")
+    db.close()
+    with pytest.raises(DataError, match="tail is missing"):
+        verify_run(folder)
+
+
+def test_an_interrupted_run_does_not_look_complete(tmp_path):
+    class StopHereError(Exception):
+        pass
+
+    def stop(it, now_ns, share):
+        if share > 0.5:
+            raise StopHereError
+
+    with pytest.raises(StopHereError):
+        replay.run(barred(), DeskConfig(), tmp_path / "cut", progress=stop)
+    assert json.loads((tmp_path / "cut" / "manifest.json").read_text())["complete"] is False
+    with pytest.raises(DataError, match="not complete"):
+        verify_run(tmp_path / "cut")
+
+
+def test_a_taken_folder_is_left_alone(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    with pytest.raises(UsageError, match="not empty"):
+        replay.run(barred(), DeskConfig(), tmp_path / "mine")
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["notes.txt"]
