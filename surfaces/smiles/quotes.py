@@ -6,6 +6,7 @@ the fit hears only the ask. A quote without a bid is kept as that same one-sided
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +101,7 @@ def smile_quotes(
     half = np.maximum(half, floor[of])
     k, bid, ask, mid = (a[rows] for a in (vols.k, vols.bid_vol, vols.ask_vol, vols.mid_vol))
     ends = np.searchsorted(of, np.arange(years.size + 1)).tolist()
-    spans = [slice(low, high) for low, high in zip(ends[:-1], ends[1:], strict=True)]
+    spans = [slice(low, high) for low, high in pairwise(ends)]
     return [
         SmileQuotes(years_j, k[s], bid[s], ask[s], mid[s], half[s], one_sided[s])
         for years_j, s in zip(years.tolist(), spans, strict=True)
