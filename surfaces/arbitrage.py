@@ -7,13 +7,11 @@ expiry's at-the-money variance, and negative means arbitrage.
 Source  Gatheral-Jacquier 2014 (g, and Vogt's parameters, which must fail); Roper 2010.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from surfaces import checks as check
-from surfaces.smiles.base import Array, SmileModel, all_derivatives, reach, total_variances
+from surfaces.smiles.base import Array, CurveStack, SmileModel, reach
 
 
 def durrleman(k: ArrayLike, w: ArrayLike, w1: ArrayLike, w2: ArrayLike) -> Array:
@@ -34,19 +32,20 @@ def min_g(model: SmileModel, theta: Array, k_low: float, k_high: float) -> tuple
     A grid's lowest point is refined twice, so the answer does not depend on the grid's phase. Total
     variance at or below zero anywhere gives minus infinity.
     """
-    g, k = min_gs((model,), (theta,), np.array([k_low]), np.array([k_high]))
+    stack, only = CurveStack.of_curves((model,), (theta,)), np.zeros(1, np.int64)
+    g, k = min_gs(stack, only, np.array([k_low]), np.array([k_high]))
     return float(g[0]), float(k[0])
 
 
 def min_gs(
-    models: Sequence[SmileModel], thetas: Sequence[Array], k_low: Array, k_high: Array
+    stack: CurveStack, of: NDArray[np.int64], k_low: Array, k_high: Array
 ) -> tuple[Array, Array]:
-    """`min_g` of m curves at once; ranges and both results have the shape (m,)."""
-    each = np.arange(len(models))
+    """`min_g` of the curves `of` (c,) at once; ranges and both results have the shape (c,)."""
+    each = np.arange(of.size)
     grid = reach(k_low[:, None], k_high[:, None])
     lost, lost_at = np.zeros(each.size, bool), np.zeros(each.size)
     for _ in range(3):
-        w, w1, w2 = all_derivatives(models, thetas, each, grid)
+        w, w1, w2 = stack.derivatives(of, grid)
         lowest = np.argmin(w, axis=1)
         now = ~(w[each, lowest] > 0.0) & ~lost
         lost_at[now] = grid[each, lowest][now]
@@ -73,24 +72,23 @@ def calendar_margin(
 
     In units of the later expiry's at-the-money variance; NaN for an empty range.
     """
-    models, thetas = (earlier[0], later[0]), (earlier[1], later[1])
+    stack = CurveStack.of_curves((earlier[0], later[0]), (earlier[1], later[1]))
     first, low, high = np.zeros(1, np.int64), np.array([k_low]), np.array([k_high])
-    return float(calendar_margins(models, thetas, first, first + 1, low, high, edge)[0])
+    return float(calendar_margins(stack, first, first + 1, low, high, edge)[0])
 
 
 def calendar_margins(
-    models: Sequence[SmileModel],
-    thetas: Sequence[Array],
+    stack: CurveStack,
     earlier: NDArray[np.int64],
     later: NDArray[np.int64],
     k_low: Array,
     k_high: Array,
     edge: float = 1.0,
 ) -> Array:
-    """`calendar_margin` of c pairs of curves; `earlier` and `later` (c,) index the m curves."""
+    """`calendar_margin` of c pairs of curves; `earlier` and `later` (c,) index the stack."""
     grid = reach(k_low[:, None], k_high[:, None], edge)
-    first, second = (total_variances(models, thetas, of, grid) for of in (earlier, later))
-    at_money = total_variances(models, thetas, later, np.zeros(later.size))
+    first, second = (stack.total_variance(of, grid) for of in (earlier, later))
+    at_money = stack.total_variance(later, np.zeros(later.size))
     return np.where(k_high > k_low, np.min(second - first, axis=1) / at_money, np.nan)
 
 

@@ -24,7 +24,7 @@ from surfaces.premium import PremiumCache, PremiumLimits
 from surfaces.pricing import black
 from surfaces.scoring import Curve
 from surfaces.slices import SliceTask, fit_slices, quote_table
-from surfaces.smiles.base import Array, smile, total_variances
+from surfaces.smiles.base import Array, CurveStack, smile
 from surfaces.smiles.quotes import quote_vols
 from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
 
@@ -277,8 +277,9 @@ class LiveFitter:
             last_good_s=self.config.last_good_s,
         )
         curves, used, chi2 = fit_slices(task)
-        table = quote_table(task, curves, some, used)
-        scores = self._score(book, market.forwards, dfs, premium, curves, table, chi2)
+        stack = scoring.stacked(curves)
+        table = quote_table(task, stack, some, used)
+        scores = self._score(book, market.forwards, dfs, premium, curves, stack, table, chi2)
         _annotate(curves, market, scores)
         last = self._last
         rate = market.belief.rate.copy()
@@ -312,6 +313,7 @@ class LiveFitter:
         dfs: Array,
         premium: Array,
         curves: list[Curve],
+        stack: CurveStack,
         table: QuoteTable,
         chi2: Array,
     ) -> Scores:
@@ -328,7 +330,7 @@ class LiveFitter:
         )
         price = np.where(known, price + premium[row], np.nan)
         m = book.years.size
-        w = total_variances(*scoring.shelf(curves), np.arange(m), np.zeros(m))
+        w = stack.total_variance(np.arange(m), np.zeros(m))
         marks = scoring.marks(
             price=price,
             bid=book.bid[row],
@@ -337,7 +339,7 @@ class LiveFitter:
             of=of,
             width=np.sqrt(w / book.years) * np.sqrt(book.years),
         )
-        min_g, margin, wings = scoring.certify(curves, book.years, book.alive)
+        min_g, margin, wings = scoring.certify(curves, stack, book.years, book.alive)
         counts = (marks.quotes, marks.hits, marks.core_quotes, marks.core_hits)
         return Scores(*counts, chi2, min_g, margin, wings)
 

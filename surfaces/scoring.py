@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surfaces import arbitrage, grouped
-from surfaces.smiles.base import EDGE, SMILES, Array, SmileModel, total_variances
+from surfaces.smiles.base import EDGE, SMILES, Array, CurveStack
 from surfaces.smiles.quotes import SmileQuotes
 
 CORE = (-3.0, 2.0)
@@ -37,11 +37,10 @@ class Curve:
         return SMILES[self.model].total_variance(k, self.theta)
 
 
-def shelf(curves: list[Curve]) -> tuple[list[SmileModel | None], list[Array | None]]:
-    """Models and parameters of the curves, None for a curve that does not exist."""
-    there = [curve.theta is not None for curve in curves]
-    models = [SMILES[c.model] if ok else None for c, ok in zip(curves, there, strict=True)]
-    return models, [curve.theta for curve in curves]
+def stacked(curves: list[Curve]) -> CurveStack:
+    """The curves as one stack; those without parameters are absent from it."""
+    models = [None if c.theta is None else SMILES[c.model] for c in curves]
+    return CurveStack.of_curves(models, [c.theta for c in curves])
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +89,11 @@ def misfits(
     )
     firm = ~np.concatenate([q.one_sided for _, q in fitted])
     of, k, mid, half = of[firm], k[firm], mid[firm], half[firm]
-    models, thetas = shelf(curves)
-    w = np.maximum(total_variances(models, thetas, of, k), 0.0)
+    w = np.maximum(stacked(curves).total_variance(of, k), 0.0)
     gap = np.abs(np.sqrt(w / years[of]) - mid)
     weight = 1.0 / half**2
     count = np.bincount(of, minlength=m)
-    parameters = np.array([len(model.parameters) if model else 0 for model in models])
+    parameters = np.array([len(SMILES[c.model].parameters) if c.model else 0 for c in curves])
     chi2 = grouped.total(weight * gap**2, of, m) / np.maximum(count - parameters, 1)
     clipped = np.minimum(gap, 3.0 * np.maximum(half, grouped.median(gap, of, m)[of]))
     mass = np.where(count > 0, grouped.total(weight, of, m), np.nan)
@@ -106,7 +104,7 @@ def misfits(
 
 
 def certify(
-    curves: list[Curve], years: Array, alive: NDArray[np.bool_]
+    curves: list[Curve], stack: CurveStack, years: Array, alive: NDArray[np.bool_]
 ) -> tuple[Array, Array, Array]:
     """Per slice: min g, calendar margin against the slice before on strikes both quote, and on 1.3
     times the union of their ranges. NaN where there is nothing to compare."""
@@ -118,17 +116,15 @@ def certify(
     ]
     if not there:
         return low, margin, wings
-    models = [SMILES[curves[j].model] for j in there]
-    thetas = [theta for j in there if (theta := curves[j].theta) is not None]
+    of = np.array(there)
     k_low = np.array([curves[j].k_low for j in there])
     k_high = np.array([curves[j].k_high for j in there])
-    low[there] = arbitrage.min_gs(models, thetas, k_low, k_high)[0]
-    later = np.flatnonzero(np.diff(years[there]) > 0.0) + 1
-    pair = (models, thetas, later - 1, later)
+    low[of] = arbitrage.min_gs(stack, of, k_low, k_high)[0]
+    later = np.flatnonzero(np.diff(years[of]) > 0.0) + 1
+    pair = (stack, of[later - 1], of[later])
     (low0, low1), (high0, high1) = ((a[later - 1], a[later]) for a in (k_low, k_high))
-    at = np.array(there)[later]
-    margin[at] = arbitrage.calendar_margins(*pair, np.maximum(low0, low1), np.minimum(high0, high1))
-    wings[at] = arbitrage.calendar_margins(
-        *pair, np.minimum(low0, low1), np.maximum(high0, high1), EDGE
-    )
+    inner = np.maximum(low0, low1), np.minimum(high0, high1)
+    outer = np.minimum(low0, low1), np.maximum(high0, high1)
+    margin[of[later]] = arbitrage.calendar_margins(*pair, *inner)
+    wings[of[later]] = arbitrage.calendar_margins(*pair, *outer, EDGE)
     return low, margin, wings

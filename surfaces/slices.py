@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surfaces import grouped
-from surfaces.scoring import Curve, misfits, shelf
+from surfaces.scoring import Curve, misfits, stacked
 from surfaces.smiles.base import (
     EDGE,
     SMILES,
     Array,
     Below,
+    CurveStack,
     SmileFit,
     fit_ladder,
     reach,
     smile,
-    total_variances,
 )
 from surfaces.smiles.quotes import QuoteVols, SmileQuotes, smile_quotes
 from surfaces.surface import UNKNOWN_VOL_ERROR, QuoteTable, VolSurface
@@ -56,6 +56,7 @@ class _Offer:
     positions: NDArray[np.int64]
     k_low: float
     k_high: float
+    around: Array  # a grid of k wide enough for all that will be asked
 
 
 def fit_slices(task: SliceTask) -> tuple[list[Curve], NDArray[np.bool_], Array]:
@@ -90,7 +91,7 @@ def fit_slices(task: SliceTask) -> tuple[list[Curve], NDArray[np.bool_], Array]:
 
 
 def quote_table(
-    task: SliceTask, curves: list[Curve], some: NDArray[np.int64], used: NDArray[np.bool_]
+    task: SliceTask, stack: CurveStack, some: NDArray[np.int64], used: NDArray[np.bool_]
 ) -> QuoteTable:
     """The judged quotes, every two-sided one, with the model's vol beside them.
 
@@ -98,7 +99,7 @@ def quote_table(
     """
     judged = np.flatnonzero(task.two_sided)
     of, k = task.slice_of[judged], task.vols.k[judged]
-    w = np.maximum(total_variances(*shelf(curves), of, k), 0.0)
+    w = np.maximum(stack.total_variance(of, k), 0.0)
     model_vol = np.sqrt(w / task.years[of])
     vols = task.vols
     return QuoteTable(
@@ -152,7 +153,8 @@ def _offers(task: SliceTask) -> list[_Offer | None]:
     at = at[np.lexsort((vols.k[at], of[at]))]
     quotes = smile_quotes(vols, at, of[at], task.years)
     ends = np.cumsum([0, *(len(q) for q in quotes)]).tolist()
-    ranges = zip(k_low.tolist(), k_high.tolist(), strict=True)
+    around = reach(np.minimum(k_low, 0.0)[:, None], np.maximum(k_high, 0.0)[:, None], points=41)
+    ranges = zip(k_low.tolist(), k_high.tolist(), around, strict=True)
     return [
         _Offer(q, at[low:high], *span) if high > low else None
         for q, low, high, span in zip(quotes, ends[:-1], ends[1:], ranges, strict=True)
@@ -191,8 +193,7 @@ def _rank(model: str) -> int:
 
 def _sane(found: SmileFit, offer: _Offer) -> bool:
     """Whether the curve is positive and within reason wherever it will be asked."""
-    grid = reach(min(offer.k_low, 0.0), max(offer.k_high, 0.0), points=41)
-    k = np.concatenate((grid, offer.quotes.k))
+    k = np.concatenate((offer.around, offer.quotes.k))
     w = SMILES[found.model].total_variance(k, found.theta)
     low, high = (bound * bound * offer.quotes.years for bound in VOL_BOUNDS)
     return bool(w.min() > low and w.max() < high)  # a NaN is neither
@@ -206,7 +207,7 @@ def _borrow(task: SliceTask, curves: list[Curve]) -> None:
         return
     have.sort(key=lambda j: (task.years[j], j))
     at = task.years[have]
-    w = total_variances(*shelf(curves), np.array(have), np.zeros(len(have)))
+    w = stacked(curves).total_variance(np.array(have), np.zeros(len(have)))
     for j in live:
         curve = curves[j]
         if curve.theta is not None:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from surfaces import checks as check
 from surfaces.errors import InvalidInput
 from surfaces.premium import PremiumSnapshot
-from surfaces.smiles.base import SMILES, Array, SmileModel, all_derivatives, total_variances
+from surfaces.smiles.base import SMILES, Array, CurveStack, SmileModel
 
 if TYPE_CHECKING:
     import polars as pl
@@ -140,16 +140,16 @@ class VolSurface:
 
     def __post_init__(self) -> None:
         m, of = self.chain.slices, self.chain.slice_of
-        shelf = self._models(), self.thetas
+        stack = CurveStack.of_curves(self._models(), self.thetas)
         params = np.full((m, 5), np.nan)
         for j, name in enumerate(self.models):
             if name == "svi":
                 params[j] = self.thetas[j]
-        w, w1, _ = all_derivatives(*shelf, np.arange(m), np.zeros(m))
+        w, w1, _ = stack.derivatives(np.arange(m), np.zeros(m))
         level = np.sqrt(w / self.years)
         skew = w1 / (2.0 * level * self.years)
         k = np.log(self.chain.strike / self.forwards[of])
-        row_vol = np.sqrt(np.maximum(total_variances(*shelf, of, k), 0.0) / self.years[of])
+        row_vol = np.sqrt(np.maximum(stack.total_variance(of, k), 0.0) / self.years[of])
         row_error = self._error(of, k, level[of])
         made = {"params": params, "atm_vol": level, "skew": skew}
         made |= {"row_vol": row_vol, "row_error": row_error}

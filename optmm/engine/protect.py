@@ -7,6 +7,7 @@ arrivals fit any instant of rest, and the count over a rolling window never exce
 
 import numba as nb
 
+import surfaces.kernels  # noqa: F401  decides numba's cache folder before anything is decorated
 from optmm.engine.state import ACT_TRIP
 
 

@@ -166,7 +166,7 @@ def stays(sent_px, sent_lots, px, lots, band_e9):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def send(head, wire, i, side, px, lots, why):
+def send(head, own, wire, i, side, px, lots, why):
     """Put one quote message on the wire; cancels pass even when the budget is used up."""
     h = head[0]
     if lots > 0 and not take_token(head):
@@ -179,6 +179,10 @@ def send(head, wire, i, side, px, lots, why):
     row["side"] = side
     row["kind"] = QUOTE_MESSAGE
     row["why"] = why
+    if side > 0:
+        own[i]["bid_flying"] += 1
+    else:
+        own[i]["ask_flying"] += 1
     h["wire_count"] += 1
     h["messages"] += 1
     return True
@@ -203,13 +207,13 @@ def requote(head, mkt, own, wire, i):
         if (why_ask & CROSS_GUARD) != 0:
             band_ask = 0
     if not stays(o["sent_bid_e9"], o["sent_bid_lots"], bid_px, bid_lots, band_bid):
-        if send(head, wire, i, 1, bid_px, bid_lots, why_bid):
+        if send(head, own, wire, i, 1, bid_px, bid_lots, why_bid):
             o["sent_bid_e9"] = bid_px
             o["sent_bid_lots"] = bid_lots
         else:
             why_bid |= THROTTLED
     if not stays(o["sent_ask_e9"], o["sent_ask_lots"], ask_px, ask_lots, band_ask):
-        if send(head, wire, i, -1, ask_px, ask_lots, why_ask):
+        if send(head, own, wire, i, -1, ask_px, ask_lots, why_ask):
             o["sent_ask_e9"] = ask_px
             o["sent_ask_lots"] = ask_lots
         else:

@@ -104,6 +104,8 @@ OWN = np.dtype(
         ("sent_ask_e9", np.int64),
         ("sent_bid_lots", np.int64),
         ("sent_ask_lots", np.int64),
+        ("bid_flying", np.int64),  # in flight: while there are any, `sent` is the last
+        ("ask_flying", np.int64),
         ("bid_ahead", np.int64),  # displayed lots that trade before ours
         ("ask_ahead", np.int64),
         ("bid_credit", np.int64),  # per mille of a lot of queue share not yet filled
@@ -205,9 +207,9 @@ def create(chain: Chain, world: str) -> EngineState:
         mkt[name][:n] = getattr(chain, name)
         mkt[name][n] = chain.underlying.tick_e9
     wire_rows = 1 << max(14, int(8 * (n + 1)).bit_length())
-    return EngineState(
-        head, mkt, np.zeros(n + 1, OWN), np.zeros(wire_rows, WIRE), np.zeros(ACT_ROWS, ACT)
-    )
+    act_rows = max(ACT_ROWS, wire_rows + 16)  # one event can land every message in flight
+    own, wire, act = np.zeros(n + 1, OWN), np.zeros(wire_rows, WIRE), np.zeros(act_rows, ACT)
+    return EngineState(head, mkt, own, wire, act)
 
 
 def publish_theo(
@@ -293,8 +295,16 @@ def settle(state: EngineState, *, instrument: int, lots: int, px_e9: int) -> int
 
 
 def send_hedge(state: EngineState, *, lots: int, land_ns: int) -> None:
-    """Put a hedge order for the underlying on the wire: signed lots, executed at the touch."""
+    """Put a hedge order for the underlying on the wire: signed lots, executed at the touch.
+
+    Raises
+    ------
+    RuntimeError
+        The ring is full: call `grown` first.
+    """
     head = state.head[0]
+    if head["wire_count"] >= state.wire.size:
+        raise RuntimeError(f"wire holds {state.wire.size} messages; call grown(state) first")
     where = (head["wire_first"] + head["wire_count"]) % state.wire.size
     row = state.wire[where]
     row["land_ns"], row["instrument"], row["kind"] = land_ns, state.own.size - 1, HEDGE_ORDER
@@ -303,13 +313,20 @@ def send_hedge(state: EngineState, *, lots: int, land_ns: int) -> None:
 
 
 def grown(state: EngineState) -> EngineState:
-    """Return the state with a wire ring twice as large, the messages in flight kept in order."""
+    """Return the state with a wire ring twice as large, the messages in flight kept in order.
+
+    The act buffer grows with it: one event can land every message in flight.
+    """
     head, old = state.head[0], state.wire
     wire = np.zeros(2 * old.size, WIRE)
     count = int(head["wire_count"])
     wire[:count] = old[(head["wire_first"] + np.arange(count)) % old.size]
     head["wire_first"] = 0
-    return state._replace(wire=wire)
+    act = state.act
+    if act.size < wire.size + 16:
+        act = np.zeros(wire.size + 16, ACT)
+        act[: state.act.size] = state.act
+    return state._replace(wire=wire, act=act)
 
 
 def drained(state: EngineState) -> np.ndarray:

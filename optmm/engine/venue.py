@@ -70,6 +70,28 @@ def two_sided(h, m):
 
 
 @nb.njit(cache=True, error_model="numpy")
+def trades(h, m):
+    """Whether anybody can trade with us here now; a bar that ends at the close still counts."""
+    return (
+        h["is_open"] != 0
+        and h["is_halted"] == 0
+        and h["now_ns"] <= m["close_ns"]
+        and two_sided(h, m)
+    )
+
+
+@nb.njit(cache=True, error_model="numpy")
+def remember(o):
+    """Let `sent` say what rests on a side with nothing in flight; else the last message stands."""
+    if o["bid_flying"] == 0:
+        o["sent_bid_e9"] = o["bid_e9"]
+        o["sent_bid_lots"] = o["bid_lots"]
+    if o["ask_flying"] == 0:
+        o["sent_ask_e9"] = o["ask_e9"]
+        o["sent_ask_lots"] = o["ask_lots"]
+
+
+@nb.njit(cache=True, error_model="numpy")
 def book_fill(state, event, i, side, px, lots):
     """Trade `lots` of our resting quote; return reason bits. Purges in the same event on a trip."""
     head, mkt, own, wire, act = state
@@ -80,10 +102,9 @@ def book_fill(state, event, i, side, px, lots):
     o["fills"] += 1
     if side > 0:
         o["bid_lots"] -= lots
-        o["sent_bid_lots"] = max(o["sent_bid_lots"] - lots, 0)
     else:
         o["ask_lots"] -= lots
-        o["sent_ask_lots"] = max(o["sent_ask_lots"] - lots, 0)
+    remember(o)
     h["fills"] += 1
     h["contracts"] += lots
     verdict = after_fill(head, lots, o["unit_usd"])
@@ -139,7 +160,7 @@ def print_fills(state, event, i, low, high, traded):
     """
     head, mkt, own = state[0], state[1], state[2]
     h, m, o = head[0], mkt[i], own[i]
-    if h["is_open"] == 0 or h["is_halted"] != 0 or not two_sided(h, m):
+    if not trades(h, m):
         return 0
     bid, ask = o["bid_e9"], o["ask_e9"]
     reach_bid = o["bid_lots"] > 0 and low <= bid
@@ -169,7 +190,7 @@ def taker_fills(state, event, i, side, limit, lots):
     """
     head, mkt, own = state[0], state[1], state[2]
     h, m, o = head[0], mkt[i], own[i]
-    if h["is_open"] == 0 or h["is_halted"] != 0:
+    if not trades(h, m):
         return 0
     if side > 0:
         our_px, our_lots, ahead = o["bid_e9"], o["bid_lots"], o["bid_ahead"]
@@ -224,8 +245,8 @@ def land_quote(state, event, message):
             o["bid_credit"] = 0
         o["bid_e9"] = px
         o["bid_lots"] = lots
+        o["bid_flying"] -= 1
         if crosses:
-            o["sent_bid_lots"] = 0
             o["why_bid"] = REJECTED
     else:
         kept = lots > 0 and o["ask_lots"] >= lots and o["ask_e9"] == px
@@ -235,9 +256,10 @@ def land_quote(state, event, message):
             o["ask_credit"] = 0
         o["ask_e9"] = px
         o["ask_lots"] = lots
+        o["ask_flying"] -= 1
         if crosses:
-            o["sent_ask_lots"] = 0
             o["why_ask"] = REJECTED
+    remember(o)
     record(
         state,
         event,

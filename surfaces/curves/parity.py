@@ -165,7 +165,7 @@ def imply_chain(
     USD, per chain row (n,). `american`, `years`, `df`, `df_sd` (m,): American slices take `df` as
     given, European ones as a prior with that error.
     """
-    out = np.empty((years.size, kernel.FIELDS))
+    out = np.full((years.size, kernel.FIELDS), np.nan)
     # Copies: a read-only array, as a published surface holds, would compile a second kernel.
     prices = (np.array(a) for a in (strike, bid, ask, premium, by_rate))
     slices = (np.array(a) for a in (american, years, df, df_sd))

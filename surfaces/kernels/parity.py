@@ -95,6 +95,15 @@ def nearest(strike, gap, sd, df, count):
 
 
 @nb.njit(cache=True, error_model="numpy")
+def take(values, where):
+    """values[where], which costs half a second more to compile when written so."""
+    out = np.empty(where.size)
+    for i in range(where.size):
+        out[i] = values[where[i]]
+    return out
+
+
+@nb.njit(cache=True, error_model="numpy")
 def huber(standardised):
     """Weight of a residual: one up to `HUBER` errors, falling as its inverse beyond."""
     size = abs(standardised)
@@ -192,7 +201,9 @@ def line(strike, gap, half, sd, df_prior, df_sd, out):
     """`robust_line` about the forward at the prior; where it fails, that forward with error 0."""
     near = nearest(strike, gap, sd, df_prior, min(NEAR_AMERICAN, strike.size))
     guess = np.empty(3)
-    robust_forward(strike[near], gap[near], half[near], sd[near], df_prior, guess)
+    robust_forward(
+        take(strike, near), take(gap, near), take(half, near), take(sd, near), df_prior, guess
+    )
     if robust_line(strike, gap, half, sd, df_prior, df_sd, guess[0], out):
         return True
     out[0], out[1], out[2], out[3], out[4] = guess[0], guess[1], df_prior, 0.0, guess[2]
@@ -244,10 +255,11 @@ def mean_lean(lean, sd, df):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def gather(call, put, strike, bid, ask, premium, by_rate, pairs):
-    """Write usable pairs into the rows of `pairs`: strike, gap, half, sd, lean; how many."""
+def gather(low, high, call, put, strike, bid, ask, premium, by_rate, pairs):
+    """Pairs low to high with a market: strike, gap, half, sd, lean in the rows of `pairs`, from
+    the first column on; returns how many."""
     n = 0
-    for i in range(call.size):
+    for i in range(low, high):
         c, p = call[i], put[i]
         call_bid, call_ask = bid[c] - premium[c], ask[c] - premium[c]
         put_bid, put_ask = bid[p] - premium[p], ask[p] - premium[p]
@@ -268,34 +280,27 @@ def gather(call, put, strike, bid, ask, premium, by_rate, pairs):
 def imply(
     start, call, put, strike, bid, ask, premium, by_rate, american, years, df, df_sd, learn, out
 ):
-    """Parity of every slice into the rows of `out` (m, FIELDS), NaN where it says nothing.
+    """Parity of every slice into the rows of `out` (m, FIELDS), whose NaN stay where it is mute.
 
     `call` and `put`: chain rows of the pairs of slice j at start[j]:start[j + 1]. `df` is given for
     an American slice and a prior with error `df_sd` for a European one. `learn`: rates as well.
     """
-    most = 0
+    pairs = np.empty((5, call.size))
+    found = np.empty(5)
     for j in range(start.size - 1):
-        most = max(most, start[j + 1] - start[j])
-    pairs = np.empty((5, most))
-    line_out = np.empty(5)
-    for j in range(start.size - 1):
-        out[j, :] = np.nan
-        of = slice(start[j], start[j + 1])
-        n = gather(call[of], put[of], strike, bid, ask, premium, by_rate, pairs)
+        n = gather(start[j], start[j + 1], call, put, strike, bid, ask, premium, by_rate, pairs)
         if n == 0:
             continue
         count = NEAR_AMERICAN if american[j] else NEAR_EUROPEAN
         near = nearest(pairs[0, :n], pairs[1, :n], pairs[3, :n], df[j], count)
-        k, gap, half, sd = pairs[0][near], pairs[1][near], pairs[2][near], pairs[3][near]
+        k, gap = take(pairs[0], near), take(pairs[1], near)
+        half, sd, lean = take(pairs[2], near), take(pairs[3], near), take(pairs[4], near)
         if american[j]:
-            robust_forward(k, gap, half, sd, df[j], line_out)
-            out[j, 0], out[j, 1], out[j, 2] = line_out[0], line_out[1], df[j]
-            out[j, 3] = line_out[2]
-            lean = pairs[4][near]
+            robust_forward(k, gap, half, sd, df[j], found)
+            out[j, 0], out[j, 1], out[j, 2], out[j, 3] = found[0], found[1], df[j], found[2]
             out[j, 4] = mean_lean(lean, sd, df[j])
-            if learn and slope_rate(k, gap, half, sd, lean, df[j], years[j], line_out):
-                out[j, 5], out[j, 6] = line_out[0], line_out[1]
+            if learn and slope_rate(k, gap, half, sd, lean, df[j], years[j], found):
+                out[j, 5], out[j, 6] = found[0], found[1]
         else:
-            line(k, gap, half, sd, df[j], df_sd[j], line_out)
-            out[j, 0], out[j, 1], out[j, 2] = line_out[0], line_out[1], line_out[2]
-            out[j, 3] = line_out[4]
+            line(k, gap, half, sd, df[j], df_sd[j], found)
+            out[j, 0], out[j, 1], out[j, 2], out[j, 3] = found[0], found[1], found[2], found[4]

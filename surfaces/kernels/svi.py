@@ -30,6 +30,13 @@ FAILED, CLEAN, DIRTY = 0, 1, 2  # what `fit` found: nothing, a curve, a curve wi
 
 
 @nb.njit(cache=True, error_model="numpy")
+def copy(source, out):
+    """out[:] = source, without the second that compiling that line's error message takes."""
+    for i in range(out.size):
+        out[i] = source[i]
+
+
+@nb.njit(cache=True, error_model="numpy")
 def to_raw(x, raw):
     """Write (a, b, rho, m, sigma) of box letters `x` into `raw`."""
     left, right, sigma = x[1], x[2], math.exp(x[4])
@@ -155,8 +162,10 @@ def normal_equations(
 
     A one-sided quote (no bid: `mid` is then the ask) only pulls when the curve is above it.
     """
-    hessian[:] = 0.0
-    gradient[:] = 0.0
+    for i in range(SIZE):
+        gradient[i] = 0.0
+        for j in range(SIZE):
+            hessian[i, j] = 0.0
     jac = np.empty(SIZE)
     moved = np.empty(SIZE)
     low, half_gap, half_sum, m, sigma = shape_of(x)
@@ -175,7 +184,7 @@ def normal_equations(
         w, g = w_and_g(grid[i], low, half_gap, half_sum, m, sigma)
         if g < least_g:
             for j in range(SIZE):
-                moved[:] = x
+                copy(x, moved)
                 step = 1e-6 * max(abs(x[j]), 1e-3)
                 moved[j] += step
                 jac[j] = -BUTTERFLY_WEIGHT * (g_at(grid[i], moved) - g) / step
@@ -276,7 +285,7 @@ def descend(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, 
             new = cost_at(trial, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g)
             if new < cost:
                 gain = cost - new
-                x[:] = trial
+                copy(trial, x)
                 cost = new
                 damping = max(damping * 0.2, 1e-12)
                 fresh = True
@@ -334,16 +343,19 @@ def search(k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low,
         if linear_start(k, w, weight, m, sigma, trial):
             for i in range(SIZE):
                 trial[i] = min(max(trial[i], low[i]), high[i])
-            points[s] = trial
+            copy(trial, points[s])
             costs[s] = cost_at(
                 trial, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g
             )
     best = np.inf
-    order = np.argsort(costs)
-    for s in range(kept):
-        if not costs[order[s]] < np.inf:
+    for _ in range(kept):
+        least = 0
+        for s in range(starts):
+            least = s if costs[s] < costs[least] else least
+        if not costs[least] < np.inf:
             break
-        trial[:] = points[order[s]]
+        copy(points[least], trial)
+        costs[least] = np.inf
         cost = descend(
             trial,
             k,
@@ -361,7 +373,7 @@ def search(k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low,
         )
         if cost < best:
             best = cost
-            x[:] = trial
+            copy(trial, x)
     return best
 
 
@@ -428,7 +440,7 @@ def fit(k, mid, half, one_sided, years, k_low, k_high, grid, floor_w, warm, x):
         found = search(k, mid, half, one_sided, years, grid, floor_w, atm, LEAST_G, low, high, cold)
         if found < cost:
             cost = found
-            x[:] = cold
+            copy(cold, x)
     if not cost < np.inf:
         return FAILED
     # The penalty is soft, so what it gives way is asked for on top until g >= 0 really holds.

@@ -115,55 +115,68 @@ def fit_ladder(
     return None
 
 
-Shelf = Sequence[SmileModel | None]
-Thetas = Sequence[Array | None]
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Curves of one model and one number of parameters."""
+
+    model: SmileModel
+    place: NDArray[np.int64]  # (m,) column of each curve in `table`, -1 for those of others
+    table: Array  # (p, curves)
+    whole: bool  # whether there are no others
 
 
-def _families(
-    models: Shelf, thetas: Thetas, of: NDArray[np.int64], k: Array
-) -> Iterator[tuple[SmileModel, NDArray[np.int64] | slice, Array]]:
-    """Curves of one model together: the model, which entries of `of`, their parameters.
+@dataclass(frozen=True, slots=True)
+class CurveStack:
+    """m curves of any models, evaluated together; a Python loop over them costs ten times more."""
 
-    The parameters have the shape (p, entries, 1, ...), ready to broadcast with those rows of `k`.
-    """
-    kinds: dict[tuple[int, int], list[int]] = {}
-    for j, (model, theta) in enumerate(zip(models, thetas, strict=True)):
-        if model is not None and theta is not None:
-            kinds.setdefault((id(model), theta.size), []).append(j)
-    for (_, size), members in kinds.items():
-        model = models[members[0]]
-        assert model is not None
-        table = np.array([thetas[j] for j in members]).T
-        rows: NDArray[np.int64] | slice = slice(None)
-        column = of
-        if len(members) < len(models):
+    families: tuple[_Family, ...]
+
+    @staticmethod
+    def of_curves(
+        models: Sequence[SmileModel | None], thetas: Sequence[Array | None]
+    ) -> "CurveStack":
+        """Stack curves; None for one that does not exist, and has variance NaN."""
+        kinds: dict[tuple[int, int], list[int]] = {}
+        for j, (model, theta) in enumerate(zip(models, thetas, strict=True)):
+            if model is not None and theta is not None:
+                kinds.setdefault((id(model), theta.size), []).append(j)
+        families = []
+        for members in kinds.values():
+            model = models[members[0]]
+            assert model is not None
             place = np.full(len(models), -1)
             place[members] = np.arange(len(members))
-            rows = np.flatnonzero(place[of] >= 0)
-            column = place[of[rows]]
-        yield model, rows, table[:, column].reshape(size, column.size, *[1] * (k.ndim - 1))
+            table = np.array([thetas[j] for j in members]).T
+            families.append(_Family(model, place, table, len(members) == len(models)))
+        return CurveStack(tuple(families))
 
+    def _parts(
+        self, of: NDArray[np.int64], k: Array
+    ) -> Iterator[tuple[SmileModel, NDArray[np.int64] | slice, Array]]:
+        """Each family: its model, its entries of `of`, their parameters (p, entries, 1, ...)."""
+        for family in self.families:
+            columns = family.place[of]
+            rows: NDArray[np.int64] | slice = slice(None)
+            if not family.whole:
+                rows = np.flatnonzero(columns >= 0)
+                columns = columns[rows]
+            shape = (family.table.shape[0], columns.size, *[1] * (k.ndim - 1))
+            yield family.model, rows, family.table[:, columns].reshape(shape)
 
-def total_variances(models: Shelf, thetas: Thetas, of: NDArray[np.int64], k: Array) -> Array:
-    """w(k[i]) of curve `of[i]`, in the shape (q, ...) of `k`; NaN on a curve that is not there.
+    def total_variance(self, of: NDArray[np.int64], k: Array) -> Array:
+        """w(k[i]) of curve `of[i]`; `of` (q,), `k` and the result (q, ...)."""
+        out = np.full(k.shape, np.nan)
+        for model, rows, theta in self._parts(of, k):
+            out[rows] = model.total_variance(k[rows], theta)
+        return out
 
-    `models` and `thetas` are the m curves, None for an absent one; `of` (q,) indexes them.
-    """
-    out = np.full(k.shape, np.nan)
-    for model, rows, theta in _families(models, thetas, of, k):
-        out[rows] = model.total_variance(k[rows], theta)
-    return out
-
-
-def all_derivatives(
-    models: Shelf, thetas: Thetas, of: NDArray[np.int64], k: Array
-) -> tuple[Array, Array, Array]:
-    """w, dw/dk and d2w/dk2 as `total_variances` gives w."""
-    out = np.full((3, *k.shape), np.nan)
-    for model, rows, theta in _families(models, thetas, of, k):
-        for values, part in zip(out, model.derivatives(k[rows], theta), strict=True):
-            values[rows] = part
-    return out[0], out[1], out[2]
+    def derivatives(self, of: NDArray[np.int64], k: Array) -> tuple[Array, Array, Array]:
+        """w, dw/dk and d2w/dk2, as `total_variance` gives w."""
+        out = np.full((3, *k.shape), np.nan)
+        for model, rows, theta in self._parts(of, k):
+            for values, part in zip(out, model.derivatives(k[rows], theta), strict=True):
+                values[rows] = part
+        return out[0], out[1], out[2]
 
 
 @cache
@@ -182,4 +195,5 @@ def reach(
     Many ranges, of shape (..., 1), give as many grids, (..., points).
     """
     middle, half = 0.5 * (k_low + k_high), 0.5 * edge * (k_high - k_low)
-    return (middle - half) + (2.0 * half / (points - 1)) * _steps(points)
+    first, last = middle - half, middle + half
+    return first + _steps(points) * ((last - first) / (points - 1))

@@ -102,8 +102,9 @@ def _solve(
     grid = reach(*quoted, points=GRID)
     floor = np.full(GRID, -1.0)
     if below is not None:
-        both = (grid >= max(below.k_low, quoted[0])) & (grid <= min(below.k_high, quoted[1]))
-        floor = np.where(both, below.model.total_variance(grid, below.theta), -1.0)
+        low, high = max(below.k_low, quoted[0]), min(below.k_high, quoted[1])
+        both = slice(grid.searchsorted(low), grid.searchsorted(high, side="right"))
+        floor[both] = below.model.total_variance(grid[both], below.theta)
     x = np.empty(kernel.SIZE)
     if start is not None:
         kernel.to_box(start, x)

@@ -88,6 +88,7 @@ class Rules:
     largest_fill: float
     unit: tuple[float, ...]
     multiplier: tuple[int, ...]  # of the options, then of the underlying
+    close_ns: tuple[int, ...]  # last instant a series trades
 
 
 class Exchange:
@@ -193,7 +194,8 @@ class Exchange:
 
     def _tradable(self, e: Event) -> bool:
         fair = self.display[e.instrument].fair(e.ts_ns, self.rules.stale_quote_ns)
-        return self.open and not self.halted and fair
+        alive = e.ts_ns <= self.rules.close_ns[e.instrument]
+        return self.open and not self.halted and alive and fair
 
     def _trade(self, e: Event) -> None:
         self._bar(e)

@@ -27,6 +27,7 @@ def rules_of(state: tables.EngineState, world: str) -> Rules:
         largest_fill=float(h["max_fill_usd"]),
         unit=tuple(state.own["unit_usd"].tolist()),
         multiplier=tuple(state.mkt["multiplier"].tolist()),
+        close_ns=tuple(state.mkt["close_ns"].tolist()),
     )
 
 
@@ -202,6 +203,7 @@ def resting_bid(world: str, *rows: tuple, **head: float) -> tape.Replay:
     replay = tape.Replay(tape.Setup(world=world, options=2, events=10))
     state = replay.state
     state.head["on_event"] = 0
+    state.mkt["close_ns"] = tape.FAR
     for name, value in head.items():
         state.head[name] = value
     opening = (0, Kind.STATUS, 0, 0, 0, 0, 0, Bits.OPEN)
@@ -254,3 +256,22 @@ def test_nobody_trades_with_us_in_a_market_that_cannot_be_trusted(world, bid, as
     replay = resting_bid(world, (1.5, Kind.QUOTE, 0, bid, ask, 1, 1, 0), (seconds, *last))
     own = replay.state.own[0]
     assert (own["qty"], own["bid_lots"]) == (0, 5)
+
+
+@pytest.mark.parametrize(("late_ns", "lots"), [(0, 5), (1, 0)])
+@pytest.mark.parametrize("world", tape.WORLDS)
+def test_a_series_trades_up_to_its_last_instant_and_no_longer(world, late_ns, lots):
+    """A quote whose cancel is still on its way used to fill in an expired series."""
+    seller, print_ = (Kind.TAKER, 0, 100, 0, 7, 0, 0), (Kind.TRADE, 0, 100, 100, 17, 0, 0)
+    replay = tape.Replay(tape.Setup(world=world, options=2, events=10))
+    state = replay.state
+    state.head["on_event"] = 0
+    last = seller if world == "simulated" else print_
+    opening = (0, Kind.STATUS, 0, 0, 0, 0, 0, Bits.OPEN)
+    replay.events = tape.script([opening, (1, Kind.QUOTE, 0, 200, 240, 9, 9, 0), (2, *last)])
+    state.mkt["close_ns"] = int(replay.events["ts_event_ns"][2]) - late_ns
+    land_ns, px_e9 = int(replay.events["ts_event_ns"][1]) + 1, 210 * tape.BELOW
+    tape.put_on_wire(state, land_ns=land_ns, instrument=0, side=BID, px_e9=px_e9, lots=5)
+    while replay.at < replay.events.size:
+        replay.step(replay.events.size)
+    assert state.own[0]["qty"] == lots
