@@ -48,10 +48,12 @@ class Quoting(Section):
     """Half width = max(floor, share of the market's) + edges of vol and spot + uncertainty."""
 
     min_half_width_usd: float = Field(0.005, ge=0.0)
-    market_share: float = Field(0.7, ge=0.0, le=2.0, description="of the market's half spread")
-    vol_edge: float = Field(0.0005, ge=0.0, le=0.05, description="added, as vol x vega")
+    market_share: float = Field(0.4, ge=0.0, le=2.0, description="of the market's half spread")
+    vol_edge: float = Field(0.0001, ge=0.0, le=0.05, description="added, as vol x vega")
     spot_edge_share: float = Field(0.5, ge=0.0, le=2.0, description="of |delta| x spot half spread")
-    uncertainty_share: float = Field(0.25, ge=0.0, le=3.0, description="of one s.d. of fair value")
+    uncertainty_share: float = Field(
+        0.15, ge=0.0, le=3.0, description="of one s.d. of fair value until the next refit"
+    )
     max_uncertainty_share: float = Field(
         3.0, gt=0.0, description="above this multiple of the market's half spread: no quote"
     )
@@ -64,14 +66,14 @@ class Quoting(Section):
     max_lots: int = Field(5, ge=1, le=10_000)
     hysteresis: float = Field(0.5, ge=0.0, lt=0.9, description="of the half width")
     sweep_s: float = Field(20.0, ge=0.01, description="event feeds: at most one spot sweep each")
-    risk_aversion_per_usd: float = Field(2e-6, ge=0.0, description="CARA gamma")
+    risk_aversion_per_usd: float = Field(2e-5, ge=0.0, description="CARA gamma")
     atm_vol_of_day: float = Field(0.015, gt=0.0, description="s.d. of a one-month vol, a day")
     vol_term_power: float = Field(0.5, ge=0.0, le=1.0, description="vol of vol falls as T^-power")
     vol_correlation_root_years: float = Field(
         1.0, gt=0.0, description="decay of expiry correlation in the square root of years"
     )
     residual_spot_vol_of_day: float = Field(0.001, gt=0.0, description="unhedged spot s.d., a day")
-    fills_per_day: float = Field(40.0, gt=0.0, description="expected, an option at zero edge")
+    fills_per_day: float = Field(2.0, gt=0.0, description="expected, an option at zero edge")
 
 
 class Limits(Section):

@@ -189,15 +189,18 @@ class PremiumCache:
             array[todo] = 0.0
         if needs.any():
             step = self.limits.bump * spot
+            # An option's five prices side by side: the three at one rate share their boundary.
+            option = (self.right, self.strike, years, vols)
+            right, strike, left, vol = (a[needs][:, None] for a in option)
             low, mid, high, up_rate, down_forward = american.premium(
-                right=self.right[needs],
-                spot=spot + step * np.array([[-1.0], [0.0], [1.0], [0.0], [0.0]]),
-                strike=self.strike[needs],
-                years=years[needs],
-                vol=vols[needs],
-                rate=rates[[0, 0, 0, 1, 2]][:, needs],
-                dividend_yield=yields[[0, 0, 0, 1, 2]][:, needs],
-            )
+                right=right,
+                spot=spot + step * np.array([-1.0, 0.0, 1.0, 0.0, 0.0]),
+                strike=strike,
+                years=left,
+                vol=vol,
+                rate=rates[[0, 0, 0, 1, 2]][:, needs].T,
+                dividend_yield=yields[[0, 0, 0, 1, 2]][:, needs].T,
+            ).T
             value[needs] = mid
             slope[needs] = (high - low) / (2.0 * step)
             bend[needs] = (high - 2.0 * mid + low) / (step * step)

@@ -16,6 +16,8 @@ from optmm.quoting.theo import TheoSheet
 from optmm.risk import limits as risk_limits
 from optmm.risk import scenarios
 
+TRADING_DAY_S = 6.5 * 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -62,7 +64,10 @@ def terms(
     config: DeskConfig,
 ) -> Terms:
     """Decide widths and measure one lot's risk; `bid`/`ask` USD (n,), NaN where absent."""
-    half, why = width.half_widths(sheet, width.market_half(bid, ask), spot_half, config.quoting)
+    refit_days = config.surface.refit_s / TRADING_DAY_S
+    half, why = width.half_widths(
+        sheet, width.market_half(bid, ask), spot_half, refit_days, config.quoting
+    )
     years = np.array([sheet.years[chain.slice_start[j]] for j in range(chain.slices)])
     model = skew.build(chain, sheet, half, years, config.quoting)
     unit = unit_risk(chain, sheet, config)

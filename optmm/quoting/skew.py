@@ -18,7 +18,7 @@ from optmm.config import Quoting
 from optmm.market.chain import Chain
 from optmm.quoting.theo import TheoSheet
 
-MONTH_YEARS = 30.0 / 365.0
+MONTH_YEARS, DAY_YEARS = 30.0 / 365.0, 1.0 / 365.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,17 @@ class SkewModel:
         )
 
 
+def vol_of_day(years: np.ndarray, quoting: Quoting) -> np.ndarray:
+    """Standard deviation of an at-the-money vol over one day, by time to expiry."""
+    tenor = np.maximum(years, DAY_YEARS)
+    steeper = np.minimum((MONTH_YEARS / tenor) ** quoting.vol_term_power, 3.0)
+    return quoting.atm_vol_of_day * steeper
+
+
 def factor_scale(years: np.ndarray, quoting: Quoting) -> np.ndarray:
     """Cholesky-like root C (k, k) of the factor covariance a day: k - 1 expiries, then spot."""
-    tenor = np.maximum(years, 1.0 / 365.0)
-    sd = quoting.atm_vol_of_day * np.minimum((MONTH_YEARS / tenor) ** quoting.vol_term_power, 3.0)
-    root = np.sqrt(tenor)
+    sd = vol_of_day(years, quoting)
+    root = np.sqrt(np.maximum(years, DAY_YEARS))
     corr = np.exp(-np.abs(root[:, None] - root[None, :]) / quoting.vol_correlation_root_years)
     k = years.size + 1
     cov = np.zeros((k, k))

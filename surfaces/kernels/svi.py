@@ -378,6 +378,16 @@ def search(k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low,
 
 
 @nb.njit(cache=True, error_model="numpy")
+def fill_w(k, raw, low, high, out):
+    """Write w of raw parameters into `out` where low <= k <= high; the rest is left alone."""
+    a, b, rho, m, sigma = raw[0], raw[1], raw[2], raw[3], raw[4]
+    for i in range(k.size):
+        if low <= k[i] <= high:
+            d = k[i] - m
+            out[i] = a + b * (rho * d + math.sqrt(d * d + sigma * sigma))
+
+
+@nb.njit(cache=True, error_model="numpy")
 def set_box(k, mid, one_sided, years, k_low, k_high, low, high):
     """Write the box of the search about the quoted range; returns total variance at the money."""
     least, most = np.inf, 0.0

@@ -103,8 +103,11 @@ def _solve(
     floor = np.full(GRID, -1.0)
     if below is not None:
         low, high = max(below.k_low, quoted[0]), min(below.k_high, quoted[1])
-        both = slice(grid.searchsorted(low), grid.searchsorted(high, side="right"))
-        floor[both] = below.model.total_variance(grid[both], below.theta)
+        if isinstance(below.model, RawSvi):
+            kernel.fill_w(grid, below.theta, low, high, floor)
+        else:
+            both = (grid >= low) & (grid <= high)
+            floor[both] = below.model.total_variance(grid[both], below.theta)
     x = np.empty(kernel.SIZE)
     if start is not None:
         kernel.to_box(start, x)

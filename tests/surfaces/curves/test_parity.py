@@ -89,3 +89,76 @@ def test_order_of_the_quotes_does_not_matter():
     mixed = one.keep(np.random.default_rng(0).permutation(80))
     a, b = (parity.forward_and_df(p, DF, 0.005) for p in (one, mixed))
     assert a.forward == pytest.approx(b.forward, rel=1e-13)
+
+
+def test_one_pass_over_a_chain_says_what_each_slice_says_alone():
+    """Three slices: American, European, and one without a market on both sides of any strike."""
+    years, rate, half = np.array([0.1, 0.25, 0.5]), 0.03, 0.3
+    strike = np.tile(FORWARD + 5.0 * np.arange(-40.0, 40.0), 3)
+    of = np.repeat(np.arange(3), 80)
+    rng = np.random.default_rng(3)
+    put = 20.0 + 0.1 * np.abs(strike - FORWARD)
+    call = put + np.exp(-rate * years)[of] * (FORWARD - strike)
+    mid = np.concatenate((call, put)) + half * rng.uniform(-1.0, 1.0, 480)
+    bid, ask = mid - half, mid + half
+    bid[of.size + np.flatnonzero(of == 2)] = np.nan
+    bid[::7] = np.nan
+    premium, by_rate = 0.01 * rng.uniform(size=480), 2.0 * rng.uniform(size=480)
+    df, df_sd = np.exp(-rate * years), 0.01 * years
+    got = parity.imply_chain(
+        parity.PairRows(np.arange(240), 240 + np.arange(240), np.array([0, 80, 160, 240])),
+        strike=np.tile(strike, 2),
+        bid=bid,
+        ask=ask,
+        premium=premium,
+        by_rate=by_rate,
+        american=np.array([True, False, True]),
+        years=years,
+        df=df,
+        df_sd=df_sd,
+        learn_rate=True,
+    )
+    alone = [
+        parity.make_pairs(
+            strike=strike[rows],
+            call_bid=(bid - premium)[rows],
+            call_ask=(ask - premium)[rows],
+            put_bid=(bid - premium)[240 + rows],
+            put_ask=(ask - premium)[240 + rows],
+            lean=by_rate[240 + rows] - by_rate[rows],
+        )
+        for rows in (np.arange(80), np.arange(80, 160))
+    ]
+    american = parity.forward_given_df(alone[0], df[0])
+    european = parity.forward_and_df(alone[1], df[1], df_sd[1])
+    for j, expected in enumerate((american, european)):
+        found = (got.forward[j], got.error[j], got.df[j], got.inside[j])
+        wanted = (expected.forward, expected.forward_error, expected.df, expected.inside)
+        assert found == pytest.approx(wanted, rel=1e-12)
+    rates = parity.slope_rate(alone[0], df[0], years[0])
+    assert (got.rate[0], got.rate_error[0]) == pytest.approx(rates, rel=1e-12)
+    near = parity.near_money(alone[0], df[0], 12)
+    mean = np.average(near.lean, weights=1.0 / near.sd**2) / df[0]
+    assert got.lean[0] == pytest.approx(mean, rel=1e-12)
+    assert np.isnan(got.rate[1])
+    assert np.isnan([got.forward[2], got.df[2], got.inside[2], got.lean[2]]).all()
+
+
+def test_the_line_is_the_weighted_least_squares_of_numpy():
+    """Gaps far inside the Huber corner: one exact solve, prior included, error bars as well."""
+    p, prior, prior_sd = pairs(5), 0.98, 0.004
+    near = parity.near_money(p, prior, 60)
+    middle = parity.forward_given_df(p, prior).forward
+    basis = np.stack((np.ones(near.strike.size), middle - near.strike), axis=1)
+    calm = parity.Pairs(near.strike, basis @ [0.4, 0.99], near.half, near.sd, near.lean)
+    normal = basis.T @ (basis / near.sd[:, None] ** 2) + np.diag([0.0, prior_sd**-2])
+    rhs = basis.T @ (calm.gap / near.sd**2) + np.array([0.0, prior / prior_sd**2])
+    centre = parity.forward_given_df(calm, prior).forward
+    intercept, df = np.linalg.solve(normal, rhs)
+    got = parity.forward_and_df(calm, prior, prior_sd)
+    assert got.df == pytest.approx(df, rel=1e-11)
+    assert got.forward == pytest.approx(middle + intercept / df, rel=1e-11)
+    assert abs(centre - got.forward) < 1.0
+    scale = (12.0 / (near.strike.size - 2 + 12.0)) ** 0.5  # residuals of zero, see BELIEF
+    normal[1, 1] -= prior_sd**-2 * (1.0 - scale**2)
+    assert got.df_error == pytest.approx(scale * np.linalg.inv(normal)[1, 1] ** 0.5, rel=1e-3)

@@ -5,7 +5,7 @@ import pytest
 
 from surfaces.errors import InvalidInput
 from surfaces.smiles import SMILES, fit_ladder, smile
-from surfaces.smiles.base import register
+from surfaces.smiles.base import CurveStack, register
 from surfaces.smiles.quotes import SmileQuotes, quote_vols
 
 K = np.linspace(-0.2, 0.15, 15)
@@ -93,3 +93,23 @@ def test_a_bid_below_intrinsic_leaves_only_the_ask():
     assert got.one_sided.tolist() == [True, False, True]
     assert np.isnan(got.bid_vol[[0, 2]]).all() and np.isfinite(got.ask_vol).all()
     assert got.fittable.all()
+
+
+def test_a_stack_of_every_model_says_what_each_curve_says_alone():
+    """Absent curves are NaN; so is nothing else, whatever the shape of k."""
+    models = [*(smile(name) for name in sorted(SMILES)), None]
+    models = [*models, *reversed(models)]
+    thetas = [None if m is None else m.scaled(m.fit(quotes(15)).theta, 1.3) for m in models]
+    stack = CurveStack.of_curves(models, thetas)
+    of = np.repeat(np.arange(len(models)), 2)
+    grid = np.linspace(-0.3, 0.2, 2 * of.size).reshape(of.size, 2)
+    for k in (grid, grid[:, 0]):
+        got = (stack.total_variance(of, k), *stack.derivatives(of, k))
+        for i, j in enumerate(of):
+            model, theta = models[j], thetas[j]
+            if model is None or theta is None:
+                assert all(np.isnan(values[i]).all() for values in got)
+                continue
+            wanted = (model.total_variance(k[i], theta), *model.derivatives(k[i], theta))
+            for values, expected in zip(got, wanted, strict=True):
+                np.testing.assert_array_equal(values[i], expected)
