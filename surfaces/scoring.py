@@ -31,11 +31,6 @@ class Curve:
     fit_error: float = float("nan")
     fit_ns: int = 0
 
-    def total_variance(self, k: Array) -> Array:
-        """w(k) of the curve, which must exist."""
-        assert self.theta is not None
-        return SMILES[self.model].total_variance(k, self.theta)
-
 
 def stacked(curves: list[Curve]) -> CurveStack:
     """The curves as one stack; those without parameters are absent from it."""

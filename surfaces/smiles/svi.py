@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surfaces.kernels import svi as kernel
+from surfaces.kernels import svi_fit
 from surfaces.smiles.base import Array, Below, SmileFit, reach, register
 from surfaces.smiles.quotes import SmileQuotes
 
@@ -111,13 +112,13 @@ def _solve(
     x = np.empty(kernel.SIZE)
     if start is not None:
         kernel.to_box(start, x)
-    found = kernel.fit(
+    found = svi_fit.fit(
         quotes.k, quotes.mid_vol, quotes.half_vol, quotes.one_sided, quotes.years,
         *quoted, grid, floor, start is not None, x,
     )  # fmt: skip
-    if found == kernel.FAILED:
+    if found == svi_fit.FAILED:
         return None
-    return x if found == kernel.CLEAN else _tamed(x, float(grid[0]), float(grid[-1]))
+    return x if found == svi_fit.CLEAN else _tamed(x, float(grid[0]), float(grid[-1]))
 
 
 def _tamed(x: Array, k_low: float, k_high: float) -> Array:
@@ -136,7 +137,7 @@ def _tamed(x: Array, k_low: float, k_high: float) -> Array:
         return out
 
     def clean(trial: Array) -> bool:
-        return trial[0] > 0.0 and kernel.lowest_g(k_low, k_high, kernel.FINE, trial) >= 0.0
+        return trial[0] > 0.0 and kernel.lowest_g(k_low, k_high, svi_fit.FINE, trial) >= 0.0
 
     if clean(x):
         return x

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from optmm.data.simulator.clock import BUSINESS_DAYS_PER_YEAR, Clock
 from optmm.data.simulator.config import SimulationConfig
@@ -114,4 +113,7 @@ def _stationary(decay: float, points: int, rng: np.random.Generator) -> Floats:
     """A unit-variance AR(1) series started in its stationary law, shape (points,)."""
     drive = rng.standard_normal(points)
     drive[1:] *= np.sqrt(1.0 - decay * decay)
-    return lfilter([1.0], [1.0, -decay], drive)
+    out, last = np.empty(points), 0.0
+    for i, step in enumerate(drive.tolist()):  # importing scipy.signal costs more than this loop
+        out[i] = last = decay * last + step
+    return out

@@ -144,21 +144,23 @@ def test_one_pass_over_a_chain_says_what_each_slice_says_alone():
     assert np.isnan([got.forward[2], got.df[2], got.inside[2], got.lean[2]]).all()
 
 
-def test_the_line_is_the_weighted_least_squares_of_numpy():
-    """Gaps far inside the Huber corner: one exact solve, prior included, error bars as well."""
-    p, prior, prior_sd = pairs(5), 0.98, 0.004
-    near = parity.near_money(p, prior, 60)
-    middle = parity.forward_given_df(p, prior).forward
-    basis = np.stack((np.ones(near.strike.size), middle - near.strike), axis=1)
-    calm = parity.Pairs(near.strike, basis @ [0.4, 0.99], near.half, near.sd, near.lean)
-    normal = basis.T @ (basis / near.sd[:, None] ** 2) + np.diag([0.0, prior_sd**-2])
-    rhs = basis.T @ (calm.gap / near.sd**2) + np.array([0.0, prior / prior_sd**2])
-    centre = parity.forward_given_df(calm, prior).forward
+def test_the_line_and_its_errors_are_numpys_weighted_least_squares():
+    """All gaps inside the Huber corner, so one exact solve is the answer; a prior that pulls."""
+    p, prior, prior_sd, middle = pairs(5), 0.98, 0.004, FORWARD
+    basis = np.stack((np.ones(p.strike.size), middle - p.strike), axis=1)
+    p = parity.Pairs(p.strike, basis @ [0.4, 0.981], p.half, p.sd, p.lean)
+    normal = basis.T @ (basis / p.sd[:, None] ** 2) + np.diag([0.0, prior_sd**-2])
+    rhs = basis.T @ (p.gap / p.sd**2) + np.array([0.0, prior / prior_sd**2])
     intercept, df = np.linalg.solve(normal, rhs)
-    got = parity.forward_and_df(calm, prior, prior_sd)
+    left = (p.gap - basis @ [intercept, df]) / p.sd
+    assert np.abs(left).max() < 1.5
+    got = parity.forward_and_df(p, prior, prior_sd)
     assert got.df == pytest.approx(df, rel=1e-11)
     assert got.forward == pytest.approx(middle + intercept / df, rel=1e-11)
-    assert abs(centre - got.forward) < 1.0
-    scale = (12.0 / (near.strike.size - 2 + 12.0)) ** 0.5  # residuals of zero, see BELIEF
+    freedom = p.strike.size - 2
+    scale = np.sqrt((left @ left + 12.0) / (freedom + 12.0))  # the spreads' word is worth 12 pairs
     normal[1, 1] -= prior_sd**-2 * (1.0 - scale**2)
-    assert got.df_error == pytest.approx(scale * np.linalg.inv(normal)[1, 1] ** 0.5, rel=1e-3)
+    cov = scale**2 * np.linalg.inv(normal)
+    assert got.df_error == pytest.approx(np.sqrt(cov[1, 1]), rel=1e-9)
+    slope = np.array([1.0, -intercept / df]) / df
+    assert got.forward_error == pytest.approx(np.sqrt(slope @ cov @ slope), rel=1e-9)
