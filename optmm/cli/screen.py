@@ -67,7 +67,7 @@ def snapshot(it: "Run", now_ns: int, share: float, seconds: float, zone) -> Live
         progress=share,
         spot=float(lead.state.head["spot"][0]),
         events=events,
-        rate=events / max(seconds, 1e-9),
+        rate=events / seconds if seconds != 0.0 else float("nan"),
         expiry=str(chain.expiry[first]),
         rows=_rows(lead, j),
         worlds=tuple(_world(w) for w in it.worlds),

@@ -159,9 +159,8 @@ def render(snapshot: LiveSnapshot) -> RenderableType:
     head = Text(snapshot.title, style="bold")
     head.append(f"  {snapshot.time}", style="bold cyan")
     head.append(f"  spot {_price(snapshot.spot)}", style="not bold")
-    head.append(
-        f"  {snapshot.events:,} events, {snapshot.rate:,.0f} a second", style="not bold dim"
-    )
+    pace = "" if snapshot.rate != snapshot.rate else f", {snapshot.rate:,.0f} a second"
+    head.append(f"  {snapshot.events:,} events{pace}", style="not bold dim")
     bar = Table.grid(padding=(0, 1, 0, 0))
     done = min(max(snapshot.progress, 0.0), 1.0)
     strip = ProgressBar(
