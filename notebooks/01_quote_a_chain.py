@@ -19,6 +19,7 @@
 # same way: `open_day("../shared/data/lean", "GOOG", "2015-12-24")`.
 
 # %%
+# %matplotlib inline
 import tempfile
 from pathlib import Path
 

@@ -63,6 +63,9 @@ class Quoting(Section):
         le=2.0,
         description="of the half width: least edge against the middle of the displayed market",
     )
+    middle_age_s: float = Field(
+        60.0, ge=0.0, description="event feeds: an older displayed market does not hold us back"
+    )
     max_lots: int = Field(5, ge=1, le=10_000)
     hysteresis: float = Field(0.5, ge=0.0, lt=0.9, description="of the half width")
     sweep_s: float = Field(20.0, ge=0.01, description="event feeds: at most one spot sweep each")

@@ -92,6 +92,11 @@ class World:
             ("lots_cost_ns", c.protections.window_s / c.protections.max_lots),
         ):
             head[name] = round(seconds * E9)
+        # a bar feed repeats nothing: there an old quote is one that still stands
+        if self.day.bar_ns == 0:
+            head["middle_ns"] = round(c.quoting.middle_age_s * E9)
+        else:
+            head["middle_ns"] = head["stale_quote_ns"]
         head["on_event"] = int(self.day.bar_ns == 0)
         head["spot_from_prints"] = int(self.chain.underlying.kind == "index")
         head["share_pm"] = round(1000 * c.replay.queue_share)

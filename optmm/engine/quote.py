@@ -99,7 +99,7 @@ def displayed_middle(h, m):
     """
     if m["bid_e9"] <= 0 or m["ask_e9"] <= m["bid_e9"]:
         return 0.0
-    if h["now_ns"] - m["quote_ns"] > h["stale_quote_ns"]:
+    if h["now_ns"] - m["quote_ns"] > h["middle_ns"]:
         return 0.0
     return 0.5e-9 * (m["bid_e9"] + m["ask_e9"])
 

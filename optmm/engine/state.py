@@ -40,6 +40,7 @@ HEAD = np.dtype(
         ("swept_ns", np.int64),
         ("sweep_due", np.int64),
         ("spot_from_prints", np.int64),  # 1: an index, whose prints are its level
+        ("middle_ns", np.int64),  # a displayed market older than this does not hold us back
         ("middle_edge", np.float64),  # of the half width: least edge against the displayed middle
         ("share_pm", np.int64),  # our share of a print at our price, per mille
         ("hysteresis", np.float64),  # of the half width; a quote inside the band is left alone
