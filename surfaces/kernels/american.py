@@ -240,34 +240,55 @@ def integral(w, S, K, T, sigma, r, q, top, scheme, H):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def price_and_premium(w, S, K, T, sigma, r, q, scheme, b, H):
-    """(American price, premium over the European); NaN where two boundaries exist."""
+def priced(w, S, K, T, sigma, r, q, scheme, b, H, kept, edge):
+    """(American price, premium over the European, whether b and H now hold a boundary, its edge).
+
+    `kept` says that they hold it already, for this w, T, sigma, r and q: a boundary knows neither
+    spot nor strike. NaN where two boundaries exist.
+    """
     plain = european(w, S, K, T, sigma, r, q)
     kind = regime(w, r, q)
     if kind == 0 or not (T > 0.0 and S > 0.0 and K > 0.0):
         now = max(w * (S - K), 0.0)  # S = 0 or K = 0: exercise at once if that is worth anything
         if kind == 0 or not (T > 0.0 and now > plain):
-            return plain, 0.0
-        return now, now - plain
+            return plain, 0.0, False, 0.0
+        return now, now - plain, False, 0.0
     if kind == 2:
-        return math.nan, math.nan
+        return math.nan, math.nan, False, 0.0
     least = sure_value(w, S, K, T, r, q)
     if not sigma * math.sqrt(T) > TINY:
-        return max(plain, least), max(least - plain, 0.0)
-    form_a = use_form_a(w, sigma, r, q)
-    edge = prepared_boundary(w, T, sigma, r, q, form_a, scheme, b, H)
+        return max(plain, least), max(least - plain, 0.0), False, 0.0
+    if not kept:
+        form_a = use_form_a(w, sigma, r, q)
+        edge = prepared_boundary(w, T, sigma, r, q, form_a, scheme, b, H)
     if w * (math.log(S / K) - edge) >= 0.0:
         now = w * (S - K)
-        return max(now, plain), max(now - plain, 0.0)
+        return max(now, plain), max(now - plain, 0.0), True, edge
     extra = integral(w, S, K, T, sigma, r, q, b[0], scheme, H)
     value = max(plain + max(extra, 0.0), least)
-    return value, max(extra, value - plain, 0.0)
+    return value, max(extra, value - plain, 0.0), True, edge
+
+
+@nb.njit(cache=True, error_model="numpy")
+def price_and_premium(w, S, K, T, sigma, r, q, scheme, b, H):
+    """(American price, premium over the European); NaN where two boundaries exist."""
+    value, premium, _, _ = priced(w, S, K, T, sigma, r, q, scheme, b, H, False, 0.0)
+    return value, premium
 
 
 @nb.njit(cache=True, error_model="numpy")
 def fill_price(w, S, K, T, vol, r, q, scheme, b, H, price, premium):
-    """Write price[i] and premium[i]; b and H are scratch of the scheme's size."""
+    """Write price[i] and premium[i]; b and H are scratch of the scheme's size.
+
+    Neighbours that differ in spot and strike only share one boundary.
+    """
+    kept, edge = False, 0.0
     for i in range(price.size):
-        price[i], premium[i] = price_and_premium(
-            w[i], S[i], K[i], T[i], vol[i], r[i], q[i], scheme, b, H
+        j = i - 1
+        if kept:
+            kept = (
+                w[i] == w[j] and T[i] == T[j] and vol[i] == vol[j] and r[i] == r[j] and q[i] == q[j]
+            )
+        price[i], premium[i], kept, edge = priced(
+            w[i], S[i], K[i], T[i], vol[i], r[i], q[i], scheme, b, H, kept, edge
         )
