@@ -7,6 +7,7 @@ file is written, so that a folder that was interrupted can never pass for a fini
 import hashlib
 import json
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -146,24 +147,35 @@ def quote_digest(columns: dict[str, np.ndarray]) -> str:
 
 
 class QuoteWriter:
-    """quotes.parquet: row groups of all worlds, in the order they fill up."""
+    """quotes.parquet: row groups of all worlds, in the order they fill up.
+
+    Compression runs beside the replay in one thread of its own, which keeps that order.
+    """
 
     def __init__(self, path: Path) -> None:
         fields = [pa.field("bound", pa.string())]
         fields += [pa.field(name, pa.from_numpy_dtype(kind)) for name, kind in QUOTE_COLUMNS]
         self._schema = pa.schema(fields)
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._written: list[Future[None]] = []
 
     def write(self, bound: str, columns: dict[str, np.ndarray]) -> None:
         """Append one row group."""
         rows = len(columns["ts_ns"])
         arrays = [pa.array([bound] * rows, pa.string())]
         arrays += [pa.array(columns[name]) for name, _ in QUOTE_COLUMNS]
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        table = pa.Table.from_arrays(arrays, schema=self._schema)
+        self._written.append(self._thread.submit(self._writer.write_table, table))
 
     def close(self) -> None:
-        """Write the footer."""
-        self._writer.close()
+        """Wait for every row group, raise what one of them raised, and write the footer."""
+        self._thread.shutdown(wait=True)
+        try:
+            for done in self._written:
+                done.result()
+        finally:
+            self._writer.close()
 
 
 def write_json(path: Path, value: object) -> None:

@@ -32,10 +32,21 @@ class CacheStatus(NamedTuple):
     why: str
 
 
+# record layouts, codes and bits that kernels and the event loop are compiled with
+CONSTANTS = ("state", "reasons")
+COMPILED_IN = ("surfaces/status.py", "surfaces/units.py", "optmm/market/events.py")
+
+
 def sources(root: Path = _ROOT) -> list[Path]:
-    """Every file whose text ends up in machine code, in a fixed order."""
-    folders = (root / "surfaces" / "kernels", root / "optmm" / "engine")
-    return [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    """Every file whose text ends up in machine code, in a fixed order.
+
+    All kernels; of the engine what is compiled, and what is compiled into it as constants.
+    """
+    kernels = sorted((root / "surfaces" / "kernels").glob("*.py"))
+    engine = sorted((root / "optmm" / "engine").glob("*.py"))
+    compiled = [f for f in engine if f.stem in CONSTANTS or b"import numba" in f.read_bytes()]
+    named = (root / name for name in COMPILED_IN)
+    return kernels + compiled + [file for file in named if file.exists()]
 
 
 def fingerprint(root: Path = _ROOT) -> str:

@@ -101,5 +101,5 @@ def test_the_fingerprint_sees_sources_and_flags(monkeypatch, copy: Path):
     monkeypatch.delenv("NUMBA_BOUNDSCHECK")
     engine = copy / "optmm" / "engine"
     engine.mkdir(parents=True)
-    (engine / "core.py").write_text("x = 1\n")
+    (engine / "core.py").write_text("import numba\n")
     assert cache.fingerprint(copy) != first
