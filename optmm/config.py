@@ -7,10 +7,11 @@ Units are in the field names: `_usd` dollars, `_s` and `_ms` times, `_lots` cont
 import hashlib
 import json
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from optmm.errors import ConfigError
 
@@ -68,6 +69,9 @@ class Quoting(Section):
     )
     max_lots: int = Field(5, ge=1, le=10_000)
     hysteresis: float = Field(0.5, ge=0.0, lt=0.9, description="of the half width")
+    guard_s: float = Field(
+        5.0, ge=0.0, description="event feeds: how often quotes that spot has reached are moved"
+    )
     sweep_s: float = Field(20.0, ge=0.01, description="event feeds: at most one spot sweep each")
     risk_aversion_per_usd: float = Field(2e-5, ge=0.0, description="CARA gamma")
     atm_vol_of_day: float = Field(0.015, gt=0.0, description="s.d. of a one-month vol, a day")
@@ -124,13 +128,28 @@ class Fees(Section):
     future_usd_per_lot: float = Field(0.85, ge=-5.0, le=20.0)
     exercise_usd_per_contract: float = Field(0.0, ge=0.0, le=10.0)
 
+    @field_validator("*")
+    @classmethod
+    def _exact(cls, usd: float) -> float:
+        if Decimal(str(usd)) * 1_000_000_000 % 1:
+            raise ValueError("is finer than 1e-9 USD; fees are exact")
+        return usd
+
 
 class Replay(Section):
     """Which worlds run, and the venue's behaviour."""
 
-    bounds: tuple[World, ...] = ("pessimistic", "queue", "optimistic")
+    bounds: tuple[World, ...] = Field(("pessimistic", "queue", "optimistic"), min_length=1)
+
     order_latency_ms: float = Field(5.0, gt=0.0, le=60_000.0)
     queue_share: float = Field(0.5, gt=0.0, le=1.0, description="of prints behind the queue ahead")
+
+    @field_validator("bounds")
+    @classmethod
+    def _once(cls, bounds: tuple[World, ...]) -> tuple[World, ...]:
+        if len(set(bounds)) != len(bounds):
+            raise ValueError("names a fill assumption twice")
+        return bounds
 
 
 class DeskConfig(Section):
@@ -157,11 +176,13 @@ def load(path: Path | None) -> DeskConfig:
     if path is None:
         return DeskConfig()
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: no such file. Write one, or drop --config for defaults"
         ) from None
+    except OSError as bad:
+        raise ConfigError(f"{path}: cannot be read: {bad.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as bad:
         raise ConfigError(f"{path}: not valid TOML: {bad}") from None
     return parsed(raw, str(path))

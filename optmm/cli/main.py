@@ -36,18 +36,25 @@ app.add_typer(data.app, name="data")
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return (or exit with) its code."""
+    from hedging.errors import HedgingError
     from surfaces.errors import SurfacesError
 
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal without a sign gets a stand-in, not a crash
+            stream.reconfigure(errors="replace")
     try:
         app(args=argv, standalone_mode=True)
-    except (OptmmError, SurfacesError) as error:
+    except (OptmmError, SurfacesError, HedgingError) as error:
         sys.stderr.write(f"optmm: {error}\n")
         sys.exit(getattr(error, "exit_code", 1))
     except KeyboardInterrupt:
-        sys.stderr.write("optmm: interrupted; the unfinished run folder was removed\n")
+        sys.stderr.write("optmm: interrupted\n")
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        sys.stderr.write(f"optmm: {error.filename or 'input'}: {error.strerror or error}\n")
         sys.exit(1)
     return 0
 

@@ -57,6 +57,8 @@ def replay(
         raise UsageError(f"--speed is {speed!r}; only 'max' is built, paced replay is not")
     desk = _with_bounds(load(config), bounds)
     day = open_day(path, underlying, date)
+    if day.simulated and bounds is not None:
+        raise UsageError("--bounds is for recorded days; a simulated one has one world, simulated")
     _run(
         day,
         desk,
@@ -73,7 +75,7 @@ def demo(
     out: Out = None,
     seed: Annotated[int, typer.Option("--seed", help="of the simulated day", min=0)] = 7,
     minutes: Annotated[
-        int | None, typer.Option("--minutes", help="stop this long after the open", min=5)
+        int | None, typer.Option("--minutes", help="stop this long after the open", min=5, max=405)
     ] = None,
     live: Live = True,
     as_json: AsJson = False,
@@ -86,19 +88,26 @@ def demo(
     from optmm.config import load
     from optmm.data.simulator import simulate_day
 
+    desk = load(config)
     _say("simulating a SPY-like day ...", quiet=as_json)
     world = simulate_day(configured(minutes), seed)
-    _run(world.day, load(config), out, seed, f"demo --seed {seed}", live, as_json)
+    _run(world.day, desk, out, seed, f"demo --seed {seed}", live, as_json)
 
 
 def _with_bounds(desk: "DeskConfig", bounds: str | None) -> "DeskConfig":
     if bounds is None:
         return desk
     from optmm.config import parsed
+    from optmm.errors import ConfigError, UsageError
 
     raw = desk.model_dump(mode="python")
     raw["replay"]["bounds"] = tuple(part.strip() for part in bounds.split(",") if part.strip())
-    return parsed(raw, "--bounds")
+    try:
+        return parsed(raw, f"--bounds {bounds!r}")
+    except ConfigError as bad:
+        raise UsageError(
+            f"{bad}. Name each of pessimistic, queue, optimistic at most once, comma separated"
+        ) from None
 
 
 def _say(words: str, *, quiet: bool) -> None:
@@ -132,22 +141,19 @@ def _run(
 
     symbol = day.chain.underlying.symbol
     folder = out or _free_folder(f"{symbol.lower()}-{day.session.date}")
-    engine.prepare_folder(folder)
     _say(
         f"{symbol} {day.session.date}: {len(day.chain):,} options, {day.chain.slices} expiries, "
         f"{day.events.size:,} events",
         quiet=as_json,
     )
-    done = False
     try:
         with Screen(day, enabled=live and not as_json) as screen:
             it = engine.run(day, desk, folder, seed=seed, command=command, progress=screen.update)
         report = write(folder)
         engine.complete_run(folder)
-        done = True
-    finally:
-        if not done:
-            engine.discard(folder)
+    except KeyboardInterrupt:
+        _say(f"stopped; {folder} is kept and says complete: false", quiet=False)
+        raise
     if as_json:
         typer.echo(json.dumps(report, indent=2, allow_nan=False))
     else:
@@ -158,8 +164,12 @@ def _run(
             quiet=False,
         )
     stopped = {w.name: w.stopped for w in it.worlds if w.stopped}
-    over = [w.name for w in it.worlds if w.worst_inventory_usd > desk.limits.inventory_usd]
+    over = {w.name: w.breaches for w in it.worlds if w.breaches}
     if stopped or over:
         words = [f"{name}: {why}" for name, why in stopped.items()]
-        words += [f"{name}: inventory limit exceeded" for name in over]
+        words += [
+            f"{name}: over {limit} ({used:,.0f})"
+            for name, passed in over.items()
+            for limit, used in passed.items()
+        ]
         raise LimitBreached("; ".join(words))

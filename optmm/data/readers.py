@@ -79,7 +79,15 @@ def open_day(path: Path | str, underlying: str | None = None, date: str | None =
     DataError
         Nothing is there, or it cannot be used.
     """
-    place = Path(path)
+    try:
+        return _open(Path(path), underlying, date)
+    except PermissionError as bad:
+        raise DataError(
+            "cannot be read", file=str(bad.filename), remedy="Check its mode."
+        ) from None
+
+
+def _open(place: Path, underlying: str | None, date: str | None) -> MarketDay:
     reader = reader_for(place)
     date = None if date is None else calendar.iso(date)
     fits = [

@@ -77,11 +77,11 @@ def prints_frame(it: "Run") -> pl.DataFrame:
     """prints.parquet: the public prints, with the market and our fair value just before each."""
     w = it.worlds[0]
     acts = np.concatenate(w.prints) if w.prints else np.zeros(0, tables.ACT)
-    vega = np.full(w.n, np.nan) if w.terms is None else w.terms.sheet.vega
+    vega = np.concatenate(w.print_vega) if w.print_vega else np.zeros(0)
     return pl.DataFrame({
         "ts_ns": acts["ts_ns"], "instrument": acts["instrument"], "px_e9": acts["px_e9"],
         "px_high_e9": acts["own_lots"], "lots": acts["lots"],
         "aggressor": acts["side"].astype(np.int8),
         "bid_e9": acts["bid_e9"], "ask_e9": acts["ask_e9"], "delta": acts["delta"],
-        "vega": vega[acts["instrument"]], "theo_e9": acts["mark_e9"],
+        "vega": vega, "theo_e9": acts["mark_e9"],
     })  # fmt: skip

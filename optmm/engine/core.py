@@ -7,7 +7,7 @@ gathered over the whole event and returned after it; `next` is the first event n
 
 import numba as nb
 
-from optmm.engine.quote import requote, requote_rows
+from optmm.engine.quote import blocked_all, guard_rows, requote, requote_rows
 from optmm.engine.reasons import Reason
 from optmm.engine.state import ACT_PRINT, SIMULATED
 from optmm.engine.venue import follow_queue, land_due, print_fills, record, taker_fills
@@ -37,6 +37,8 @@ def apply_status(h, bits):
         h["is_halted"] = 1
     if bits & RESUME:
         h["is_halted"] = 0
+        h["resumed_ns"] = h["now_ns"]
+        h["spot_ns"] = 0  # what was shown before the halt says nothing now
     h["sweep_due"] = 1
 
 
@@ -119,6 +121,28 @@ def apply_event(state, index, e):
 
 
 @nb.njit(cache=True, error_model="numpy")
+def follow(head, mkt, own, wire):
+    """Let quotes follow what the event changed: at once if quoting stopped, else by sweeps."""
+    h = head[0]
+    why = blocked_all(h)
+    if why != h["blocked"]:
+        h["blocked"] = why
+        h["sweep_due"] = 1
+        if why != 0:
+            requote_rows(head, mkt, own, wire, 0, own.size - 1)
+            return
+    if h["on_event"] == 0 or h["sweep_due"] == 0:
+        return
+    if h["now_ns"] - h["swept_ns"] >= h["sweep_ns"]:
+        h["swept_ns"] = h["guarded_ns"] = h["now_ns"]
+        h["sweep_due"] = 0
+        requote_rows(head, mkt, own, wire, 0, own.size - 1)
+    elif h["now_ns"] - h["guarded_ns"] >= h["guard_ns"]:
+        h["guarded_ns"] = h["now_ns"]
+        guard_rows(head, mkt, own, wire)
+
+
+@nb.njit(cache=True, error_model="numpy")
 def advance(state, events, start):
     """Consume events from `start`; return (first event not consumed, reason bits)."""
     head, mkt, own, wire, act = state
@@ -134,14 +158,7 @@ def advance(state, events, start):
         h["now_ns"] = e["ts_event_ns"]
         reasons |= apply_event(state, index, e)
         h["events"] += 1
-        if (
-            h["sweep_due"] != 0
-            and h["on_event"] != 0
-            and h["now_ns"] - h["swept_ns"] >= h["sweep_ns"]
-        ):
-            requote_rows(head, mkt, own, wire, 0, options)
-            h["swept_ns"] = h["now_ns"]
-            h["sweep_due"] = 0
+        follow(head, mkt, own, wire)
         if reasons != 0:
             return index + 1, reasons
     return events.size, R_END

@@ -10,7 +10,7 @@ import numpy as np
 
 from hedging import costs
 from optmm.config import DeskConfig
-from optmm.engine import core, hedge, quote, settlement
+from optmm.engine import core, explain, hedge, quote, settlement, stops
 from optmm.engine import state as tables
 from optmm.engine.journal import Journal
 from optmm.engine.marks import Marks
@@ -59,6 +59,9 @@ class World:
         )
         self.pnl: list[dict] = []
         self.prints: list[np.ndarray] = []
+        self.print_vega: list[np.ndarray] = []
+        self.explained = np.zeros(len(explain.LINES))  # USD, by line
+        self.breaches: dict[str, float] = {}  # hard limits passed, and how far at worst
         self.fees_e9 = 0
         self.hedges = self.hedge_lots = 0
         self.pending_hedge = 0
@@ -85,8 +88,9 @@ class World:
             ("stale_spot_ns", stale_s),
             ("stale_quote_ns", c.surface.stale_quote_s),
             ("sweep_ns", c.quoting.sweep_s),
+            ("guard_ns", c.quoting.guard_s),
             ("message_cost_ns", 1.0 / c.protections.messages_per_s),
-            ("message_burst_ns", 1.0),
+            ("message_burst_ns", max(1.0, 1.0 / c.protections.messages_per_s)),
             ("fill_window_ns", c.protections.window_s),
             ("fill_cost_ns", c.protections.window_s / c.protections.max_fills),
             ("lots_cost_ns", c.protections.window_s / c.protections.max_lots),
@@ -114,18 +118,22 @@ class World:
             at, reasons = core.advance(self.state, events, at)
             if reasons & Reason.WIRE_FULL:
                 self.state = tables.grown(self.state)
+            since = len(self.fills)
             self._drain(events)
             if reasons & (Reason.FILL | Reason.TRIP):
-                self._after_fill()
+                self._after_fill(since)
             if reasons & MARKET_STOPS:
                 return at, int(reasons)
 
     def _drain(self, events: np.ndarray) -> None:
-        rows = tables.drained(self.state)
+        rows = tables.pending(self.state)
         if rows.size == 0:
             return
+        quoted = (rows["kind"] == tables.ACT_QUOTE) | (rows["kind"] == tables.ACT_REJECT)
+        self.quotes.add(rows if quoted.all() else rows[quoted])
+        rows = rows[~quoted]  # a copy: from here on the buffer may be filled again
+        tables.empty_acts(self.state)
         kind = rows["kind"]
-        self.quotes.add(rows[(kind == tables.ACT_QUOTE) | (kind == tables.ACT_REJECT)])
         if (kind == tables.ACT_PRINT).any():
             self._log_prints(rows[kind == tables.ACT_PRINT], events)
         for row in rows[np.isin(kind, (tables.ACT_FILL, tables.ACT_HEDGE))]:
@@ -135,13 +143,16 @@ class World:
             self.journal.append(self.tripped_ns, "trip", {"fills": int(row["lots"])})
         refused = rows[kind == tables.ACT_HEDGE_REJECT]
         if refused.size:
-            self.pending_hedge = 0
+            self.pending_hedge -= int((refused["side"] * refused["lots"]).sum())
             self.journal.append(
                 int(refused["ts_ns"][-1]), "hedge_refused", {"orders": refused.size}
             )
 
     def _log_prints(self, rows: np.ndarray, events: np.ndarray) -> None:
-        """Keep the public part of each print; a bar's high is in the event it came from."""
+        """Keep the public part of each print with the vega of now; a bar's high is in its event."""
+        unknown = np.full(rows.size, np.nan)
+        sheet = None if self.terms is None else self.terms.sheet
+        self.print_vega.append(unknown if sheet is None else sheet.vega[rows["instrument"]])
         high = np.where(self.name == "simulated", rows["px_e9"], events["ask_e9"][rows["event"]])
         out = rows.copy()
         out["own_lots"] = np.maximum(high, rows["px_e9"])
@@ -175,17 +186,17 @@ class World:
         """Put the newest fill on the chain."""
         self.journal.append(ts_ns, kind, self.fills.last_payload())
 
-    def _after_fill(self) -> None:
+    def _after_fill(self, since: int) -> None:
         """A fill changed the book: measure it, and on event feeds move the quotes at once."""
         if self.terms is None:
             return
         self._replan()
         if self.day.bar_ns or self.state.head["is_tripped"][0]:
             return
-        # the expiry that traded shares most of the new risk; the others follow at the next sweep
-        i = self.fills.rows[-1]["instrument"] if len(self.fills) else self.n
-        if i < self.n:
-            self._requote(self.chain.rows(int(self.chain.slice_of[i])))
+        # the expiries that traded share most of the new risk; the others follow at the next sweep
+        traded = {row["instrument"] for row in self.fills.rows[since:]} - {self.n}
+        for j in sorted({int(self.chain.slice_of[i]) for i in traded}):
+            self._requote(self.chain.rows(j))
 
     # ---- decisions -----------------------------------------------------------------------------
 
@@ -202,6 +213,10 @@ class World:
             growth=sheet.growth, spot_ref=sheet.spot,
             taylor_range=self.config.surface.taylor_range,
         )  # fmt: skip
+        if self.terms is not None:
+            shares = self.lots * self.chain.multiplier
+            hedge_units = float(self.state.own["qty"][-1]) * self.chain.underlying.multiplier
+            self.explained += explain.between(self.terms.sheet, sheet, shares, hedge_units)
         self.terms = terms
         self._replan()
 
@@ -238,14 +253,13 @@ class World:
         self.marks.refresh(self.state)
         self.fills.capture(now_ns, self.marks.e9)
         self._snapshot(now_ns)
-        self._check_stops(now_ns)
+        stops.check(self, now_ns)
         if hedge.due(self, now_ns):
             self.hedged_ns = now_ns
             hedge.hedge(self, now_ns)
         # on event feeds the loop itself sweeps between sheets
         if self.terms is not None and (terms is not None or self.day.bar_ns):
             self._requote()
-        self._guard_money()
         if now_ns - self._committed_ns >= COMMIT_NS:
             self.journal.commit()
             self._committed_ns = now_ns
@@ -267,16 +281,6 @@ class World:
             quoted=(own["bid_lots"] > 0) & (own["ask_lots"] > 0),
             why=own["why_bid"] | own["why_ask"],
         )
-
-    def _check_stops(self, now_ns: int) -> None:
-        net_usd = self.net_e9() / E9
-        if net_usd < -self.config.limits.loss_stop_usd:
-            self.kill(now_ns, f"day loss USD {-net_usd:,.0f} beyond the stop")
-        since = self.config.protections.rearm_s * E9
-        if self.tripped_ns is not None and now_ns - self.tripped_ns >= since:
-            tables.rearm(self.state)
-            self.tripped_ns = None
-            self.journal.append(now_ns, "rearm", {})
 
     def kill(self, now_ns: int, why: str) -> None:
         """Latch the kill switch: every quote is gone at once and none comes back in this run."""
@@ -301,6 +305,10 @@ class World:
             delta, float(q @ sheet.gamma[live]), float(q @ sheet.vega[live]),
             float(q @ sheet.theta[live]),
         )  # fmt: skip
+
+    def blind(self) -> bool:
+        """Whether an option is held that has no fair value now."""
+        return self.terms is not None and bool((self.lots[~self.terms.sheet.priced] != 0).any())
 
     def net_e9(self) -> int:
         """Ledger P&L now: cash, plus positions at marks, less fees. Exact."""
@@ -333,27 +341,32 @@ class World:
             }
         )  # fmt: skip
 
-    def _guard_money(self) -> None:
-        if float(np.abs(self.state.own["cash_e9"].astype(np.float64)).sum()) >= MONEY_BOUND:
-            self.kill(self._seen_ns, "cash is beyond what 1e-9 USD in 64 bits can hold")
-
     # ---- the end -------------------------------------------------------------------------------
 
-    def finish(self, now_ns: int, fixings: dict[int, Fixing]) -> None:
-        """Settle, mark the close, and end the journal with what its fold must give."""
+    def end(self, now_ns: int, fixings: dict[int, Fixing]) -> None:
+        """Settle, mark the close and seal the quotes; the tables can be written after this."""
         settlement.settle_expired(self, now_ns, fixings)
         self.marks.refresh(self.state)
         self.fills.capture(None, self.marks.e9)
+        self.presence.close()
         self._snapshot(now_ns)
         self.quotes.seal(self.journal, now_ns)
+        self._seen_ns = now_ns
+
+    def close(self, files: dict[str, str]) -> None:
+        """End the journal with what its fold must give, and the digests of the tables beside it."""
         own = self.state.own
         held = np.flatnonzero((own["qty"] != 0) | (own["cash_e9"] != 0))
         self.journal.append(
-            now_ns, "close",
+            self._seen_ns,
+            "close",
             {
                 "positions": {str(i): [int(own["qty"][i]), int(own["cash_e9"][i])] for i in held},
-                "fees_e9": self.fees_e9, "net_e9": self.net_e9(),
+                "fees_e9": self.fees_e9,
+                "net_e9": self.net_e9(),
+                "spot_e9": int(self.marks.e9[-1]),
                 "marks": hashlib.sha256(self.marks.e9.tobytes()).hexdigest(),
+                "files": files,
             },
-        )  # fmt: skip
+        )
         self.journal.close()

@@ -18,6 +18,8 @@ def due(world: "World", now_ns: int) -> bool:
     """Whether to look now: a hedge exists, a sheet is in, no kill, and the interval has passed."""
     if not world.chain.underlying.tradable or world.terms is None or world.stopped:
         return False
+    if now_ns + int(world.state.head["latency_ns"][0]) >= world.day.session.close_ns:
+        return False  # it could not arrive any more
     interval = world.config.hedging.interval_s * E9
     return bool(world.day.bar_ns) or now_ns - world.hedged_ns >= interval
 
@@ -42,6 +44,8 @@ def hedge(world: "World", now_ns: int) -> None:
     """Decide one hedge order and send it; the journal keeps the intent."""
     head, own, m = world.state.head[0], world.state.own, world.state.mkt[-1]
     option_delta, gamma, _, _ = world.book_greeks()
+    if world.blind():
+        option_delta = float("nan")  # a held option without a delta: hedging would be a guess
     delta_lots = option_delta / world.chain.underlying.multiplier + float(own["qty"][-1])
     decision = hedger.decide(
         hedger.HedgeInputs(

@@ -3,13 +3,17 @@
 Only tops of book that the event loop has already applied are read, so nothing here can look ahead.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 from optmm.config import DeskConfig
 from optmm.engine.state import EngineState
+from optmm.errors import DataError
 from optmm.market.chain import Chain, MarketDay
 from optmm.quoting import quoter, theo
+from optmm.risk import limits as risk_limits
 from surfaces.live import ChainSlices, FitConfig, LiveFitter
 from surfaces.surface import VolSurface
 
@@ -45,6 +49,7 @@ class MarketView:
         self.fitted_ns = 0
         self.fits = 0
         self.certificates: list[dict] = []
+        self._unit: risk_limits.UnitRisk | None = None
 
     def due(self, now_ns: int) -> bool:
         """Whether a refit is due: on whole multiples of the cadence since the open."""
@@ -78,12 +83,22 @@ class MarketView:
         u = state.mkt[-1]
         tradable = self.chain.underlying.tradable and 0 < u["bid_e9"] < u["ask_e9"]
         spot_half = 0.5 * (int(u["ask_e9"]) - int(u["bid_e9"])) / E9 if tradable else 0.0
-        return quoter.terms(
+        terms = quoter.terms(
             self.chain, sheet, bid=bid, ask=ask, spot_half=spot_half, config=self.config
         )
+        if self._unit is not None:
+            # a position whose expiry lost its surface keeps the risk it last had
+            terms = replace(terms, unit=risk_limits.carry_forward(terms.unit, self._unit))
+        self._unit = terms.unit
+        return terms
 
     def surface_frame(self) -> pl.DataFrame:
         """surface.parquet."""
+        if not self.certificates:
+            raise DataError(
+                f"{self.chain.underlying.symbol}: no surface was ever fitted",
+                remedy="The session has no moment with both an underlying level and option quotes.",
+            )
         return pl.DataFrame(self.certificates, infer_schema_length=None)
 
     def smiles_frame(self) -> pl.DataFrame:

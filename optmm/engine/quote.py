@@ -19,6 +19,8 @@ NO_THEO, STALE, CLOSED, HALTED = (
 )
 TRIPPED, KILLED, BELOW_TICK = int(Why.TRIPPED), int(Why.KILLED), int(Why.BELOW_TICK)
 THROTTLED, CROSS_GUARD, BOUND_GUARD = int(Why.THROTTLED), int(Why.CROSS_GUARD), int(Why.BOUND_GUARD)
+NO_MARKET = int(Why.NO_MARKET)
+LEAST_EDGE = 0.0  # of the half width, to fair value: less is moved between sweeps
 NO_HEADROOM, MID_GUARD = int(Why.NO_HEADROOM), int(Why.MID_GUARD)
 
 
@@ -59,21 +61,34 @@ def theo_now(m, spot):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def blocked(h, m):
-    """`Why` bits that forbid any quote in this instrument now."""
+def blocked_all(h):
+    """`Why` bits that forbid every quote now: closed, halted, no fresh underlying."""
     why = 0
-    if h["is_open"] == 0 or h["now_ns"] >= m["close_ns"]:
+    if h["is_open"] == 0:
         why |= CLOSED
     if h["is_halted"] != 0:
+        why |= HALTED
+    if h["spot_ns"] == 0 or h["now_ns"] - h["spot_ns"] > h["stale_spot_ns"]:
+        why |= STALE
+    return why
+
+
+@nb.njit(cache=True, error_model="numpy")
+def blocked(h, m):
+    """`Why` bits that forbid any quote in this instrument now."""
+    why = blocked_all(h)
+    if h["now_ns"] >= m["close_ns"]:
+        why |= CLOSED
+    if h["resumed_ns"] > 0 and m["quote_ns"] < h["resumed_ns"]:
         why |= HALTED
     if h["is_tripped"] != 0:
         why |= TRIPPED
     if h["is_killed"] != 0:
         why |= KILLED
-    if h["spot_ns"] == 0 or h["now_ns"] - h["spot_ns"] > h["stale_spot_ns"]:
-        why |= STALE
     if math.isnan(m["theo"]):
         why |= NO_THEO
+    if m["ask_e9"] == 0:
+        why |= NO_MARKET
     return why
 
 
@@ -156,13 +171,26 @@ def ask_target(h, m, o, fair):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def stays(sent_px, sent_lots, px, lots, band_e9):
-    """Whether the quote already sent is close enough to leave alone."""
+def stays(side, sent_px, sent_lots, px, lots, band_e9, worst_e9):
+    """Whether the quote already sent may be left alone: near the target, not beyond `worst_e9`."""
     if lots == 0:
         return sent_lots == 0
     if sent_lots == 0 or sent_lots > lots or 2 * sent_lots < lots:
         return False
-    return abs(px - sent_px) <= band_e9
+    return abs(px - sent_px) <= band_e9 and side * (sent_px - worst_e9) <= 0
+
+
+@nb.njit(cache=True, error_model="numpy")
+def worst_prices(h, m, fair):
+    """(Highest bid, lowest ask) e9 that may rest: fair value, no-arbitrage bounds, no crossing."""
+    floor, cap = bounds(m, h["spot"])
+    bid = math.floor(min(fair, cap) * 1e9)
+    ask = math.ceil(max(fair, floor) * 1e9)
+    if m["ask_e9"] > 0:
+        bid = min(bid, m["ask_e9"] - 1)
+    if m["bid_e9"] > 0:
+        ask = max(ask, m["bid_e9"] + 1)
+    return bid, ask
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -195,9 +223,10 @@ def requote(head, mkt, own, wire, i):
     bid_px, bid_lots, ask_px, ask_lots = 0, 0, 0, 0
     why = blocked(h, m)
     why_bid, why_ask = why, why
-    band_bid, band_ask = 0, 0
+    band_bid, band_ask, worst_bid, worst_ask = 0, 0, 0, 0
     if why == 0:
         fair = theo_now(m, h["spot"])
+        worst_bid, worst_ask = worst_prices(h, m, fair)
         bid_px, bid_lots, why_bid = bid_target(h, m, o, fair)
         ask_px, ask_lots, why_ask = ask_target(h, m, o, fair)
         band_bid = int(h["hysteresis"] * o["half_bid"] * 1e9)
@@ -206,20 +235,41 @@ def requote(head, mkt, own, wire, i):
             band_bid = 0
         if (why_ask & CROSS_GUARD) != 0:
             band_ask = 0
-    if not stays(o["sent_bid_e9"], o["sent_bid_lots"], bid_px, bid_lots, band_bid):
-        if send(head, own, wire, i, 1, bid_px, bid_lots, why_bid):
-            o["sent_bid_e9"] = bid_px
-            o["sent_bid_lots"] = bid_lots
-        else:
-            why_bid |= THROTTLED
-    if not stays(o["sent_ask_e9"], o["sent_ask_lots"], ask_px, ask_lots, band_ask):
-        if send(head, own, wire, i, -1, ask_px, ask_lots, why_ask):
-            o["sent_ask_e9"] = ask_px
-            o["sent_ask_lots"] = ask_lots
-        else:
-            why_ask |= THROTTLED
+    if not stays(1, o["sent_bid_e9"], o["sent_bid_lots"], bid_px, bid_lots, band_bid, worst_bid):
+        if not send(head, own, wire, i, 1, bid_px, bid_lots, why_bid):
+            bid_px, bid_lots, why_bid = 0, 0, why_bid | THROTTLED
+            if o["sent_bid_lots"] > 0:  # a price that must move and may not is taken away
+                send(head, own, wire, i, 1, 0, 0, why_bid)
+        o["sent_bid_e9"] = bid_px
+        o["sent_bid_lots"] = bid_lots
+    if not stays(-1, o["sent_ask_e9"], o["sent_ask_lots"], ask_px, ask_lots, band_ask, worst_ask):
+        if not send(head, own, wire, i, -1, ask_px, ask_lots, why_ask):
+            ask_px, ask_lots, why_ask = 0, 0, why_ask | THROTTLED
+            if o["sent_ask_lots"] > 0:
+                send(head, own, wire, i, -1, 0, 0, why_ask)
+        o["sent_ask_e9"] = ask_px
+        o["sent_ask_lots"] = ask_lots
+    if (why_bid | why_ask) & THROTTLED != 0:
+        h["sweep_due"] = 1
     o["why_bid"] = why_bid
     o["why_ask"] = why_ask
+
+
+@nb.njit(cache=True, error_model="numpy")
+def guard_rows(head, mkt, own, wire):
+    """Requote only where spot has eaten a quote's edge: the cheap sweep between sweeps."""
+    h = head[0]
+    for i in range(own.size - 1):
+        m, o = mkt[i], own[i]
+        if o["sent_bid_lots"] == 0 and o["sent_ask_lots"] == 0:
+            continue
+        fair = theo_now(m, h["spot"])
+        low = (fair - LEAST_EDGE * o["half_bid"]) * 1e9
+        high = (fair + LEAST_EDGE * o["half_ask"]) * 1e9
+        if (o["sent_bid_lots"] > 0 and o["sent_bid_e9"] > low) or (
+            o["sent_ask_lots"] > 0 and o["sent_ask_e9"] < high
+        ):
+            requote(head, mkt, own, wire, i)
 
 
 @nb.njit(cache=True, error_model="numpy")

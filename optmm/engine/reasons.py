@@ -25,6 +25,7 @@ class Why(IntFlag):
     SKEWED = 32768
     BOUND_GUARD = 65536
     MID_GUARD = 131072
+    NO_MARKET = 262144
 
 
 ABSENT = (
@@ -40,6 +41,7 @@ ABSENT = (
     | Why.THROTTLED
     | Why.NO_EDGE_IN_RANGE
     | Why.REJECTED
+    | Why.NO_MARKET
 )
 
 TEXT = {
@@ -55,6 +57,7 @@ TEXT = {
     Why.THROTTLED: "message budget is used up",
     Why.NO_EDGE_IN_RANGE: "the quote would leave the no-arbitrage range",
     Why.REJECTED: "the venue refused the quote: it would have crossed when it landed",
+    Why.NO_MARKET: "nobody else offers: no displayed ask to stand beside",
     Why.CROSS_GUARD: "moved behind the opposite market side, so as not to cross",
     Why.WIDE_MARKET: "wider because the market is wide",
     Why.WIDE_UNCERTAINTY: "wider because fair value is uncertain",

@@ -33,17 +33,11 @@ FILL_SCHEMA = {
     "own_lots": pl.Int64, "mark_60s_e9": pl.Int64, "spot_60s_e9": pl.Int64,
     "mark_300s_e9": pl.Int64, "spot_300s_e9": pl.Int64,
 }  # fmt: skip
+# of a fill; its time is the time of its row
 JOURNALED = (
-    "seq",
-    "instrument",
-    "side",
-    "lots",
-    "px_e9",
-    "multiplier",
-    "fee_e9",
-    "mark_e9",
+    "seq", "instrument", "kind", "side", "lots", "px_e9", "multiplier", "fee_e9", "mark_e9",
     "spot_e9",
-)
+)  # fmt: skip
 
 
 class FillLog:
@@ -75,9 +69,8 @@ class FillLog:
         )  # fmt: skip
 
     def last_payload(self) -> dict:
-        """The journal's view of the newest fill: integers only."""
-        row = self.rows[-1]
-        return {name: row[name] for name in JOURNALED} | {"kind": row["kind"]}
+        """The journal's view of the newest fill: integers and its kind."""
+        return {name: self.rows[-1][name] for name in JOURNALED}
 
     def capture(self, now_ns: int | None, marks_e9: np.ndarray) -> None:
         """Give fills whose horizon has passed the marks of now; None is the close: all of them."""
@@ -106,14 +99,17 @@ class QuoteLog:
 
     def __init__(self, bound: str, writer: "QuoteWriter", journal: Journal) -> None:
         self._bound, self._writer, self._journal = bound, writer, journal
-        self._parts: list[np.ndarray] = []
+        self._parts: list[dict[str, np.ndarray]] = []
+        self._span = (0, 0)  # first and last event of what is pending
         self._rows = self.count = self._segments = 0
 
     def add(self, acts: np.ndarray) -> None:
-        """Keep act rows (a copy); a full segment is written and sealed."""
+        """Keep the columns of act rows; a full segment is written and sealed."""
         if acts.size == 0:
             return
-        self._parts.append(acts)
+        first, last = int(acts["event"][0]), int(acts["event"][-1])
+        self._span = (self._span[0] if self._parts else first, last)
+        self._parts.append({name: acts[name].astype(kind) for name, kind in QUOTE_COLUMNS})
         self._rows += acts.size
         self.count += acts.size
         if self._rows >= SEGMENT_ROWS:
@@ -123,16 +119,18 @@ class QuoteLog:
         """Write what is pending as one segment; the journal keeps its range, count and digest."""
         if not self._parts:
             return
-        acts = np.concatenate(self._parts)
+        columns = {
+            name: np.concatenate([part[name] for part in self._parts]) for name, _ in QUOTE_COLUMNS
+        }
+        rows = self._rows
         self._parts, self._rows = [], 0
-        columns = {name: acts[name].astype(kind) for name, kind in QUOTE_COLUMNS}
         self._writer.write(self._bound, columns)
         self._segments += 1
         journal.append(
             ts_ns, "seal",
             {
-                "segment": self._segments, "rows": int(acts.size),
-                "first_event": int(acts["event"][0]), "last_event": int(acts["event"][-1]),
+                "segment": self._segments, "rows": rows,
+                "first_event": self._span[0], "last_event": self._span[1],
                 "sha256": quote_digest(columns),
             },
         )  # fmt: skip
@@ -176,6 +174,17 @@ class QuoteWriter:
                 done.result()
         finally:
             self._writer.close()
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes, read in pieces: what the closing row keeps of every table."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def marks_digest(marks_e9: np.ndarray) -> str:
+    """sha256 of closing marks, int64 (n + 1,) in chain order with the underlying's last."""
+    return hashlib.sha256(np.ascontiguousarray(marks_e9, np.int64).tobytes()).hexdigest()
 
 
 def write_json(path: Path, value: object) -> None:

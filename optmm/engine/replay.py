@@ -7,7 +7,6 @@ Taylor range, halts), so that one surface serves all of them and memory does not
 import hashlib
 import os
 import platform
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,18 +17,26 @@ import numpy as np
 import polars as pl
 
 from optmm.config import DeskConfig, canonical, digest
-from optmm.engine import closing
+from optmm.engine import closing, explain
 from optmm.engine.desk import E9, World
 from optmm.engine.journal import Journal
 from optmm.engine.market import MarketView
 from optmm.engine.reasons import Reason
-from optmm.engine.records import FILL_SCHEMA, QuoteLog, QuoteWriter, write_frame, write_json
+from optmm.engine.records import (
+    FILL_SCHEMA,
+    QuoteLog,
+    QuoteWriter,
+    file_digest,
+    write_frame,
+    write_json,
+)
 from optmm.engine.settlement import fixings
 from optmm.errors import DataError, UsageError
 from optmm.market.chain import MarketDay
 from optmm.market.events import Kind, empty, in_order
 
 VERSIONED = ("optmm", "numpy", "scipy", "numba", "polars", "pyarrow", "apsw", "QuantLib")
+SLOW_PATH_S = 15.0  # stops, markouts, settlement: event feeds wait no longer for them
 Progress = Callable[["Run", int, float], None]
 
 
@@ -47,8 +54,9 @@ class Run:
 
 
 def with_timers(day: MarketDay, config: DeskConfig) -> np.ndarray:
-    """Merge TIMER events into the tape: every bar, or every hedging interval on event feeds."""
-    step = day.bar_ns or round(config.hedging.interval_s * E9)
+    """Merge TIMER events into the tape: every bar; on event feeds at least every 15 seconds."""
+    every_s = min(config.hedging.interval_s, config.surface.refit_s, SLOW_PATH_S)
+    step = day.bar_ns or round(every_s * E9)
     times = np.arange(day.session.open_ns + step, day.session.close_ns + 1, step)
     if times.size == 0 or times[-1] < day.session.close_ns:
         times = np.append(times, day.session.close_ns)
@@ -84,13 +92,12 @@ def run(
         If the day has no usable events.
     """
     bounds = ("simulated",) if day.simulated else config.replay.bounds
-    prepare_folder(folder)
+    check_day(day)
+    claim_folder(folder)
     manifest = _manifest(day, config, bounds, seed, command)
     write_json(folder / "manifest.json", manifest)
     started = time.perf_counter()
     events = with_timers(day, config)
-    if events.size == 0 or day.events.size == 0:
-        raise DataError(f"{day.chain.underlying.symbol} {day.session.date} has no events")
     writer = QuoteWriter(folder / "quotes.parquet")
     worlds = []
     for name in bounds:
@@ -98,6 +105,7 @@ def run(
         journal.append(day.session.open_ns, "open", {
             "bound": name, "config": manifest["config_hash"], "data": manifest["data_hash"],
             "seed": seed, "session": day.session.date, "underlying": day.chain.underlying.symbol,
+            "bounds": list(bounds),
         })  # fmt: skip
         worlds.append(World(name, day, config, journal, QuoteLog(name, writer, journal)))
     it = Run(day, config, MarketView(day, config), worlds, folder, events, started)
@@ -133,7 +141,7 @@ def _loop(it: Run, progress: Progress | None) -> None:
         if reasons & Reason.END:
             break
     for world in it.worlds:
-        world.finish(max(now_ns, it.day.session.close_ns), settle)
+        world.end(max(now_ns, it.day.session.close_ns), settle)
 
 
 def _journal_surface(it: Run, now_ns: int) -> None:
@@ -146,16 +154,52 @@ def _journal_surface(it: Run, now_ns: int) -> None:
         world.journal.append(now_ns, "surface", {"version": surface.version, "sha256": content})
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the run folder; one that holds a finished or foreign run is never written into."""
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty; choose another --out, or remove it first")
-    folder.mkdir(parents=True, exist_ok=True)
+def check_day(day: MarketDay) -> None:
+    """Refuse a day that cannot be quoted, before anything is written.
+
+    Raises
+    ------
+    DataError
+        No two-sided option quote, or no level of the underlying; says what to do.
+    """
+    events, name = day.events, f"{day.chain.underlying.symbol} {day.session.date}"
+    quotes = events[events["kind"] == Kind.QUOTE]
+    if not ((quotes["bid_e9"] > 0) & (quotes["ask_e9"] > quotes["bid_e9"])).any():
+        aside = ", ".join(f"{why} {n:,}" for why, n in day.quality.quarantined.items())
+        raise DataError(
+            f"{name} has no usable two-sided option quote ({aside or 'no rows at all'})",
+            remedy="Check the quote file with `optmm data info`.",
+        )
+    level = Kind.UNDERLYING_TRADE if day.chain.underlying.kind == "index" else Kind.UNDERLYING_QUOTE
+    shown = events[events["kind"] == level]
+    if not (shown["bid_e9"] > 0).any():
+        what = "prints" if level == Kind.UNDERLYING_TRADE else "quotes"
+        raise DataError(
+            f"{name} has no {what} of the underlying, so nothing says where it trades",
+            remedy=f"Add the underlying's {what} of that date beside the options, or choose a date "
+            "that `optmm data info` lists with them.",
+        )
 
 
-def discard(folder: Path) -> None:
-    """Remove a run folder whose manifest says it is not complete."""
-    shutil.rmtree(folder, ignore_errors=True)
+def claim_folder(folder: Path) -> None:
+    """Make the run folder and claim it: of two runs that want it, exactly one gets it.
+
+    Raises
+    ------
+    UsageError
+        It holds something already, another run took it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty; choose another --out, or remove it first")
+        os.close(os.open(folder / "manifest.json", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        raise UsageError(f"{folder} is taken; choose another --out") from None
+    except OSError as bad:
+        raise UsageError(
+            f"{folder} cannot be written: {bad.strerror}; choose another --out"
+        ) from None
 
 
 def _manifest(
@@ -191,37 +235,57 @@ def _manifest(
 
 
 def _write(it: Run, manifest: dict) -> None:
-    """Write every table, then the manifest with results; `complete` is set by `complete_run`."""
-    folder, worlds = it.folder, it.worlds
-    write_frame(folder / "chain.parquet", closing.chain_frame(it))
+    """Write every table, end the journals over their digests, then the manifest with results.
+
+    `complete` stays false: the report is written after this, then `complete_run` says so.
+    """
+    files = _write_tables(it)
+    for world in it.worlds:
+        world.close(files)
+    manifest["events"] = int(it.worlds[0].state.head["events"][0])
+    quality = it.day.quality
+    manifest["results"] = {
+        "wall_seconds": round(time.perf_counter() - it.started, 3),
+        "events": sum(int(w.state.head["events"][0]) for w in it.worlds),
+        "fits": it.market.fits,
+        "bounds": {w.name: _results(w) for w in it.worlds},
+        "fixings": [
+            {"expiry": str(it.day.chain.expiry[it.day.chain.slice_start[j]]),
+             "px_e9": fixing.px_e9, "source": fixing.source}
+            for j, fixing in fixings(it.day).items()
+        ],
+        "data_quality": {
+            "rows": quality.rows,
+            "quarantined": dict(quality.quarantined),
+            "two_sided_share": closing.finite(quality.two_sided_share),
+            "notes": list(quality.notes),
+        },
+    }  # fmt: skip
+    write_json(it.folder / "manifest.json", manifest)
+
+
+def _write_tables(it: Run) -> dict[str, str]:
+    """Write the tables of docs/run_folder.md; return {file name: sha256}, quotes apart."""
+    worlds = it.worlds
     fills = [world.fills.frame() for world in worlds]
-    write_frame(folder / "fills.parquet", pl.concat([pl.DataFrame(schema=FILL_SCHEMA), *fills]))
-    write_frame(folder / "pnl.parquet", pl.DataFrame([row for w in worlds for row in w.pnl]))
-    write_frame(folder / "greeks.parquet", pl.concat([closing.greeks_frame(it, w) for w in worlds]))
-    write_frame(folder / "surface.parquet", it.market.surface_frame())
-    write_frame(folder / "smiles.parquet", it.market.smiles_frame())
-    write_frame(folder / "prints.parquet", closing.prints_frame(it))
     presence = [
         pl.DataFrame({"instrument": np.arange(w.n, dtype=np.int32)} | w.presence.columns())
         .select(pl.lit(w.name).alias("bound"), pl.all())
         for w in worlds
     ]  # fmt: skip
-    write_frame(folder / "presence.parquet", pl.concat(presence))
-    seconds = time.perf_counter() - it.started
-    manifest["events"] = int(worlds[0].state.head["events"][0])
-    manifest["results"] = {
-        "wall_seconds": round(seconds, 3),
-        "events": sum(int(w.state.head["events"][0]) for w in worlds),
-        "fits": it.market.fits,
-        "bounds": {w.name: _results(w) for w in worlds},
-        "data_quality": {
-            "rows": it.day.quality.rows,
-            "quarantined": dict(it.day.quality.quarantined),
-            "two_sided_share": closing.finite(it.day.quality.two_sided_share),
-            "notes": list(it.day.quality.notes),
-        },
+    frames = {
+        "chain.parquet": closing.chain_frame(it),
+        "fills.parquet": pl.concat([pl.DataFrame(schema=FILL_SCHEMA), *fills]),
+        "pnl.parquet": pl.DataFrame([row for w in worlds for row in w.pnl]),
+        "greeks.parquet": pl.concat([closing.greeks_frame(it, w) for w in worlds]),
+        "surface.parquet": it.market.surface_frame(),
+        "smiles.parquet": it.market.smiles_frame(),
+        "prints.parquet": closing.prints_frame(it),
+        "presence.parquet": pl.concat(presence),
     }
-    write_json(folder / "manifest.json", manifest)
+    for name, frame in frames.items():
+        write_frame(it.folder / name, frame)
+    return {name: file_digest(it.folder / name) for name in frames}
 
 
 def complete_run(folder: Path) -> None:
@@ -254,11 +318,16 @@ def _results(world: World) -> dict:
         "hedge_lots": world.hedge_lots,
         "killed": world.stopped,
         "ledger_net_e9": world.net_e9(),
+        "explained_usd": {
+            name: float(usd) for name, usd in zip(explain.LINES, world.explained, strict=True)
+        },
         "fees_e9": world.fees_e9,
         "closing_spot_e9": int(world.marks.e9[-1]),
         "limit": {
             "inventory_usd": config.limits.inventory_usd,
-            "worst_inventory_usd": world.worst_inventory_usd,
-            "breached": world.worst_inventory_usd > config.limits.inventory_usd,
+            "worst_inventory_usd": closing.finite(world.worst_inventory_usd),
+            "breached": bool(world.breaches)
+            or world.worst_inventory_usd > config.limits.inventory_usd,
+            "breaches": dict(world.breaches),
         },
     }

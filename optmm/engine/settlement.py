@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hedging import expiry
 from optmm.engine import state as tables
 from optmm.market.chain import MarketDay
@@ -11,6 +13,7 @@ from optmm.market.events import Kind
 if TYPE_CHECKING:
     from optmm.engine.desk import World
 
+PUBLICATION_NS = 300 * 1_000_000_000
 WINDOW_NS = 3_600 * 1_000_000_000
 
 
@@ -20,39 +23,59 @@ class Fixing:
 
     px_e9: int
     source: str
+    known_ns: int  # settled no earlier: a closing level of an index is published after the close
 
 
 def fixings(day: MarketDay) -> dict[int, Fixing]:
     """Fixing price per slice that expires inside the session; applied only once its time has come.
 
     The last underlying print at or before the fixing stands for the official price, else the last
-    two-sided mid; a slice with neither within an hour is left unsettled.
+    two-sided mid. One older than an hour is used all the same, and its source says so: a position
+    that nobody settles would be a position that nobody marks.
     """
     events, chain = day.events, day.chain
     out: dict[int, Fixing] = {}
     for j in range(chain.slices):
         at = int(chain.fixing_ns[chain.slice_start[j]])
-        if not day.session.open_ns < at <= day.session.close_ns:
-            continue
-        window = (events["ts_event_ns"] <= at) & (events["ts_event_ns"] > at - WINDOW_NS)
-        prints = events[window & (events["kind"] == Kind.UNDERLYING_TRADE)]
-        quotes = events[window & (events["kind"] == Kind.UNDERLYING_QUOTE)]
-        quotes = quotes[(quotes["bid_e9"] > 0) & (quotes["ask_e9"] > quotes["bid_e9"])]
-        if prints.size:
-            out[j] = Fixing(int(prints["bid_e9"][-1]), "last underlying print")
-        elif quotes.size:
-            mid = (int(quotes["bid_e9"][-1]) + int(quotes["ask_e9"][-1])) // 2
-            out[j] = Fixing(mid, "last underlying mid")
+        if day.session.open_ns < at <= day.session.close_ns:
+            published = (
+                chain.underlying.kind == "index" and not chain.am_settled[chain.slice_start[j]]
+            )
+            known = min(at + (PUBLICATION_NS if published else 0), day.session.close_ns)
+            found = _level(events[events["ts_event_ns"] <= known], known)
+            if found is not None:
+                out[j] = found
     return out
+
+
+def _level(seen: np.ndarray, at_ns: int) -> Fixing | None:
+    """The underlying's last level among the events `seen`; None if there is none."""
+    prints = seen[seen["kind"] == Kind.UNDERLYING_TRADE][-1:]
+    quotes = seen[seen["kind"] == Kind.UNDERLYING_QUOTE]
+    quotes = quotes[(quotes["bid_e9"] > 0) & (quotes["ask_e9"] > quotes["bid_e9"])][-1:]
+    fresh = [
+        rows.size and at_ns - int(rows["ts_event_ns"][0]) <= WINDOW_NS for rows in (prints, quotes)
+    ]
+    if prints.size and (fresh[0] or not fresh[1]):
+        age = "" if fresh[0] else ", more than an hour old"
+        return Fixing(int(prints["bid_e9"][0]), f"last underlying print{age}", at_ns)
+    if quotes.size:
+        age = "" if fresh[1] else ", more than an hour old"
+        middle = (int(quotes["bid_e9"][0]) + int(quotes["ask_e9"][0])) // 2
+        return Fixing(middle, f"last underlying middle{age}", at_ns)
+    return None
 
 
 def settle_expired(world: "World", now_ns: int, prices: dict[int, Fixing]) -> None:
     """Settle every slice whose fixing has passed, once."""
     for j, fixing in prices.items():
         rows = world.chain.rows(j)
-        if j in world.settled or now_ns < int(world.chain.fixing_ns[rows.start]):
+        if j in world.settled or now_ns < fixing.known_ns:
             continue
         world.settled.add(j)
+        world.journal.append(
+            now_ns, "fixing", {"slice": j, "px_e9": fixing.px_e9, "source": fixing.source}
+        )
         for i in range(rows.start, rows.stop):
             _settle(world, i, now_ns, fixing)
 
@@ -60,8 +83,13 @@ def settle_expired(world: "World", now_ns: int, prices: dict[int, Fixing]) -> No
 def _settle(world: "World", i: int, now_ns: int, fixing: Fixing) -> None:
     """Close one option at its settlement value; deliver the underlying at the fixing if it does."""
     c = world.chain
+    # a future option is exercised whenever it is in the money at all
+    threshold = 1 if c.underlying.kind == "future" else expiry.EXERCISE_THRESHOLD_E9
     value = expiry.settlement_value_e9(
-        right=int(c.right[i]), strike_e9=int(c.strike_e9[i]), fixing_e9=fixing.px_e9
+        right=int(c.right[i]),
+        strike_e9=int(c.strike_e9[i]),
+        fixing_e9=fixing.px_e9,
+        threshold_e9=threshold,
     )
     legs = expiry.settle(
         lots=int(world.lots[i]),
@@ -71,6 +99,7 @@ def _settle(world: "World", i: int, now_ns: int, fixing: Fixing) -> None:
         multiplier=int(c.multiplier[i]),
         physical=bool(c.physical[i]),
         underlying_multiplier=c.underlying.multiplier,
+        threshold_e9=threshold,
     )
     world.marks.settle(i, value)
     for leg in legs:

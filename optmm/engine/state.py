@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optmm.engine.reasons import Why
 from optmm.market.chain import Chain
 
 HEAD = np.dtype(
@@ -39,6 +40,10 @@ HEAD = np.dtype(
         ("sweep_ns", np.int64),
         ("swept_ns", np.int64),
         ("sweep_due", np.int64),
+        ("guard_ns", np.int64),  # at most this often: pull quotes that spot has reached
+        ("guarded_ns", np.int64),
+        ("blocked", np.int64),  # Why bits that forbid every quote, as of the last event
+        ("resumed_ns", np.int64),  # after a halt: only a market shown since then counts
         ("spot_from_prints", np.int64),  # 1: an index, whose prints are its level
         ("middle_ns", np.int64),  # a displayed market older than this does not hold us back
         ("middle_edge", np.float64),  # of the half width: least edge against the displayed middle
@@ -193,6 +198,7 @@ def create(chain: Chain, world: str) -> EngineState:
     head = np.zeros(1, HEAD)
     head["world"] = WORLDS[world]
     head["spot_hi"] = np.inf
+    head["blocked"] = int(Why.CLOSED)
     mkt = np.zeros(n + 1, MKT)
     mkt["theo"] = np.nan
     mkt["df"] = mkt["growth"] = 1.0
@@ -330,11 +336,20 @@ def grown(state: EngineState) -> EngineState:
     return state._replace(wire=wire, act=act)
 
 
+def pending(state: EngineState) -> np.ndarray:
+    """The act rows in the buffer, a view: read it before `empty_acts` and the next `advance`."""
+    return state.act[: int(state.head["act_count"][0])]
+
+
+def empty_acts(state: EngineState) -> None:
+    """Forget the act rows that were read."""
+    state.head["act_count"] = 0
+
+
 def drained(state: EngineState) -> np.ndarray:
     """Take the act rows out of the buffer (a copy) and empty it."""
-    count = int(state.head["act_count"][0])
-    out = state.act[:count].copy()
-    state.head["act_count"] = 0
+    out = pending(state).copy()
+    empty_acts(state)
     return out
 
 

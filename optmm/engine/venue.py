@@ -49,13 +49,16 @@ def record(state, event, kind, i, side, px, lots, why):
     a["side"] = side
     a["kind"] = kind
     a["why"] = why
-    if i == own.size - 1:
-        a["mark_e9"] = h["spot_e9"]
-        a["delta"] = 0.0
-    else:
+    a["mark_e9"] = h["spot_e9"]
+    a["delta"] = 0.0
+    if i < own.size - 1 and kind not in (ACT_QUOTE, ACT_REJECT):
         fair = theo_now(m, h["spot"])
-        a["mark_e9"] = 0 if math.isnan(fair) else int(fair * 1e9 + 0.5)
-        a["delta"] = m["delta"] + 2.0 * m["gamma_half"] * (h["spot"] - m["spot_ref"])
+        if math.isnan(fair):  # lost while a quote was in flight: the displayed middle stands in
+            a["mark_e9"] = (m["bid_e9"] + m["ask_e9"]) // 2
+            a["delta"] = 0.0
+        else:
+            a["mark_e9"] = int(fair * 1e9 + 0.5)
+            a["delta"] = m["delta"] + 2.0 * m["gamma_half"] * (h["spot"] - m["spot_ref"])
     h["act_count"] += 1
 
 
@@ -76,6 +79,7 @@ def trades(h, m):
         h["is_open"] != 0
         and h["is_halted"] == 0
         and h["now_ns"] <= m["close_ns"]
+        and m["quote_ns"] >= h["resumed_ns"]
         and two_sided(h, m)
     )
 
@@ -107,6 +111,7 @@ def book_fill(state, event, i, side, px, lots):
     remember(o)
     h["fills"] += 1
     h["contracts"] += lots
+    h["sweep_due"] = 1
     verdict = after_fill(head, lots, o["unit_usd"])
     if verdict == 0 or h["is_tripped"] != 0:
         return R_FILL
@@ -321,12 +326,16 @@ def follow_queue(o, m, was_bid, was_ask):
     """After a new market quote: nobody is ahead of a price we improve; never more than is shown."""
     if m["bid_e9"] < o["bid_e9"]:
         o["bid_ahead"] = 0
+    elif m["bid_e9"] > o["bid_e9"]:
+        o["bid_ahead"] = max(o["bid_ahead"], m["bid_lots"])
     elif m["bid_e9"] == o["bid_e9"]:
         o["bid_ahead"] = (
             min(o["bid_ahead"], m["bid_lots"]) if was_bid == m["bid_e9"] else m["bid_lots"]
         )
     if m["ask_e9"] == 0 or m["ask_e9"] > o["ask_e9"]:
         o["ask_ahead"] = 0
+    elif m["ask_e9"] < o["ask_e9"]:
+        o["ask_ahead"] = max(o["ask_ahead"], m["ask_lots"])
     elif m["ask_e9"] == o["ask_e9"]:
         o["ask_ahead"] = (
             min(o["ask_ahead"], m["ask_lots"]) if was_ask == m["ask_e9"] else m["ask_lots"]

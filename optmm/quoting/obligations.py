@@ -25,6 +25,7 @@ class Presence:
         self.in_flight_s = np.zeros(n)
         self.absent_s = np.zeros((n, len(REASONS)))
         self._before_theo_s = np.zeros(n)
+        self._delta = np.full(n, np.nan)  # last known
 
     def add(
         self,
@@ -43,19 +44,16 @@ class Presence:
         of both sides' reasons; `quoted` is both sides live at the venue.
         """
         self.open_s[is_open] += seconds
-        unknown = is_open & ~np.isfinite(delta)
-        self._before_theo_s[unknown] += seconds
-        eligible = (
-            is_open
-            & market_two_sided
-            & (years < NINE_MONTHS_YEARS)
-            & (np.abs(delta) >= LEAST_DELTA)
-            & (np.abs(delta) <= MOST_DELTA)
-        )
+        # a series that has lost its fair value is still the series it was
+        self._delta = np.where(np.isfinite(delta), delta, self._delta)
+        near = is_open & market_two_sided & (years < NINE_MONTHS_YEARS)
+        self._before_theo_s[near & ~np.isfinite(self._delta)] += seconds
+        size = np.abs(self._delta)
+        eligible = near & (size >= LEAST_DELTA) & (size <= MOST_DELTA)
         late = np.where(eligible, self._before_theo_s, 0.0)
         self.eligible_s += late + np.where(eligible, seconds, 0.0)
         self.absent_s[:, REASONS.index(Why.NO_THEO)] += late
-        self._before_theo_s[np.isfinite(delta)] = 0.0
+        self._before_theo_s[np.isfinite(self._delta)] = 0.0
         self.two_sided_s[eligible & quoted] += seconds
         missing = eligible & ~quoted
         named = np.zeros(missing.shape, bool)
@@ -64,6 +62,12 @@ class Presence:
             self.absent_s[hit, j] += seconds
             named |= hit
         self.in_flight_s[missing & ~named] += seconds
+
+    def close(self) -> None:
+        """Count series that never had a fair value: nobody knows that they were not eligible."""
+        self.eligible_s += self._before_theo_s
+        self.absent_s[:, REASONS.index(Why.NO_THEO)] += self._before_theo_s
+        self._before_theo_s[:] = 0.0
 
     def columns(self) -> dict[str, np.ndarray]:
         """The columns of presence.parquet besides `bound` and `instrument`."""

@@ -44,9 +44,9 @@ class Plan:
     headroom_usd: float
 
 
-def limits_of(config: DeskConfig) -> risk_limits.Limits:
-    """What quotes may fill of the hard limits: the market moves a book after it was traded."""
-    each, share = config.limits, config.limits.quoting_share
+def limits_of(config: DeskConfig, *, share: float) -> risk_limits.Limits:
+    """The hard limits times `share`: quotes fill a part, since the market moves a book as well."""
+    each = config.limits
     return risk_limits.Limits(
         inventory_usd=share * each.inventory_usd,
         vega_usd_per_volpt=share * each.vega_usd_per_volpt,
@@ -116,8 +116,8 @@ def plan(terms: Terms, lots: np.ndarray, hedge_delta_usd: float, config: DeskCon
     # what an old, larger quote may still trade while its cancel flies is bounded in the kernel, by
     # `max_fill_usd` against the headroom left (engine.protect.after_fill)
     caps = risk_limits.caps(
-        lots, terms.unit, limits=limits_of(config),
-        fills_before_purge=config.protections.max_fills, max_lots=config.quoting.max_lots,
+        lots, terms.unit, limits=limits_of(config, share=config.limits.quoting_share),
+        fills_before_purge=config.protections.max_fills + 1, max_lots=config.quoting.max_lots,
     )  # fmt: skip
     per_fill = np.floor(config.limits.max_fill_usd / np.maximum(terms.unit_usd, 1e-9))
     largest = np.minimum(per_fill, config.quoting.max_lots).astype(np.int64)

@@ -3,6 +3,8 @@
 European value by Black (1976) on the expiry's forward; an American option adds its early-exercise
 premium, which the surface carries with its spot derivatives. Between refits the engine moves theo
 by delta and gamma alone, so delta is smile-aware: a strike's vol moves by (R - 1) skew dlnS.
+Theta is the Black-Scholes equation's, premium included. Vega, vanna, volga and rho of an American
+option are those of its European part, and zero where it would be exercised at once.
 
 Units: USD per share, deltas and gammas in spot, vega per 1.00 of vol, theta per year.
 """
@@ -30,7 +32,8 @@ class TheoSheet:
     years: np.ndarray
     vol: np.ndarray
     theo: np.ndarray
-    delta: np.ndarray
+    delta: np.ndarray  # smile-aware
+    delta_at_strike: np.ndarray  # at a fixed strike's vol
     gamma: np.ndarray
     vega: np.ndarray
     theta: np.ndarray
@@ -86,18 +89,24 @@ def sheet(
         growth = forward[rows] / spot
         premium, premium_slope, premium_curve = (np.asarray(a)[rows] for a in surface.premium(spot))
         out["theo"][rows] = greeks.price + premium
+        plain = greeks.delta * growth + premium_slope
+        out["delta_at_strike"][rows] = plain
         out["delta"][rows] = delta.smile_aware(
-            greeks.delta * growth + premium_slope, greeks.vega, skew=surface.skew[j][rows],
-            spot=spot, stickiness=stickiness,
-        )  # fmt: skip
+            plain, greeks.vega, skew=surface.skew[j][rows], spot=spot, stickiness=stickiness
+        )
         out["gamma"][rows] = greeks.gamma * growth**2 + premium_curve
-        out["vega"][rows] = greeks.vega
-        # Black's theta holds the forward; at fixed spot the forward itself rolls with the carry
-        out["theta"][rows] = greeks.theta - greeks.delta * forward[rows] * (rate - carry)[rows]
-        out["vanna"][rows] = greeks.vanna * growth
-        out["volga"][rows] = greeks.volga
-        # at a fixed spot the forward moves with the rate too
-        out["rho"][rows] = greeks.rho + years[rows] * forward[rows] * greeks.delta
+        alive_early = ~_exercised(chain, rows, out["theo"][rows], spot)
+        out["vega"][rows] = np.where(alive_early, greeks.vega, 0.0)
+        out["vanna"][rows] = np.where(alive_early, greeks.vanna * growth, 0.0)
+        out["volga"][rows] = np.where(alive_early, greeks.volga, 0.0)
+        # where it is better held, every price obeys the Black-Scholes equation: theta follows
+        drift = (rate - carry)[rows] * spot * plain
+        spread = 0.5 * (vol[rows] * spot) ** 2 * out["gamma"][rows]
+        theta = rate[rows] * out["theo"][rows] - drift - spread
+        out["theta"][rows] = np.where(alive_early, theta, 0.0)
+        # at a fixed spot the forward moves with the rate too, unless the spot is the future itself
+        moves = 0.0 if chain.underlying.kind == "future" else years[rows] * forward[rows]
+        out["rho"][rows] = np.where(alive_early, greeks.rho + moves * greeks.delta, 0.0)
     return TheoSheet(
         ts_ns=now_ns,
         version=surface.version,
@@ -114,4 +123,10 @@ def sheet(
     )
 
 
-_COLUMNS = ("theo", "delta", "gamma", "vega", "theta", "vanna", "volga", "rho")
+def _exercised(chain: Chain, rows: np.ndarray, theo: np.ndarray, spot: float) -> np.ndarray:
+    """Rows (of `rows`) that are worth exercising at once: no time value is left to move."""
+    intrinsic = chain.right[rows] * (spot - chain.strike[rows])
+    return chain.american[rows] & (intrinsic > 0.0) & (theo <= intrinsic + 1e-9 * spot)
+
+
+_COLUMNS = ("theo", "delta", "delta_at_strike", "gamma", "vega", "theta", "vanna", "volga", "rho")

@@ -58,7 +58,6 @@ def build(run_dir: Path) -> dict[str, Any]:
             "command": head.get("command"),
             "versions": head.get("versions", {}),
             "data": head.get("data", []),
-            "complete": head.get("complete"),
         },
     }
     return plain(report)

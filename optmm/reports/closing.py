@@ -26,7 +26,10 @@ SUMS = (
     "contracts_gross",
     "spot",
 )
-POLICY = "official settlement where there is one, else theo, else mid"
+POLICY = (
+    "settlement value of an expired series at its fixing (recorded tapes carry no official price), "
+    "else theo, else mid"
+)
 
 
 def held(run: Run, bound: str) -> tuple[pl.DataFrame, int]:
@@ -101,6 +104,10 @@ def marks(run: Run) -> dict[str, Any]:
     counts = run.chain["closing_source"].value_counts().sort("closing_source")
     return {
         "policy": POLICY,
+        "fixings": [
+            {"expiry": f["expiry"], "usd": f["px_e9"] / 1e9, "source": f["source"]}
+            for f in run.results.get("fixings", [])
+        ],
         "series": dict(counts.iter_rows()),
         "bounds": {bound: _theo_less_mid(run, bound) for bound in run.bounds},
     }

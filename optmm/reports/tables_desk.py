@@ -24,6 +24,7 @@ SPLIT = (
     ("fees", "Fees"),
     ("net", "Net P&L"),
 )
+EXPLAINED = ("theta", "delta", "gamma", "vega", "vanna", "volga", "unexplained")
 COUNTS = (
     ("fills", "Fills"),
     ("contracts", "Contracts"),
@@ -47,6 +48,9 @@ def headline(report: dict[str, Any]) -> Table:
     rows.append(("Split less ledger", "1e-9 USD", *errors))
     late = (number(b["pnl_60s"]["adverse_selection"], 2) for b in bounds.values())
     rows.append(("Adverse selection, 60 s", "USD", *late))
+    for key in EXPLAINED:
+        parts = (b["inventory_explained"].get(key) for b in bounds.values())
+        rows.append((f"Inventory alpha: {key}", "USD", *(number(part, 2) for part in parts)))
     rows += [(label, "", *(number(b.get(key)) for b in bounds.values())) for key, label in COUNTS]
     columns = (*words("", "unit"), *(Column(name) for name in bounds))
     return Table("headline", "Result by fill assumption", columns, tuple(rows), "", strong)
@@ -179,7 +183,9 @@ def closing(report: dict[str, Any]) -> Table:
         Column("positions compared"),
         Column("without both"),
     )
-    note = f"Policy: {marks['policy']}. Series by source: {counts}."
+    fixed = "; ".join(f"{f['expiry']} at {f['usd']:,.2f}, {f['source']}" for f in marks["fixings"])
+    settled = f" Fixings: {fixed}." if fixed else ""
+    note = f"Policy: {marks['policy']}. Series by source: {counts}.{settled}"
     return Table("closing", "Closing marks", columns, tuple(rows), note)
 
 

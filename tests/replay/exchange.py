@@ -172,6 +172,8 @@ class Exchange:
             self.halted = True
         if e.bits & 8:
             self.halted = False
+            for shown in self.display.values():
+                shown.since_ns = -(10**30)  # nothing shown before the resumption is believed
 
     def _quote(self, e: Event) -> None:
         show = self.display[e.instrument]
@@ -185,6 +187,8 @@ class Exchange:
             elif mine.px == new_px[side]:
                 stayed = show.px[side] == new_px[side]
                 mine.ahead = min(mine.ahead, new_lots[side]) if stayed else new_lots[side]
+            else:
+                mine.ahead = max(mine.ahead, new_lots[side])
         show.px, show.lots, show.since_ns = new_px, new_lots, e.ts_ns
 
     def _underlying_quote(self, e: Event) -> None:

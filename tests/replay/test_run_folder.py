@@ -19,12 +19,22 @@ from optmm.config import DeskConfig, parsed
 from optmm.engine import replay
 from optmm.engine.verify import verify_run
 from optmm.errors import DataError, UsageError
-from optmm.market.events import Kind, in_order
+from optmm.market.events import Bits, Kind, empty, in_order
 
 FILES = (
     "manifest.json", "chain.parquet", "fills.parquet", "quotes.parquet", "prints.parquet",
     "pnl.parquet", "greeks.parquet", "surface.parquet", "smiles.parquet", "presence.parquet",
     "report.json", "report.html",
+)  # fmt: skip
+
+
+LOOSE = parsed(
+    {
+        "protections": {"max_fills": 10_000, "max_lots": 100_000},
+        "limits": {"inventory_usd": 1e12, "vega_usd_per_volpt": 1e10,
+                   "expiry_vega_usd_per_volpt": 1e10},
+    },
+    "test",
 )  # fmt: skip
 
 
@@ -72,8 +82,7 @@ def test_two_computations_of_the_pnl_agree_exactly(kind, request):
 
 def test_worlds_order_as_their_rules_do(tmp_path):
     """While the books are still alike, a pessimistic fill is a queue fill is an optimistic one."""
-    config = parsed({"protections": {"max_fills": 10_000, "max_lots": 100_000}}, "test")
-    replay.run(barred(5), config, tmp_path / "loose")
+    replay.run(barred(5), LOOSE, tmp_path / "loose")
     fills = pl.read_parquet(tmp_path / "loose" / "fills.parquet")
     fills = fills.filter(pl.col("kind") == "quote")
     first = fills.filter(pl.col("ts_ns") == fills["ts_ns"].min())
@@ -215,16 +224,108 @@ def test_the_kill_switch_latches(tmp_path):
     assert not any(ts > killed[0] and kind == "fill" for ts, kind in rows)
 
 
-def test_a_stale_underlying_pulls_every_quote(tmp_path):
+def resting(folder, at_ns):
+    """What rests at the venue at an instant: the last message of every side."""
+    quotes = pl.read_parquet(folder / "quotes.parquet").filter(pl.col("ts_ns") <= at_ns)
+    last = quotes.group_by("bound", "instrument", "side", maintain_order=True).last()
+    return last.filter(pl.col("lots") > 0)
+
+
+@pytest.mark.parametrize("refit_s", [60.0, 600.0])
+def test_a_stale_underlying_pulls_every_quote(refit_s, tmp_path):
+    """Staleness used to be noticed at the next sweep or sheet only; thousands of quotes rested."""
     day = simulated()
     silent = day.session.open_ns + 5 * MINUTE_NS
     keep = (day.events["kind"] != Kind.UNDERLYING_QUOTE) | (day.events["ts_event_ns"] <= silent)
     quiet = replace(day, events=in_order(day.events[keep]))
-    replay.run(quiet, DeskConfig(), tmp_path / "stale")
-    quotes = pl.read_parquet(tmp_path / "stale" / "quotes.parquet")
-    grace = silent + (15 + 20 + 1) * 1_000_000_000  # the limit, a sweep, the way to the venue
-    assert quotes.filter((pl.col("ts_ns") > grace) & (pl.col("lots") > 0)).height == 0
-    assert quotes.filter((pl.col("ts_ns") > silent) & (pl.col("lots") == 0)).height > 0
+    config = parsed({"surface": {"refit_s": refit_s}}, "test")
+    replay.run(quiet, config, tmp_path / "stale")
+    assert resting(tmp_path / "stale", silent).height > 1000
+    last_spot = int(quiet.events["ts_event_ns"][quiet.events["kind"] == Kind.UNDERLYING_QUOTE][-1])
+    limit_s = config.protections.stale_underlying_s + 1.0  # the limit, the next event, the way
+    assert resting(tmp_path / "stale", last_spot + round(limit_s * 1e9)).height == 0
+    assert resting(tmp_path / "stale", day.session.close_ns).height == 0
+
+
+@pytest.mark.parametrize("make", [simulated, barred], ids=["ticks", "bars"])
+def test_a_halt_pulls_every_quote_and_a_resumption_waits_for_a_fresh_market(make, tmp_path):
+    """Quotes used to rest through a short halt and trade at their old prices after it."""
+    day = make()
+    start = day.session.open_ns + 6 * MINUTE_NS + 7_000_000_000
+    end = start + 100_000_000_000
+    status = empty(2)
+    status["kind"], status["instrument"] = Kind.STATUS, len(day.chain)
+    status["ts_event_ns"], status["bits"] = (start, end), (Bits.HALT, Bits.RESUME)
+    inside = (day.events["ts_event_ns"] > start) & (day.events["ts_event_ns"] < end)
+    quiet = day.events[~inside | (day.events["kind"] == Kind.STATUS)]
+    halted = replace(day, events=in_order(np.concatenate([quiet, status])))
+    replay.run(halted, LOOSE, tmp_path / "halt")  # a trip would empty the venue unlogged
+    assert resting(tmp_path / "halt", start).height > 1000
+    # nothing happens in between, so the cancels land with the first event after: the resumption
+    assert resting(tmp_path / "halt", end).height == 0
+    fills = pl.read_parquet(tmp_path / "halt" / "fills.parquet")
+    assert fills.filter(pl.col("ts_ns").is_between(start, end)).height == 0
+    quotes = pl.read_parquet(tmp_path / "halt" / "quotes.parquet")
+    again = quotes.filter((pl.col("ts_ns") > end) & (pl.col("lots") > 0))
+    assert again.height > 0
+    events = halted.events
+    fresh = events[(events["kind"] == Kind.QUOTE) & (events["ts_event_ns"] >= end)]
+    first = dict(zip(fresh["instrument"][::-1], fresh["ts_event_ns"][::-1], strict=True))
+    assert all(ts >= first[i] for i, ts in again.select("instrument", "ts_ns").iter_rows())
+
+
+@pytest.mark.parametrize("kind", ["bars", "ticks"])
+def test_no_message_is_through_our_own_fair_value(kind, request):
+    """At every fill the quote that traded was on the right side of the theo in force."""
+    folder, _, _ = request.getfixturevalue(kind)
+    fills = pl.read_parquet(folder / "fills.parquet").filter(pl.col("kind") == "quote")
+    edge = fills["side"].cast(pl.Int64) * (fills["mark_e9"] - fills["px_e9"])
+    assert (edge >= -10_000_000).mean() > 0.9  # a cent: spot may have moved while it rested
+
+
+def test_an_expiry_without_any_price_of_the_underlying_does_not_crash(tmp_path):
+    """A position without a fair value used to make the inventory infinite and the run fail."""
+    day = simulated()
+    cut = day.session.open_ns + 6 * MINUTE_NS
+    chain = day.chain
+    fixing = chain.fixing_ns.copy()
+    fixing[chain.rows(0)] = day.session.open_ns + 9 * MINUTE_NS
+    keep = (day.events["kind"] != Kind.UNDERLYING_QUOTE) | (day.events["ts_event_ns"] <= cut)
+    odd = replace(day, chain=replace(chain, fixing_ns=fixing), events=in_order(day.events[keep]))
+    run, report = finished(odd, tmp_path / "odd")
+    assert report["bounds"]["simulated"]["identity_error"] == 0
+    rows = run.day.chain.rows(0)
+    assert (run.worlds[0].lots[rows] == 0).all()
+
+
+def test_a_day_that_cannot_be_quoted_is_refused_before_anything_is_written(tmp_path):
+    day = simulated()
+    without = {
+        "no QUOTE of the underlying": Kind.UNDERLYING_QUOTE,
+        "no usable two-sided option quote": Kind.QUOTE,
+    }
+    for kind in without.values():
+        cut = replace(day, events=in_order(day.events[day.events["kind"] != kind]))
+        with pytest.raises(DataError, match=r"has no .*optmm data info"):
+            replay.run(cut, DeskConfig(), tmp_path / "cut")
+        assert not (tmp_path / "cut").exists()
+
+
+def test_a_lost_fair_value_stays_in_the_denominator(tmp_path):
+    """A series whose theo was lost used to leave the time it had to be quoted in."""
+    from optmm.quoting.obligations import Presence
+
+    meter = Presence(2)
+    common = {
+        "is_open": np.ones(2, bool), "years": np.full(2, 0.1), "why": np.full(2, 1),
+        "market_two_sided": np.ones(2, bool),
+    }  # fmt: skip
+    meter.add(60.0, delta=np.array([0.5, np.nan]), quoted=np.array([True, False]), **common)
+    for _ in range(9):
+        meter.add(60.0, delta=np.full(2, np.nan), quoted=np.zeros(2, bool), **common)
+    meter.close()
+    assert meter.eligible_s.tolist() == [600.0, 600.0]
+    assert meter.two_sided_s.tolist() == [60.0, 0.0]
 
 
 def _journal(path):
@@ -232,49 +333,6 @@ def _journal(path):
     rows = list(db.execute("select ts_ns, kind from journal order by seq"))
     db.close()
     return rows
-
-
-def copied(folder, tmp_path):
-    import shutil
-
-    target = tmp_path / "copy"
-    shutil.copytree(folder, target)
-    return target
-
-
-def test_verify_finds_an_altered_fill(bars, tmp_path):
-    folder = copied(bars[0], tmp_path)
-    fills = pl.read_parquet(folder / "fills.parquet")
-    fills.with_columns(px_e9=pl.col("px_e9") + (pl.col("seq") == 1).cast(pl.Int64)).write_parquet(
-        folder / "fills.parquet"
-    )
-    with pytest.raises(DataError, match="column px_e9 differs"):
-        verify_run(folder)
-
-
-def test_verify_finds_an_altered_quote_and_a_lost_one(bars, tmp_path):
-    folder = copied(bars[0], tmp_path)
-    quotes = pl.read_parquet(folder / "quotes.parquet")
-    quotes.with_columns(lots=pl.col("lots") + 1).write_parquet(folder / "quotes.parquet")
-    with pytest.raises(DataError, match="segment 1 does not match its seal"):
-        verify_run(folder)
-    quotes.head(quotes.height - 1).write_parquet(folder / "quotes.parquet")
-    with pytest.raises(DataError, match="does not match its seal"):
-        verify_run(folder)
-
-
-def test_verify_finds_a_cut_tail_and_a_changed_report(bars, tmp_path):
-    folder = copied(bars[0], tmp_path)
-    report = json.loads((folder / "report.json").read_text())
-    report["bounds"]["queue"]["ledger_net"] += 0.01
-    (folder / "report.json").write_text(json.dumps(report))
-    with pytest.raises(DataError, match="ledger_net of queue differs"):
-        verify_run(folder)
-    db = apsw.Connection(str(folder / "journal-pessimistic.sqlite"))
-    db.execute("delete from journal where kind = 'close'")
-    db.close()
-    with pytest.raises(DataError, match="tail is missing"):
-        verify_run(folder)
 
 
 def test_an_interrupted_run_does_not_look_complete(tmp_path):
