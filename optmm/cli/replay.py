@@ -130,6 +130,7 @@ def _run(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Run the day, write the report, print it; an interrupted folder is removed."""
+    import gc
     import json
     import sys
 
@@ -139,6 +140,7 @@ def _run(
     from optmm.reports import write
     from optmm.reports.terminal import show
 
+    gc.freeze()  # what is loaded by now stays: the collector need not look at it again
     symbol = day.chain.underlying.symbol
     folder = out or _free_folder(f"{symbol.lower()}-{day.session.date}")
     _say(

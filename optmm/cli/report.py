@@ -25,11 +25,14 @@ def report(
 
     Example: optmm report runs/goog-2015-12-24 --open
     """
+    import json
     import sys
 
     from optmm import reports
 
     done = reports.write(run)
+    if not json.loads((run / "manifest.json").read_text(encoding="utf-8")).get("complete"):
+        typer.echo(f"optmm: {run} is not complete; its run was cut short before the end", err=True)
     if expiry:
         _known(expiry, done)
     if as_json:

@@ -15,9 +15,11 @@ from optmm.market.chain import Chain, MarketDay
 from optmm.quoting import quoter, theo
 from optmm.risk import limits as risk_limits
 from surfaces.live import ChainSlices, FitConfig, LiveFitter
+from surfaces.premium import PremiumLimits
 from surfaces.surface import VolSurface
 
 E9 = 1_000_000_000
+PREMIUM_AGE_S = 1800.0
 
 
 def slices_of(chain: Chain) -> ChainSlices:
@@ -43,6 +45,8 @@ class MarketView:
                 rate_prior=config.rates.prior,
                 rate_prior_sd=config.rates.prior_sd,
                 future=day.chain.underlying.kind == "future",
+                # it ages slowly next to spot and vol, which have limits of their own
+                premium=PremiumLimits(max_age_s=PREMIUM_AGE_S),
             ),
         )
         self.surface: VolSurface | None = None

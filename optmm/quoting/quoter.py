@@ -89,11 +89,11 @@ def unit_risk(chain: Chain, sheet: TheoSheet, config: DeskConfig) -> risk_limits
     """Inventory use of one contract of each option: dollar delta, premium, stressed P&L, vega."""
     rows = np.flatnonzero(sheet.priced)
     shock, points = config.limits.stress_spot_share, config.limits.stress_vol_points / 100.0
-    pnl = np.full((len(chain), 9), np.nan)
+    pnl = np.full((len(chain), 4), np.nan)
     if rows.size:
         grid = scenarios.unit_pnl(
             instruments(chain, sheet).take(rows),
-            spot_shocks=[-shock, 0.0, shock], vol_shocks=[-points, 0.0, points],
+            spot_shocks=[-shock, shock], vol_shocks=[-points, points],
         )  # fmt: skip
         pnl[rows] = grid.reshape(rows.size, -1)
     multiplier = chain.multiplier

@@ -46,6 +46,8 @@ LIMITS_SIMULATED = (
     "as true as its takers are."
 )
 
+UNHEDGED = "The book is not hedged: {symbol} is an index, and no future stands in for it here."
+
 
 def _splits(run: Run, fills: pl.DataFrame, carry_e9: int) -> dict[int, Attribution]:
     """The attribution of one world at each horizon."""
@@ -206,6 +208,9 @@ def headline(run: Run, bounds: dict[str, Any]) -> dict[str, Any]:
     else:
         said = SIGN_DIFFERS if len(signs) > 1 else SAME_SIGN
     limits = LIMITS_SIMULATED if simulated else LIMITS_TAPE
+    hedge = run.manifest.get("hedge", {})
+    if hedge.get("kind") == "index":
+        limits = f"{UNHEDGED.format(symbol=hedge['symbol'])} {limits}"
     return {"sign": said, "sign_differs": len(signs) > 1, "limits": limits}
 
 
