@@ -306,10 +306,6 @@ class World:
             float(q @ sheet.theta[live]),
         )  # fmt: skip
 
-    def blind(self) -> bool:
-        """Whether an option is held that has no fair value now."""
-        return self.terms is not None and bool((self.lots[~self.terms.sheet.priced] != 0).any())
-
     def net_e9(self) -> int:
         """Ledger P&L now: cash, plus positions at marks, less fees. Exact."""
         own, mkt = self.state.own, self.state.mkt

@@ -1,12 +1,12 @@
 """Where the held book's revaluation came from, between one sheet and the next.
 
-Value change of each option held at the old sheet, by Taylor in spot, time and its own strike's vol:
-theta dt + delta dS + 1/2 gamma dS^2 + vega dvol + vanna dS dvol + 1/2 volga dvol^2. Delta is at a
-fixed strike's vol here, since a move of that vol with spot is in dvol already.
+Gathers two sheets into the `Snapshots` that `optmm.pnl.attribution.explain` takes. Delta is at a
+fixed strike's vol: a move of that vol with spot is in the vega line already.
 """
 
 import numpy as np
 
+from optmm.pnl.attribution import Snapshots, explain
 from optmm.quoting.theo import TheoSheet
 from surfaces.units import NS_PER_YEAR
 
@@ -19,17 +19,27 @@ def between(old: TheoSheet, new: TheoSheet, shares: np.ndarray, hedge_units: flo
     An option without fair value on either sheet (it expired, or lost its surface) is left out.
     """
     held = np.flatnonzero((shares != 0) & old.priced & new.priced)
-    q = shares[held]
-    spot = new.spot - old.spot
-    years = (new.ts_ns - old.ts_ns) / NS_PER_YEAR
-    vol = new.vol[held] - old.vol[held]
-    return np.array(
-        [
-            (q @ old.theta[held]) * years,
-            (q @ old.delta_at_strike[held] + hedge_units) * spot,
-            0.5 * (q @ old.gamma[held]) * spot * spot,
-            q @ (old.vega[held] * vol),
-            (q * old.vanna[held]) @ vol * spot,
-            0.5 * (q @ (old.volga[held] * vol * vol)),
-        ]
+    q = shares[held].astype(np.float64)
+
+    def column(values: np.ndarray, hedge: float = 0.0) -> np.ndarray:
+        return np.append(values, hedge)[None, :].repeat(2, axis=0)
+
+    def at(sheet: TheoSheet) -> np.ndarray:
+        return np.append(q * sheet.theo[held], hedge_units * sheet.spot)
+
+    lines = explain(
+        Snapshots(
+            years=np.array([0.0, (new.ts_ns - old.ts_ns) / NS_PER_YEAR]),
+            spot=np.array([old.spot, new.spot]),
+            vol=np.stack([np.append(sheet.vol[held], 0.0) for sheet in (old, new)]),
+            delta=column(q * old.delta_at_strike[held], hedge_units),
+            gamma=column(q * old.gamma[held]),
+            vega=column(q * old.vega[held]),
+            theta=column(q * old.theta[held]),
+            vanna=column(q * old.vanna[held]),
+            volga=column(q * old.volga[held]),
+            value_start=np.stack([at(old), at(old)]),
+            value_end=np.stack([at(new), at(new)]),
+        )
     )
+    return np.array([getattr(lines, name) for name in LINES])

@@ -6,6 +6,7 @@ The decision itself is `hedging.hedger`; this module only gathers its inputs.
 from typing import TYPE_CHECKING
 
 from hedging import bands, hedger
+from hedging.delta import book_delta
 from optmm.engine import state as tables
 
 if TYPE_CHECKING:
@@ -43,10 +44,16 @@ def band_lots(world: "World", gamma_shares: float, spot: float) -> float:
 def hedge(world: "World", now_ns: int) -> None:
     """Decide one hedge order and send it; the journal keeps the intent."""
     head, own, m = world.state.head[0], world.state.own, world.state.mkt[-1]
-    option_delta, gamma, _, _ = world.book_greeks()
-    if world.blind():
-        option_delta = float("nan")  # a held option without a delta: hedging would be a guess
-    delta_lots = option_delta / world.chain.underlying.multiplier + float(own["qty"][-1])
+    assert world.terms is not None
+    sheet = world.terms.sheet
+    delta_lots = book_delta(  # NaN if an option is held that has no delta: no guess is hedged
+        world.lots,
+        sheet.delta + (float(head["spot"]) - sheet.spot) * sheet.gamma,
+        multiplier=world.chain.multiplier,
+        hedge_multiplier=world.chain.underlying.multiplier,
+        hedge_lots=int(own["qty"][-1]),
+    )
+    gamma = world.book_greeks()[1]
     decision = hedger.decide(
         hedger.HedgeInputs(
             book_delta_lots=delta_lots,
