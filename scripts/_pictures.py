@@ -12,7 +12,8 @@ from optmm.data.simulator import simulate_day
 from optmm.engine import replay
 from optmm.reports.live import export_svg
 
-TWO_HOURS_NS = 2 * 3_600 * 1_000_000_000
+# a quarter of a minute after the simulated makers have shown the whole chain again
+MOMENT_NS = (2 * 3_600 + 15) * 1_000_000_000
 
 
 def main(folder: Path, picture: Path) -> None:
@@ -22,7 +23,7 @@ def main(folder: Path, picture: Path) -> None:
     drawn = []
 
     def watch(run: replay.Run, now_ns: int, share: float) -> None:
-        if not drawn and now_ns >= day.session.open_ns + TWO_HOURS_NS:
+        if not drawn and now_ns >= day.session.open_ns + MOMENT_NS:
             # no rate: it would be of the machine that drew the picture
             shot = snapshot(run, now_ns, share, float("nan"), zone)
             export_svg(shot, picture)

@@ -149,7 +149,8 @@ def advance(state, events, start):
     h = head[0]
     options = own.size - 1
     for index in range(start, events.size):
-        if h["act_count"] + h["wire_count"] + WORST_ACTS_PER_EVENT > act.size:
+        # everything in flight may land, and a trip may then purge every side
+        if h["act_count"] + h["wire_count"] + 2 * options + WORST_ACTS_PER_EVENT > act.size:
             return index, R_ACT
         if h["wire_count"] + 2 * options + 2 > wire.size:
             return index, R_WIRE

@@ -60,6 +60,7 @@ class World:
         self.pnl: list[dict] = []
         self.prints: list[np.ndarray] = []
         self.print_vega: list[np.ndarray] = []
+        self._held = (np.zeros(self.n, np.int64), 0.0)  # shares and hedge when the sheet came
         self.explained = np.zeros(len(explain.LINES))  # USD, by line
         self.breaches: dict[str, float] = {}  # hard limits passed, and how far at worst
         self.fees_e9 = 0
@@ -123,7 +124,8 @@ class World:
             if reasons & (Reason.FILL | Reason.TRIP):
                 self._after_fill(since)
             if reasons & MARKET_STOPS:
-                return at, int(reasons)
+                # our own fills and hedges are handled above; a stop is what every world shares
+                return at, int(reasons & MARKET_STOPS)
 
     def _drain(self, events: np.ndarray) -> None:
         rows = tables.pending(self.state)
@@ -214,9 +216,9 @@ class World:
             taylor_range=self.config.surface.taylor_range,
         )  # fmt: skip
         if self.terms is not None:
-            shares = self.lots * self.chain.multiplier
-            hedge_units = float(self.state.own["qty"][-1]) * self.chain.underlying.multiplier
-            self.explained += explain.between(self.terms.sheet, sheet, shares, hedge_units)
+            self.explained += explain.between(self.terms.sheet, sheet, *self._held)
+        hedge_units = float(self.state.own["qty"][-1]) * self.chain.underlying.multiplier
+        self._held = (self.lots * self.chain.multiplier, hedge_units)
         self.terms = terms
         self._replan()
 
@@ -287,7 +289,7 @@ class World:
         if self.stopped is None:
             self.stopped = why
             self.journal.append(now_ns, "kill", {"why": why})
-        tables.kill(self.state)
+        self.quotes.add(tables.kill(self.state))
 
     # ---- books ---------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Where the held book's revaluation came from, between one sheet and the next.
 
 Gathers two sheets into the `Snapshots` that `optmm.pnl.attribution.explain` takes. Delta is at a
-fixed strike's vol: a move of that vol with spot is in the vega line already.
+fixed strike's vol: a move of that vol with spot is in the vega line already. `forward` is what a
+re-estimated forward and discount factor did at the same spot, beyond their roll in time.
 """
 
 import numpy as np
@@ -10,16 +11,19 @@ from optmm.pnl.attribution import Snapshots, explain
 from optmm.quoting.theo import TheoSheet
 from surfaces.units import NS_PER_YEAR
 
-LINES = ("theta", "delta", "gamma", "vega", "vanna", "volga")
+TAYLOR = ("theta", "delta", "gamma", "vega", "vanna", "volga")
+LINES = (*TAYLOR, "forward", "unexplained")
 
 
 def between(old: TheoSheet, new: TheoSheet, shares: np.ndarray, hedge_units: float) -> np.ndarray:
-    """USD of each of `LINES` from `old` to `new`, for `shares` (n,) of options and the hedge held.
+    """USD of each of `LINES` from `old` to `new`, for `shares` (n,) and the hedge held at `old`.
 
-    An option without fair value on either sheet (it expired, or lost its surface) is left out.
+    The lines add up to the revaluation exactly. An option without fair value on either sheet (it
+    expired, or lost its surface) is left out.
     """
     held = np.flatnonzero((shares != 0) & old.priced & new.priced)
     q = shares[held].astype(np.float64)
+    years = (new.ts_ns - old.ts_ns) / NS_PER_YEAR
 
     def column(values: np.ndarray, hedge: float = 0.0) -> np.ndarray:
         return np.append(values, hedge)[None, :].repeat(2, axis=0)
@@ -29,7 +33,7 @@ def between(old: TheoSheet, new: TheoSheet, shares: np.ndarray, hedge_units: flo
 
     lines = explain(
         Snapshots(
-            years=np.array([0.0, (new.ts_ns - old.ts_ns) / NS_PER_YEAR]),
+            years=np.array([0.0, years]),
             spot=np.array([old.spot, new.spot]),
             vol=np.stack([np.append(sheet.vol[held], 0.0) for sheet in (old, new)]),
             delta=column(q * old.delta_at_strike[held], hedge_units),
@@ -42,4 +46,10 @@ def between(old: TheoSheet, new: TheoSheet, shares: np.ndarray, hedge_units: flo
             value_end=np.stack([at(new), at(new)]),
         )
     )
-    return np.array([getattr(lines, name) for name in LINES])
+    rate, roll = old.rate[held], (old.rate - old.carry)[held]
+    growth = new.growth[held] - old.growth[held] * np.exp(-roll * years)
+    factor = new.df[held] / (old.df[held] * np.exp(rate * years)) - 1.0
+    to_forward = old.delta_at_strike[held] / old.growth[held]
+    forward = float(q @ (to_forward * growth * new.spot + old.theo[held] * factor))
+    taylor = [getattr(lines, name) for name in TAYLOR]
+    return np.array([*taylor, forward, lines.unexplained - forward])

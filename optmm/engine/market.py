@@ -68,6 +68,7 @@ class MarketView:
         bid, ask = _tops(state)
         quoted_ns = state.mkt["quote_ns"][:-1]
         fresh = now_ns - quoted_ns <= self.config.surface.stale_quote_s * E9
+        fresh &= quoted_ns >= int(state.head["resumed_ns"][0])  # a halt makes everything old
         usable = fresh & (quoted_ns > 0) & (ask > bid) & (self.chain.fixing_ns > now_ns)
         self.surface = self.fitter.update(now_ns, spot=spot, bid=bid, ask=ask, usable=usable)
         self.fitted_ns = now_ns

@@ -8,7 +8,10 @@ arrivals fit any instant of rest, and the count over a rolling window never exce
 import numba as nb
 
 import surfaces.kernels  # noqa: F401  decides numba's cache folder before anything is decorated
-from optmm.engine.state import ACT_TRIP
+from optmm.engine.reasons import Why
+from optmm.engine.state import ACT_QUOTE, ACT_TRIP
+
+TRIPPED = int(Why.TRIPPED)
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -34,6 +37,27 @@ def take_token(head):
 
 
 @nb.njit(cache=True, error_model="numpy")
+def purged(h, act, event, i, side):
+    """Record that a live quote is gone, as a cancel that landed would be."""
+    a = act[h["act_count"]]
+    a["ts_ns"] = h["now_ns"]
+    a["event"] = event
+    a["kind"] = ACT_QUOTE
+    a["instrument"] = i
+    a["side"] = side
+    a["px_e9"] = 0
+    a["lots"] = 0
+    a["mark_e9"] = 0
+    a["spot_e9"] = h["spot_e9"]
+    a["bid_e9"] = 0
+    a["ask_e9"] = 0
+    a["own_lots"] = 0
+    a["delta"] = 0.0
+    a["why"] = TRIPPED
+    h["act_count"] += 1
+
+
+@nb.njit(cache=True, error_model="numpy")
 def trip(head, own, wire, act, event):
     """Purge every quote, live and in flight, in this event; the slow path hears of it after."""
     h = head[0]
@@ -41,6 +65,10 @@ def trip(head, own, wire, act, event):
     h["trips"] += 1
     for i in range(own.size - 1):
         row = own[i]
+        if row["bid_lots"] > 0:
+            purged(h, act, event, i, 1)
+        if row["ask_lots"] > 0:
+            purged(h, act, event, i, -1)
         row["bid_lots"] = 0
         row["ask_lots"] = 0
         row["sent_bid_lots"] = 0

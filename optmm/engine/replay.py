@@ -246,7 +246,7 @@ def _write(it: Run, manifest: dict) -> None:
     quality = it.day.quality
     manifest["results"] = {
         "wall_seconds": round(time.perf_counter() - it.started, 3),
-        "events": sum(int(w.state.head["events"][0]) for w in it.worlds),
+        "events": manifest["events"],
         "fits": it.market.fits,
         "bounds": {w.name: _results(w) for w in it.worlds},
         "fixings": [

@@ -29,7 +29,8 @@ class Fixing:
 def fixings(day: MarketDay) -> dict[int, Fixing]:
     """Fixing price per slice that expires inside the session; applied only once its time has come.
 
-    The last underlying print at or before the fixing stands for the official price, else the last
+    The last underlying print at the fixing (of an index: once its close is published) stands for
+    the official price, else the last
     two-sided mid. One older than an hour is used all the same, and its source says so: a position
     that nobody settles would be a position that nobody marks.
     """

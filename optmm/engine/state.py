@@ -214,9 +214,14 @@ def create(chain: Chain, world: str) -> EngineState:
         mkt[name][:n] = getattr(chain, name)
         mkt[name][n] = chain.underlying.tick_e9
     wire_rows = 1 << max(14, int(8 * (n + 1)).bit_length())
-    act_rows = max(ACT_ROWS, wire_rows + 16)  # one event can land every message in flight
+    act_rows = max(ACT_ROWS, acts_for(wire_rows, n))
     own, wire, act = np.zeros(n + 1, OWN), np.zeros(wire_rows, WIRE), np.zeros(act_rows, ACT)
     return EngineState(head, mkt, own, wire, act)
+
+
+def acts_for(wire_rows: int, options: int) -> int:
+    """Act rows one event may need: every message lands, then a trip purges every side."""
+    return wire_rows + 2 * options + 16
 
 
 def publish_theo(
@@ -276,20 +281,33 @@ def rearm(state: EngineState) -> None:
         state.head[name] = 0
 
 
-def kill(state: EngineState) -> None:
-    """Latch the kill switch and withdraw every quote at once."""
+def kill(state: EngineState) -> np.ndarray:
+    """Latch the kill switch and withdraw every quote at once; returns what `withdraw` does."""
     state.head["is_killed"] = 1
-    withdraw(state)
+    return withdraw(state, int(Why.KILLED))
 
 
-def withdraw(state: EngineState) -> None:
-    """Empty every live quote now, as an exchange's mass cancel does, and forget what was sent."""
+def withdraw(state: EngineState, why: int) -> np.ndarray:
+    """Empty every live quote now, as an exchange's mass cancel does, and forget what was sent.
+
+    Returns act rows, one a side that was live: what a log of quotes has to know.
+    """
+    own, head = state.own[:-1], state.head[0]
+    sides = [
+        (np.flatnonzero(own[name] > 0), side) for name, side in (("bid_lots", 1), ("ask_lots", -1))
+    ]
+    gone = np.zeros(sum(rows.size for rows, _ in sides), ACT)
+    gone["instrument"] = np.concatenate([rows for rows, _ in sides])
+    gone["side"] = np.concatenate([np.full(rows.size, side) for rows, side in sides])
+    gone["ts_ns"], gone["event"], gone["spot_e9"] = head["now_ns"], head["events"], head["spot_e9"]
+    gone["kind"], gone["why"] = ACT_QUOTE, why
     for name in ("bid_lots", "ask_lots", "sent_bid_lots", "sent_ask_lots"):
         state.own[name][:-1] = 0
     pending = state.head["wire_first"][0] + np.arange(int(state.head["wire_count"][0]))
     rows = pending % state.wire.size
     quotes = rows[state.wire["kind"][rows] == QUOTE_MESSAGE]
     state.wire["lots"][quotes] = 0
+    return gone
 
 
 def settle(state: EngineState, *, instrument: int, lots: int, px_e9: int) -> int:
@@ -330,8 +348,9 @@ def grown(state: EngineState) -> EngineState:
     wire[:count] = old[(head["wire_first"] + np.arange(count)) % old.size]
     head["wire_first"] = 0
     act = state.act
-    if act.size < wire.size + 16:
-        act = np.zeros(wire.size + 16, ACT)
+    room = acts_for(wire.size, state.own.size - 1)
+    if act.size < room:
+        act = np.zeros(room, ACT)
         act[: state.act.size] = state.act
     return state._replace(wire=wire, act=act)
 

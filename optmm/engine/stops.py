@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from optmm.engine import state as tables
+from optmm.engine.reasons import Why
 from optmm.quoting import quoter
 from optmm.risk import limits as risk_limits
 
@@ -22,7 +23,8 @@ def check(world: "World", now_ns: int) -> None:
     cash = world.state.own["cash_e9"].astype(float)
     if float(abs(cash).sum()) >= MONEY_BOUND:
         world.kill(now_ns, "cash is beyond what 1e-9 USD in 64 bits can hold")
-    _over_limits(world, now_ns)
+    if _over_limits(world, now_ns):
+        return  # still over: no time has passed towards re-arming
     pause = world.config.protections.rearm_s * E9
     if world.tripped_ns is not None and now_ns - world.tripped_ns >= pause:
         tables.rearm(world.state)
@@ -30,10 +32,10 @@ def check(world: "World", now_ns: int) -> None:
         world.journal.append(now_ns, "rearm", {})
 
 
-def _over_limits(world: "World", now_ns: int) -> None:
-    """Pull every quote when the book is over a hard limit: the market can carry it there."""
+def _over_limits(world: "World", now_ns: int) -> bool:
+    """Pull every quote while the book is over a hard limit: the market can carry it there."""
     if world.terms is None:
-        return
+        return False
     hard = quoter.limits_of(world.config, share=1.0)
     states = risk_limits.states(world.lots, world.terms.unit, limits=hard)
     over = [state for state in states if state.state == "hard"]
@@ -43,7 +45,12 @@ def _over_limits(world: "World", now_ns: int) -> None:
             used, limit = round(state.used), round(state.hard)
             world.journal.append(now_ns, "limit", {"limit": name, "used": used, "hard": limit})
         world.breaches[name] = max(world.breaches.get(name, 0.0), state.used)
-    if over and world.tripped_ns is None:
-        world.tripped_ns = now_ns
+    if not over:
+        return False
+    if world.tripped_ns is None:
+        world.journal.append(now_ns, "trip", {"fills": int(world.state.head["fills"][0])})
+        world.state.head["trips"] += 1
         world.state.head["is_tripped"] = 1
-        tables.withdraw(world.state)
+        world.quotes.add(tables.withdraw(world.state, int(Why.TRIPPED)))
+    world.tripped_ns = now_ns
+    return True

@@ -54,7 +54,7 @@ def record(state, event, kind, i, side, px, lots, why):
     if i < own.size - 1 and kind not in (ACT_QUOTE, ACT_REJECT):
         fair = theo_now(m, h["spot"])
         if math.isnan(fair):  # lost while a quote was in flight: the displayed middle stands in
-            a["mark_e9"] = (m["bid_e9"] + m["ask_e9"]) // 2
+            a["mark_e9"] = (m["bid_e9"] + m["ask_e9"]) // 2 if kind == ACT_FILL else 0
             a["delta"] = 0.0
         else:
             a["mark_e9"] = int(fair * 1e9 + 0.5)

@@ -50,7 +50,8 @@ class Presence:
         self._before_theo_s[near & ~np.isfinite(self._delta)] += seconds
         size = np.abs(self._delta)
         eligible = near & (size >= LEAST_DELTA) & (size <= MOST_DELTA)
-        late = np.where(eligible, self._before_theo_s, 0.0)
+        listed = (size >= LEAST_DELTA) & (size <= MOST_DELTA)
+        late = np.where(listed, self._before_theo_s, 0.0)
         self.eligible_s += late + np.where(eligible, seconds, 0.0)
         self.absent_s[:, REASONS.index(Why.NO_THEO)] += late
         self._before_theo_s[np.isfinite(self._delta)] = 0.0

@@ -156,12 +156,12 @@ def _greeks(run: Run, bound: str) -> dict[str, Any]:
         return blank | {"by_expiry": [], "note": f"n/a ({lacking})"}
 
 
-def _explained(engine: dict[str, Any], inventory_alpha: float) -> dict[str, Any]:
-    """RR3: inventory alpha by Greek; `unexplained` is what the Taylor lines do not add up to."""
+def _explained(engine: dict[str, Any]) -> dict[str, Any]:
+    """RR3 sub-lines: the held book's revaluation from sheet to sheet, by Greek, and its sum."""
     lines = engine.get("explained_usd")
     if not lines:
         return {"note": "the run folder has no revaluation by Greek"}
-    return {**lines, "unexplained": inventory_alpha - sum(lines.values())}
+    return {**lines, "revaluation": sum(lines.values())}
 
 
 def world(run: Run, bound: str) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def world(run: Run, bound: str) -> dict[str, Any]:
         "killed": engine.get("killed"),
         "pnl": _usd(headline),
         "pnl_60s": _usd(splits[60]),
-        "inventory_explained": _explained(engine, headline.inventory_alpha_e9 / 1e9),
+        "inventory_explained": _explained(engine),
         "ledger_net": ledger_e9 / 1e9,
         "ledger_net_e9": ledger_e9,
         "identity_error": ledger_e9 - headline.net_e9,

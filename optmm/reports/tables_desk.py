@@ -24,7 +24,9 @@ SPLIT = (
     ("fees", "Fees"),
     ("net", "Net P&L"),
 )
-EXPLAINED = ("theta", "delta", "gamma", "vega", "vanna", "volga", "unexplained")
+EXPLAINED = (
+    "theta", "delta", "gamma", "vega", "vanna", "volga", "forward", "unexplained", "revaluation",
+)  # fmt: skip
 COUNTS = (
     ("fills", "Fills"),
     ("contracts", "Contracts"),
@@ -50,7 +52,7 @@ def headline(report: dict[str, Any]) -> Table:
     rows.append(("Adverse selection, 60 s", "USD", *late))
     for key in EXPLAINED:
         parts = (b["inventory_explained"].get(key) for b in bounds.values())
-        rows.append((f"Inventory alpha: {key}", "USD", *(number(part, 2) for part in parts)))
+        rows.append((f"Held book: {key}", "USD", *(number(part, 2) for part in parts)))
     rows += [(label, "", *(number(b.get(key)) for b in bounds.values())) for key, label in COUNTS]
     columns = (*words("", "unit"), *(Column(name) for name in bounds))
     return Table("headline", "Result by fill assumption", columns, tuple(rows), "", strong)

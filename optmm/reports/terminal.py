@@ -125,6 +125,14 @@ def _risk(report: dict[str, Any]) -> RenderableType:
     return Group(table, Text(f"{NA}: {said}", style="dim")) if said else table
 
 
+def _some(table: RenderableType, shown: int, there: int, what: str) -> RenderableType:
+    """A table that shows some of its rows says so: its last line is the sum of all of them."""
+    if shown >= there:
+        return table
+    note = f"{shown} of {there} {what} shown, the last line is all; the rest in report.html"
+    return Group(table, Text(note, style="dim"))
+
+
 def _greeks(report: dict[str, Any], expiries: list[str] | None) -> RenderableType:
     """The expiries asked for, else those with the most vega; hedge and book below."""
     world = main_world(report)
@@ -139,7 +147,7 @@ def _greeks(report: dict[str, Any], expiries: list[str] | None) -> RenderableTyp
     rows = [full.rows[i] for i in chosen] + list(full.rows[-2:])
     heads = (f"Book, {world}", "delta, sh", "gamma, sh/$", "vega, $/pt", "theta, $/day",
              "vanna, sh/pt", "volga, $/pt²")  # fmt: skip
-    return grid(heads, rows, strong=(len(rows) - 1,))
+    return _some(grid(heads, rows, strong=(len(rows) - 1,)), len(chosen), len(by), "expiries")
 
 
 def _obligations(report: dict[str, Any]) -> Text:
@@ -162,7 +170,8 @@ def _surface(report: dict[str, Any], expiries: list[str] | None) -> RenderableTy
     rows = [tuple(row[i] for i in keep) for row in (*body, full.rows[-1])]
     heads = ("Surface", "fits", "hit %", "core %", "min g", "calendar", "fallback %", "forward",
              "±", "ATM %")  # fmt: skip
-    return grid(heads, rows, strong=(len(body),))
+    table = grid(heads, rows, strong=(len(body),))
+    return _some(table, len(body), len(full.rows) - 1, "expiries")
 
 
 def _flow(report: dict[str, Any]) -> RenderableType:
@@ -171,7 +180,10 @@ def _flow(report: dict[str, Any]) -> RenderableType:
     hours = report["flow"]["hourly"]
     busiest = sorted(range(len(hours)), key=lambda i: -hours[i]["contracts"])[:HOURS]
     rows = [full.rows[i] for i in sorted(busiest)] + list(full.rows[len(hours) :])
-    table = grid(("Flow, hour", "prints", "contracts", "buy %", "sell %", "unsigned %"), rows)
+    table = _some(
+        grid(("Flow, hour", "prints", "contracts", "buy %", "sell %", "unsigned %"), rows),
+        len(busiest), len(hours), "hours",
+    )  # fmt: skip
     m = report["flow"]["sizes"]["contracts"]
     if m["value"] is None:
         return table

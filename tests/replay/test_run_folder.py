@@ -356,3 +356,35 @@ def test_a_taken_folder_is_left_alone(tmp_path):
     with pytest.raises(UsageError, match="not empty"):
         replay.run(barred(), DeskConfig(), tmp_path / "mine")
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_a_minute_without_events_does_not_part_the_worlds(tmp_path):
+    """A hedge that landed with a timer used to look like a stop of one world only: the run died."""
+    for gap in (4, 7):
+        day = barred()
+        start = day.session.open_ns + (gap - 1) * MINUTE_NS
+        ts = day.events["ts_event_ns"]
+        quiet = (ts > start) & (ts <= start + MINUTE_NS) & (day.events["kind"] != Kind.STATUS)
+        cut = replace(day, events=in_order(day.events[~quiet]))
+        run = replay.run(cut, DeskConfig(), tmp_path / str(gap))
+        assert len(run.worlds) == 3
+
+
+def test_a_kill_or_a_trip_is_in_the_quote_log(ticks, tmp_path):
+    """Purged sides used to stay live in quotes.parquet: a log of quotes that did not exist."""
+    config = parsed({"limits": {"loss_stop_usd": 0.01}}, "test")
+    replay.run(simulated(), config, tmp_path / "killed")
+    assert resting(tmp_path / "killed", simulated().session.close_ns).height == 0
+    run = replay.run(barred(5), DeskConfig(), tmp_path / "tripped")
+    trips = [world.name for world in run.worlds if world.state.head["trips"][0]]
+    assert trips  # 150 prints a minute are more than the protection lets through
+    for world in run.worlds:
+        shown = resting(tmp_path / "tripped", run.day.session.close_ns)
+        live = int(
+            (world.state.own["bid_lots"] > 0).sum() + (world.state.own["ask_lots"] > 0).sum()
+        )
+        partly = shown.filter(pl.col("bound") == world.name).height
+        # a side that filled completely is empty at the venue without a message of ours
+        filled = pl.read_parquet(tmp_path / "tripped" / "fills.parquet")
+        filled = filled.filter((pl.col("bound") == world.name) & (pl.col("kind") == "quote")).height
+        assert live <= partly <= live + filled

@@ -16,10 +16,12 @@ SHARES = np.array([-300.0, 500.0, 200.0])
 def sheet(ts_years: float, spot: float, vol: np.ndarray) -> SimpleNamespace:
     """What `between` reads of a TheoSheet, from Black-Scholes calls without rates."""
     greeks = bsm.greeks(right=1, spot=spot, strike=STRIKES, years=0.5 - ts_years, vol=vol)
+    ones = np.ones(3)
     names = ("gamma", "vega", "theta", "vanna", "volga")
     return SimpleNamespace(
         ts_ns=round(ts_years * NS_PER_YEAR), spot=spot, vol=vol, theo=greeks.price,
         delta_at_strike=greeks.delta, priced=np.ones(3, bool),
+        rate=0.0 * ones, carry=0.0 * ones, growth=ones, df=ones,
         **{name: getattr(greeks, name) for name in names},
     )  # fmt: skip
 
@@ -33,7 +35,10 @@ def rest(scale: float, hedge: float) -> float:
         np.array([0.21, 0.205, 0.2]) * scale + 0.2 * (1 - scale),
     )
     true = SHARES @ (new.theo - old.theo) + hedge * (new.spot - old.spot)
-    return float(true - explain.between(old, new, SHARES, hedge).sum())
+    lines = explain.between(old, new, SHARES, hedge)
+    assert lines.sum() == pytest.approx(true, rel=1e-12)  # the lines are the revaluation
+    assert lines[explain.LINES.index("forward")] == pytest.approx(0.0, abs=1e-9)
+    return float(lines[explain.LINES.index("unexplained")])
 
 
 def test_the_rest_dies_eightfold_and_the_hedge_is_exact():
