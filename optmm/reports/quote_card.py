@@ -15,6 +15,7 @@ from optmm.reports.measure import measure, missing
 from optmm.reports.run import Run
 
 E9 = 1e9
+TRIES = 10  # series looked at for one that we quoted
 PREFERRED = ("queue", "simulated", "pessimistic", "optimistic")
 
 
@@ -35,6 +36,11 @@ def favourite(run: Run) -> int | None:
         return None
     lots = np.zeros(run.chain.height, np.int64)
     np.add.at(lots, tape["instrument"].to_numpy(), tape["lots"].to_numpy())
+    busiest = np.argsort(-lots, kind="stable")[:TRIES]
+    for row in busiest[lots[busiest] > 0]:
+        # a series that nobody ever showed a market in has no quote of ours to put on a card
+        if (run.quotes(run.bounds[0], int(row))["lots"] > 0).any():
+            return int(row)
     return int(lots.argmax())
 
 
