@@ -350,6 +350,14 @@ def test_an_interrupted_run_does_not_look_complete(tmp_path):
         verify_run(tmp_path / "cut")
 
 
+def test_of_two_runs_that_want_a_folder_one_gets_it(tmp_path):
+    """The loser used to remove the winner's run."""
+    replay.claim_folder(tmp_path / "run")
+    with pytest.raises(UsageError, match="choose another --out"):
+        replay.claim_folder(tmp_path / "run")
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["manifest.json"]
+
+
 def test_a_taken_folder_is_left_alone(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
