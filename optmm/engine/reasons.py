@@ -17,7 +17,6 @@ class Why(IntFlag):
     BELOW_TICK = 128
     UNCERTAIN = 256
     THROTTLED = 512
-    NO_EDGE_IN_RANGE = 1024
     REJECTED = 2048
     CROSS_GUARD = 4096
     WIDE_MARKET = 8192
@@ -39,7 +38,6 @@ ABSENT = (
     | Why.BELOW_TICK
     | Why.UNCERTAIN
     | Why.THROTTLED
-    | Why.NO_EDGE_IN_RANGE
     | Why.REJECTED
     | Why.NO_MARKET
 )
@@ -55,7 +53,6 @@ TEXT = {
     Why.BELOW_TICK: "the bid would be under one tick",
     Why.UNCERTAIN: "fair value is too uncertain to quote",
     Why.THROTTLED: "message budget is used up",
-    Why.NO_EDGE_IN_RANGE: "the quote would leave the no-arbitrage range",
     Why.REJECTED: "the venue refused the quote: it would have crossed when it landed",
     Why.NO_MARKET: "nobody else offers: no displayed ask to stand beside",
     Why.CROSS_GUARD: "moved behind the opposite market side, so as not to cross",

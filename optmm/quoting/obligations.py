@@ -12,7 +12,7 @@ from optmm.engine.reasons import ABSENT, Why
 NINE_MONTHS_YEARS = 0.75
 LEAST_DELTA, MOST_DELTA = 0.05, 0.95
 REASONS = tuple(why for why in Why if why & ABSENT and why is not Why.NONE)
-COLUMNS = tuple(f"absent_{why.name.lower()}_s" for why in REASONS)  # type: ignore[union-attr]
+COLUMNS = tuple(f"absent_{str(why.name).lower()}_s" for why in REASONS)
 
 
 class Presence:
