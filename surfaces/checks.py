@@ -1,5 +1,7 @@
 """Argument checks that return what they checked, so a wrapper reads as one list."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -7,7 +9,13 @@ from surfaces.errors import InvalidInput
 
 Floats = NDArray[np.float64]
 
-_RIGHTS = {"c": 1.0, "call": 1.0, "p": -1.0, "put": -1.0}
+_WORDS = {"c": 1.0, "call": 1.0, "p": -1.0, "put": -1.0}
+_RIGHTS: dict[object, float] = {
+    spelled: sign
+    for word, sign in _WORDS.items()
+    for text in (word, word.upper(), word.title())
+    for spelled in (text, text.encode())
+}
 
 
 def numbers(name: str, values: ArrayLike) -> Floats:
@@ -21,44 +29,37 @@ def numbers(name: str, values: ArrayLike) -> Floats:
 def at_least(name: str, values: ArrayLike, low: float, *, unit: str, hint: str) -> Floats:
     """Return `values` as float64, or raise naming the first that is not finite and >= low."""
     out = numbers(name, values)
-    bad = ~((out >= low) & (out < np.inf))  # the negation also catches NaN
-    if bad.any():
-        _refuse(name, out, bad, f"{low:g}", ">=", unit, hint)
+    if out.size and not (out.min() >= low and out.max() < np.inf):  # true for NaN as well
+        _refuse(name, out, ~((out >= low) & (out < np.inf)), f"{low:g}", ">=", unit, hint)
     return out
 
 
 def above(name: str, values: ArrayLike, low: float, *, unit: str, hint: str) -> Floats:
     """Return `values` as float64, or raise naming the first that is not finite and > low."""
     out = numbers(name, values)
-    bad = ~((out > low) & (out < np.inf))
-    if bad.any():
-        _refuse(name, out, bad, f"{low:g}", ">", unit, hint)
+    if out.size and not (out.min() > low and out.max() < np.inf):
+        _refuse(name, out, ~((out > low) & (out < np.inf)), f"{low:g}", ">", unit, hint)
     return out
 
 
 def finite(name: str, values: ArrayLike, *, unit: str, hint: str) -> Floats:
     """Return `values` as float64, or raise naming the first NaN or infinity."""
     out = numbers(name, values)
-    bad = ~np.isfinite(out)
-    if bad.any():
-        _refuse(name, out, bad, "finite", "", unit, hint)
+    if out.size and not (out.min() > -np.inf and out.max() < np.inf):
+        _refuse(name, out, ~np.isfinite(out), "finite", "", unit, hint)
     return out
 
 
 def right(values: ArrayLike, name: str = "right") -> Floats:
     """Return +1.0 for calls and -1.0 for puts, or raise: an unknown right never means put.
 
-    Accepts +1 and -1 (any numeric type), "c", "p", "call" and "put" in any case.
+    Accepts +1 and -1 of any numeric type, True for a call and False for a put, and "c", "p",
+    "call" and "put" in any case.
     """
-    raw = np.asarray(values)
-    if raw.dtype.kind in "iuf":
-        out = raw.astype(np.float64)
+    out = signs(values)
+    if not np.all(np.abs(out) == 1.0):
+        raw = np.asarray(values)
         bad = np.abs(out) != 1.0
-    else:
-        codes = [_right_of(v) for v in raw.ravel().tolist()]
-        out = np.array(codes, np.float64).reshape(raw.shape)
-        bad = out == 0.0
-    if bad.any():
         first = int(np.argmax(bad))
         where = np.unravel_index(first, raw.shape)
         raise InvalidInput(
@@ -69,22 +70,41 @@ def right(values: ArrayLike, name: str = "right") -> Floats:
     return out
 
 
+def signs(values: ArrayLike) -> Floats:
+    """Rights as numbers: +1.0 and -1.0, and something else where `right` would raise.
+
+    For kernels that look at each right anyway; words and booleans are translated here once.
+    """
+    raw = np.asarray(values)
+    if raw.dtype.kind in "iuf":
+        return raw.astype(np.float64, copy=False)
+    if raw.dtype.kind == "b":
+        return np.where(raw, 1.0, -1.0)
+    codes = [_RIGHTS.get(v, 0.0) or _right_of(v) for v in raw.ravel().tolist()]
+    return np.array(codes, np.float64).reshape(raw.shape)
+
+
 def columns(*arrays: Floats) -> tuple[tuple[int, ...], list[Floats]]:
     """Broadcast together; return the shape and one contiguous, writable 1-D array for each.
 
     Kernels are compiled for exactly this layout: a read-only or strided array would compile a
     second copy of every kernel.
     """
-    try:
-        shape = np.broadcast_shapes(*(a.shape for a in arrays))
-    except ValueError:
-        shapes = ", ".join(str(a.shape) for a in arrays)
-        raise InvalidInput(f"arguments of shapes {shapes} do not broadcast together") from None
-    size = int(np.prod(shape, dtype=np.int64))
+    shape, out = lanes(*arrays)
+    size = math.prod(shape)
+    return shape, [a if a.size == size else np.full(size, a[0]) for a in out]
+
+
+def lanes(*arrays: Floats) -> tuple[tuple[int, ...], list[Floats]]:
+    """As `columns`, but an argument that is one number for all stays an array of size one."""
+    shape = _shape(arrays)
+    size = math.prod(shape)
     out = []
     for a in arrays:
-        if a.shape == shape and a.flags.c_contiguous and a.flags.writeable and a.flags.aligned:
-            out.append(a.reshape(size))
+        if a.size == 1:
+            out.append(np.array([a.item()]))
+        elif a.shape == shape and a.flags.c_contiguous and a.flags.aligned:
+            out.append(_writable(a.reshape(size)))
         else:
             full = np.empty(shape)
             full[...] = a
@@ -92,13 +112,44 @@ def columns(*arrays: Floats) -> tuple[tuple[int, ...], list[Floats]]:
     return shape, out
 
 
+def _shape(arrays: tuple[Floats, ...]) -> tuple[int, ...]:
+    """The broadcast shape; the two usual cases without numpy's general rule, which costs more."""
+    shapes = {a.shape for a in arrays} - {()}
+    if len(shapes) < 2:
+        return shapes.pop() if shapes else ()
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        said = ", ".join(str(a.shape) for a in arrays)
+        raise InvalidInput(f"arguments of shapes {said} do not broadcast together") from None
+
+
+class _Alias:
+    """The memory of an array under another flag."""
+
+    __slots__ = ("__array_interface__", "owner")
+
+    def __init__(self, array: Floats) -> None:
+        described = dict(array.__array_interface__)
+        described["data"] = (described["data"][0], False)
+        self.__array_interface__ = described
+        self.owner = array
+
+
+def _writable(array: Floats) -> Floats:
+    """The same memory without the read-only flag that frames put on it; kernels do not write it."""
+    return array if array.flags.writeable else np.asarray(_Alias(array))
+
+
 def _right_of(value: object) -> float:
     """+1.0, -1.0, or 0.0 for a code that is neither."""
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace")
     if isinstance(value, str):
-        return _RIGHTS.get(value.strip().lower(), 0.0)
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) == 1:
+        return _WORDS.get(value.strip().lower(), 0.0)
+    if isinstance(value, bool):
+        return 1.0 if value else -1.0
+    if isinstance(value, int | float) and abs(value) == 1:
         return float(value)
     return 0.0
 

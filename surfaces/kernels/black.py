@@ -24,7 +24,8 @@ def log_moneyness(F, K):
     gap = max(F, K) - low
     if gap < 0.5 * low:
         return math.log1p(gap / low)
-    return math.log(max(F, K) / low)
+    ratio = max(F, K) / low
+    return math.log(ratio) if ratio < math.inf else math.log(max(F, K)) - math.log(low)
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -65,7 +66,7 @@ def otm_one(F, K, s):
         return 0.0
     if t - h > FAR:
         return low
-    scale = math.sqrt(F) * math.sqrt(K)
+    scale = math.sqrt(F * K) if 1e-280 < F * K < 1e280 else math.sqrt(F) * math.sqrt(K)
     if t > h and t >= 0.5:
         # Past the inflection the price is closer to its cap than to zero: take the gap to the cap.
         rest = density(t - h) * mills(t - h) * low + density(h + t) * mills(h + t) * max(F, K)
@@ -83,15 +84,8 @@ def price_one(w, F, K, s):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def fill_price(w, F, K, T, vol, df, out):
-    """Write price[i] into `out`; all arguments are 1-D and equally long."""
-    for i in range(out.size):
-        out[i] = df[i] * price_one(w[i], F[i], K[i], vol[i] * math.sqrt(T[i]))
-
-
-@nb.njit(cache=True, error_model="numpy")
 def greeks_one(w, F, K, T, vol, df):
-    """The twelve numbers of `surfaces.pricing.greeks`, with respect to the forward.
+    """The numbers of `surfaces.pricing.greeks`, with respect to the forward.
 
     Where vol*sqrt(T) is zero there is no curvature: gamma and the rest are zero, also at F = K,
     where the true gamma is infinite; delta and vega at F = K are the limits s -> 0.
@@ -105,7 +99,10 @@ def greeks_one(w, F, K, T, vol, df):
         n1 = 1.0 if moneyness > 0.0 else (0.5 if moneyness == 0.0 and F > 0.0 else 0.0)
         delta = df * w * n1
         vega = df * F * INV_SQRT_2PI * math.sqrt(T) if moneyness == 0.0 else 0.0
-        return price, delta, 0.0, vega, rate * price, rho, 0.0, 0.0, rate * delta, 0.0, 0.0, 0.0
+        theta, charm = rate * price, rate * delta
+        n2 = 1.0 if moneyness > 0.0 else (0.5 if moneyness == 0.0 else 0.0)
+        dual = -df * w * n2
+        return price, delta, 0.0, vega, theta, rho, 0.0, 0.0, charm, 0.0, 0.0, 0.0, dual, 0.0
     x = log_moneyness(F, K)
     d1 = (x if F > K else -x) / s + 0.5 * s
     d2 = d1 - s
@@ -121,25 +118,10 @@ def greeks_one(w, F, K, T, vol, df):
     speed = -gamma / F * (1.0 + d1 / s)
     zomma = gamma * (d1 * d2 - 1.0) / vol
     color = rate * gamma + 0.5 * gamma * (1.0 - d1 * d2) / T
-    return price, delta, gamma, vega, theta, rho, vanna, volga, charm, speed, zomma, color
-
-
-@nb.njit(cache=True, error_model="numpy")
-def fill_greeks(w, F, K, T, vol, df, out):
-    """Write the twelve Greeks of row i into out[:, i]; `out` has shape (12, n)."""
-    for i in range(out.shape[1]):
-        row = greeks_one(w[i], F[i], K[i], T[i], vol[i], df[i])
-        for j in range(12):
-            out[j, i] = row[j]
-
-
-@nb.njit(cache=True, error_model="numpy")
-def fill_spot_price(w, S, K, T, vol, r, q, out):
-    """Black-Scholes-Merton prices into `out`: Black on F = S exp((r-q)T), df = exp(-rT)."""
-    for i in range(out.size):
-        forward = S[i] * math.exp((r[i] - q[i]) * T[i])
-        s = vol[i] * math.sqrt(T[i])
-        out[i] = math.exp(-r[i] * T[i]) * price_one(w[i], forward, K[i], s)
+    dual = -df * w * cdf(w * d2)
+    pdf = density(d2) / (K * s)
+    third = speed, zomma, color
+    return price, delta, gamma, vega, theta, rho, vanna, volga, charm, *third, dual, pdf
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -149,7 +131,7 @@ def spot_greeks_one(w, S, K, T, vol, r, q):
     A = math.exp(b * T)
     F = S * A
     row = greeks_one(w, F, K, T, vol, math.exp(-r * T))
-    price, delta, gamma, vega, theta, rho, vanna, volga, charm, speed, zomma, color = row
+    price, delta, gamma, vega, theta, rho, vanna, volga, charm, speed, zomma, color = row[:12]
     if T == 0.0:  # the forward kernel cannot see a rate in df = 1
         theta = r * price
         charm = r * delta
@@ -167,13 +149,6 @@ def spot_greeks_one(w, S, K, T, vol, r, q):
         A * A * A * speed,
         A * A * zomma,
         A * A * (color - slide * speed - 2.0 * b * gamma),
+        row[12],
+        row[13],
     )
-
-
-@nb.njit(cache=True, error_model="numpy")
-def fill_spot_greeks(w, S, K, T, vol, r, q, out):
-    """Write the twelve spot Greeks of row i into out[:, i]; `out` has shape (12, n)."""
-    for i in range(out.shape[1]):
-        row = spot_greeks_one(w[i], S[i], K[i], T[i], vol[i], r[i], q[i])
-        for j in range(12):
-            out[j, i] = row[j]

@@ -185,10 +185,3 @@ def vol_one(price, w, F, K, T, df):
     if not done:
         return math.nan, NOT_CONVERGED
     return s / math.sqrt(T), OK
-
-
-@nb.njit(cache=True, error_model="numpy")
-def fill_vol(price, w, F, K, T, df, vol, status):
-    """Write vol[i] and status[i] (uint8); all arguments are 1-D and equally long."""
-    for i in range(vol.size):
-        vol[i], status[i] = vol_one(price[i], w[i], F[i], K[i], T[i], df[i])

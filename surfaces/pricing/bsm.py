@@ -8,12 +8,15 @@ Source  R. Merton, Bell J. Economics 4 (1973) 141-183; spot Greeks by the chain 
 Checked tests/surfaces/pricing/test_bsm.py: Haug (1998), Hull, QuantLib.
 """
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
+
 from numpy.typing import ArrayLike
 
 from surfaces import checks as check
-from surfaces.kernels import black as kernel
-from surfaces.pricing.greeks import NAMES, Floats, Greeks
+from surfaces import containers
+from surfaces.pricing import rows
+from surfaces.pricing.greeks import Floats, Greeks, Unit, wanted
 
 
 def price(
@@ -25,18 +28,21 @@ def price(
     vol: ArrayLike,
     rate: ArrayLike = 0.0,
     dividend_yield: ArrayLike = 0.0,
-) -> Floats:
-    """Price European options on spot; all arguments broadcast together.
+    slices: ArrayLike | None = None,
+    out: Floats | None = None,
+) -> Any:
+    """Price European options on spot; arguments broadcast and results come as in `black.price`.
 
     Parameters
     ----------
-    right : +1 or "c" for a call, -1 or "p" for a put
+    right : +1, True or "c" for a call; -1, False or "p" for a put
     spot : USD per share, >= 0
     strike : USD per share, >= 0
     years : time to expiry in years, >= 0; zero gives intrinsic value
     vol : decimal per square-root year, >= 0
     rate : continuously compounded decimal per year; may be negative
     dividend_yield : the same, including borrow; `rate` for an option on a future
+    slices, out : as `black.price`; with slices, spot, years, rate and yield are one an expiry
 
     Returns
     -------
@@ -52,10 +58,10 @@ def price(
     >>> float(price(right=1, spot=42.0, strike=40.0, years=0.5, vol=0.2, rate=0.1).round(2))
     4.76
     """
-    shape, columns = spot_columns(right, spot, strike, years, vol, rate, dividend_yield)
-    out = np.empty(columns[0].size)
-    kernel.fill_spot_price(*columns, out)
-    return out.reshape(shape)
+    box = containers.of(right, spot, strike, years, vol, rate, dividend_yield)
+    given = (right, spot, strike, years, vol, rate, dividend_yield)
+    shape, found = _run(given, slices, ["price"], out)
+    return box.wrap("price", found[0], shape)
 
 
 def greeks(
@@ -67,12 +73,33 @@ def greeks(
     vol: ArrayLike,
     rate: ArrayLike = 0.0,
     dividend_yield: ArrayLike = 0.0,
+    slices: ArrayLike | None = None,
+    which: Sequence[str] | None = None,
+    out: Floats | None = None,
+    units: Unit = "natural",
 ) -> Greeks:
-    """Price and eleven Greeks with respect to spot, at constant rate and yield; see `price`."""
-    shape, columns = spot_columns(right, spot, strike, years, vol, rate, dividend_yield)
-    rows = np.empty((len(NAMES), columns[0].size))
-    kernel.fill_spot_greeks(*columns, rows)
-    return Greeks.from_rows(rows, shape)
+    """Price and Greeks with respect to spot, at constant rate and yield; arguments as in `price`.
+
+    `which`, `out` and `units` as in `black.greeks`.
+    """
+    names = wanted(which)
+    box = containers.of(right, spot, strike, years, vol, rate, dividend_yield)
+    given = (right, spot, strike, years, vol, rate, dividend_yield)
+    shape, found = _run(given, slices, names, out)
+    return Greeks.from_rows(found, shape, names, box).in_units(units)
+
+
+def _run(
+    given: tuple[ArrayLike, ...], slices: ArrayLike | None, names: list[str], out: Floats | None
+) -> tuple[tuple[int, ...], Floats]:
+    """The broadcast shape and one row a name; bad input is named by the checks afterwards."""
+    labels = ("spot", "strike", "years", "vol", "rate", "dividend_yield")
+    w = check.signs(given[0])
+    S, K, T, v, r, q = map(check.numbers, labels, given[1:])
+    shape, found, fine = rows.run(1, (w, K, v), (S, T, r, q), slices, names, out)
+    if not fine:
+        spot_columns(*given)
+    return shape, found
 
 
 def spot_columns(

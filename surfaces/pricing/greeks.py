@@ -16,18 +16,24 @@ charm   d2V/dU dt              shares per year                      shares per d
 speed   d3V/dU3                shares per USD^2                     same
 zomma   d3V/dU2 dv             shares per USD per 1.00 of vol       shares per USD per vol point
 color   d3V/dU2 dt             shares per USD per year              shares per USD per day
+dual_delta  dV/dK              USD per USD of strike                same
+density d2V/dK2 / df           per USD                              same
+
+`density` is the risk-neutral density of the price at expiry, read at the strike (Breeden and
+Litzenberger 1978); an American option has none.
 
 What stays fixed while t or r moves: `black` holds the forward (r = -ln(df)/years, so rho is
 -years * price), `bsm` and `american` hold the spot and the yield.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from surfaces.containers import NUMPY, Container
 from surfaces.errors import InvalidInput
 from surfaces.units import DAYS_PER_YEAR
 
@@ -46,42 +52,76 @@ NAMES = (
     "speed",
     "zomma",
     "color",
+    "dual_delta",
+    "density",
 )
 # How often each name is differentiated by the underlying, by vol or rate, and by time.
-_BY_UNDERLYING = dict(zip(NAMES, (0, 1, 2, 0, 0, 0, 1, 0, 1, 3, 2, 2), strict=True))
-_BY_POINT = dict(zip(NAMES, (0, 0, 0, 1, 0, 1, 1, 2, 0, 0, 1, 0), strict=True))
-_BY_TIME = dict(zip(NAMES, (0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1), strict=True))
+_BY_UNDERLYING = dict(zip(NAMES, (0, 1, 2, 0, 0, 0, 1, 0, 1, 3, 2, 2, 0, 0), strict=True))
+_BY_POINT = dict(zip(NAMES, (0, 0, 0, 1, 0, 1, 1, 2, 0, 0, 1, 0, 0, 0), strict=True))
+_BY_TIME = dict(zip(NAMES, (0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1, 0, 0), strict=True))
+
+
+Unit = Literal["natural", "trader"]
 
 
 @dataclass(frozen=True, slots=True)
 class Greeks:
     """Price and Greeks of one or many options; all arrays have one shape.
 
-    `units` says what scaling was applied ("natural" until then); sums of unlike units are refused.
+    Each number of the table above is an attribute, if it was asked for (`which=`). `units` says
+    what scaling was applied ("natural" until then); sums of unlike units are refused.
     """
 
-    price: Floats
-    delta: Floats
-    gamma: Floats
-    vega: Floats
-    theta: Floats
-    rho: Floats
-    vanna: Floats
-    volga: Floats
-    charm: Floats
-    speed: Floats
-    zomma: Floats
-    color: Floats
+    values: dict[str, Any]
     units: str = "natural"
 
     @classmethod
-    def from_rows(cls, rows: Floats, shape: tuple[int, ...]) -> Self:
-        """From an array of shape (12, n), as the kernels fill it, to arrays of `shape`."""
-        return cls(*(row.reshape(shape) for row in rows))
+    def from_rows(
+        cls,
+        rows: Floats,
+        shape: tuple[int, ...],
+        names: Sequence[str] | None = None,
+        container: Container = NUMPY,
+    ) -> Self:
+        """From an array of shape (m, n), one row a name, to arrays of `shape` or Series.
+
+        `names` are by default the first m of NAMES.
+        """
+        named = zip(NAMES[: len(rows)] if names is None else names, rows, strict=True)
+        return cls({name: container.wrap(name, row, shape) for name, row in named})
+
+    def __getattr__(self, name: str) -> Floats:
+        try:
+            return self.values[name]
+        except KeyError:
+            words = "was not computed" if name in NAMES else "is no Greek"
+            have = ", ".join(self.values)
+            raise AttributeError(f"{name} {words}; this struct holds {have}") from None
 
     def items(self) -> Iterator[tuple[str, Floats]]:
         """(name, array) in the order of the table above."""
-        return ((name, getattr(self, name)) for name in NAMES)
+        return iter(self.values.items())
+
+    def to_polars(self) -> Any:
+        """One column a name."""
+        import polars as pl
+
+        return pl.DataFrame({name: np.atleast_1d(a) for name, a in self.items()})
+
+    def to_pandas(self) -> Any:
+        """One column a name; the index of the Series that went in, if one did."""
+        import pandas as pd
+
+        values = {n: a if isinstance(a, pd.Series) else np.atleast_1d(a) for n, a in self.items()}
+        return pd.DataFrame(values)
+
+    def in_units(self, units: Unit) -> Self:
+        """As they are for "natural", or `in_trader_units`."""
+        if units == "natural":
+            return self
+        if units == "trader":
+            return self.in_trader_units()
+        raise InvalidInput(f"units is {units!r}, must be 'natural' or 'trader'")
 
     def __add__(self, other: Self) -> Self:
         """Element by element, as two legs of one book."""
@@ -92,7 +132,10 @@ class Greeks:
                 f"cannot add Greeks in {self.units} units to Greeks in {other.units} units; "
                 "convert after adding"
             )
-        return self._with({name: a + getattr(other, name) for name, a in self.items()}, self.units)
+        if self.values.keys() != other.values.keys():
+            gap = ", ".join(sorted(self.values.keys() ^ other.values.keys()))
+            raise InvalidInput(f"only one of two Greeks has {gap}; compute both with one which=")
+        return self._with({name: a + other.values[name] for name, a in self.items()}, self.units)
 
     def scaled(self, quantity: ArrayLike) -> Self:
         """Every number times `quantity` (contracts, contracts x multiplier, -1 to sell)."""
@@ -121,7 +164,7 @@ class Greeks:
 
     def _with(self, values: dict[str, Any], units: str) -> Self:
         """The same struct with other arrays."""
-        return type(self)(**values, units=units)
+        return type(self)(values, units)
 
     def _renamed(self, unit: str) -> str:
         """The unit's name after one more conversion; the same conversion twice is a mistake."""
@@ -129,3 +172,15 @@ class Greeks:
         if unit in names:
             raise InvalidInput(f"these Greeks are in {self.units} units already")
         return "+".join(sorted([*names, unit]))
+
+
+def wanted(which: Sequence[str] | None, names: tuple[str, ...] = NAMES) -> list[str]:
+    """The Greeks asked for, each once; an unknown name raises and lists the known ones."""
+    if which is None:
+        return list(names)
+    asked = [which] if isinstance(which, str) else list(dict.fromkeys(which))
+    unknown = [name for name in asked if name not in names]
+    if unknown or not asked:
+        said = ", ".join(map(repr, unknown)) or "empty"
+        raise InvalidInput(f"which is {said}, must be some of {', '.join(names)}")
+    return asked

@@ -1,29 +1,36 @@
 """Black implied volatility, element by element, with a status instead of an exception.
 
 Units   prices, forwards and strikes in USD per share; years; vol as a decimal per sqrt-year.
-Source  see `surfaces.kernels.implied`.
+Source  see `surfaces.kernels.implied` and `implied_lanes`.
 Checked tests/surfaces/pricing/test_implied.py: 5,200 cases solved in 90-digit arithmetic.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from surfaces import checks as check
-from surfaces.kernels import implied as kernel
+from surfaces import containers
+from surfaces.errors import InvalidInput
+from surfaces.kernels import implied_lanes as kernel
+from surfaces.kernels.black_lanes import BLOCK
 from surfaces.status import Status, remedy
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class ImpliedVol:
-    """Volatilities and why some are missing; both arrays have the broadcast shape."""
+    """Volatilities and why some are missing; both have the broadcast shape, or are Series."""
 
-    vol: NDArray[np.float64]  # decimal per sqrt-year; NaN where `status` is not OK (see `vol`)
-    status: NDArray[np.uint8]  # surfaces.status.Status codes
+    vol: Any  # float64, decimal per sqrt-year; NaN where `status` is not OK (see `vol`)
+    status: Any  # uint8, surfaces.status.Status codes
 
     @property
-    def ok(self) -> NDArray[np.bool_]:
+    def ok(self) -> Any:
         """Where the number may be used."""
         return self.status == Status.OK
 
@@ -38,21 +45,30 @@ def vol(
     *,
     price: ArrayLike,
     right: ArrayLike,
-    forward: ArrayLike,
     strike: ArrayLike,
     years: ArrayLike,
-    df: ArrayLike = 1.0,
+    forward: ArrayLike | None = None,
+    df: ArrayLike | None = None,
+    spot: ArrayLike | None = None,
+    rate: ArrayLike | None = None,
+    dividend_yield: ArrayLike | None = None,
 ) -> ImpliedVol:
     """Invert Black (1976). A bad quote never raises: it gets NaN and a status.
+
+    Give `forward`, and `df` if prices are discounted; or `spot`, with `rate` and `dividend_yield`.
+    Results come as in `black.price`: numbers for numbers, Series for Series.
 
     Parameters
     ----------
     price : USD per share, discounted (what trades)
-    right : +1 or "c" for a call, -1 or "p" for a put
-    forward : USD per share at expiry
+    right : +1, True or "c" for a call; -1, False or "p" for a put
     strike : USD per share
     years : to expiry
-    df : discount factor to payment, 1.0 for undiscounted prices
+    forward : USD per share at expiry
+    df : discount factor to payment, 1.0 by default
+    spot : USD per share
+    rate, dividend_yield : continuously compounded decimals per year, 0.0 by default; the yield
+        includes borrow
 
     Returns
     -------
@@ -64,7 +80,8 @@ def vol(
     Raises
     ------
     InvalidInput
-        For an unknown right or shapes that do not broadcast: mistakes of the caller, not quotes.
+        For an unknown right, shapes that do not broadcast, or arguments of both forms: mistakes of
+        the caller, not quotes.
 
     Examples
     --------
@@ -72,15 +89,46 @@ def vol(
     >>> float(got.vol.round(5)), int(got.status)
     (0.2, 0)
     """
-    shape, columns = check.columns(
-        check.numbers("price", price),
-        check.right(right),
-        check.numbers("forward", forward),
-        check.numbers("strike", strike),
-        check.numbers("years", years),
-        check.numbers("df", df),
+    given = (forward, df, spot, rate, dividend_yield)
+    box = containers.of(price, right, strike, years, *given)
+    T = check.numbers("years", years)
+    F, d = _forward(*given, T)
+    shape, columns = check.lanes(
+        check.numbers("price", price), check.signs(right), F, check.numbers("strike", strike), T, d
     )
-    size = columns[0].size
+    size = math.prod(shape)
     out, status = np.empty(size), np.empty(size, np.uint8)
-    kernel.fill_vol(*columns, out, status)
-    return ImpliedVol(out.reshape(shape), status.reshape(shape))
+    if not kernel.fill(*columns, np.empty((kernel.ROWS, BLOCK)), out, status):
+        check.right(right)
+    return ImpliedVol(box.wrap("vol", out, shape), box.wrap("status", status, shape))
+
+
+def _forward(
+    forward: ArrayLike | None,
+    df: ArrayLike | None,
+    spot: ArrayLike | None,
+    rate: ArrayLike | None,
+    dividend_yield: ArrayLike | None,
+    years: Floats,
+) -> tuple[Floats, Floats]:
+    """Forward and discount factor from whichever form was given."""
+    if (forward is None) == (spot is None):
+        said = "neither" if forward is None else "both"
+        raise InvalidInput(f"{said} of forward and spot is given; give one of them")
+    if forward is not None:
+        if rate is not None or dividend_yield is not None:
+            raise InvalidInput("rate and dividend_yield go with spot; with a forward give df")
+        return check.numbers("forward", forward), check.numbers("df", 1.0 if df is None else df)
+    if df is not None:
+        raise InvalidInput("df goes with forward; with a spot give rate and dividend_yield")
+    assert spot is not None
+    S, r = check.numbers("spot", spot), check.numbers("rate", 0.0 if rate is None else rate)
+    q = check.numbers("dividend_yield", 0.0 if dividend_yield is None else dividend_yield)
+    with np.errstate(all="ignore"):
+        try:
+            return np.asarray(S * np.exp((r - q) * years)), np.asarray(np.exp(-r * years))
+        except ValueError:
+            said = ", ".join(str(a.shape) for a in (S, r, q, years))
+            raise InvalidInput(
+                f"spot, rate, dividend_yield and years of shapes {said} do not broadcast together"
+            ) from None

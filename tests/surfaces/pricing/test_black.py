@@ -93,18 +93,18 @@ def test_nan_vol_and_zero_df_are_refused():
         black.price(right=1, forward=100.0, strike=[np.inf], years=0.1, vol=0.2)
 
 
-@pytest.mark.parametrize("right", ["x", 0, 2, -1.5, True, None, "", np.nan, ["c", "q"]])
+@pytest.mark.parametrize("right", ["x", 0, 2, -1.5, None, "", np.nan, ["c", "q"]])
 def test_an_unknown_right_raises_and_never_means_put(right):
     with pytest.raises(InvalidInput, match=r"right(\[\d\])? is .*, must be \+1 or 'c'"):
         black.price(right=right, forward=100.0, strike=90.0, years=0.1, vol=0.2)
 
 
-@pytest.mark.parametrize("right", ["C", "call", "CALL", 1, 1.0, np.int8(1), b"c"])
+@pytest.mark.parametrize("right", ["C", "call", "CALL", " cAll", 1, 1.0, np.int8(1), b"c", True])
 def test_every_spelling_of_a_call(right):
     kw = {"forward": 100.0, "strike": 90.0, "years": 0.1, "vol": 0.2}
     assert black.price(right=right, **kw) == black.price(right=1, **kw)
 
 
 def test_shapes_that_do_not_broadcast_are_named():
-    with pytest.raises(InvalidInput, match=r"shapes .*\(2,\).*\(3,\).* do not broadcast"):
+    with pytest.raises(InvalidInput, match=r"shapes .*\([23],\).*\([23],\).* do not broadcast"):
         black.price(right=1, forward=[1.0, 2.0], strike=[1.0, 2.0, 3.0], years=0.1, vol=0.2)

@@ -1,5 +1,6 @@
 """Greeks against differences of a 70-digit price, and the algebra of the struct."""
 
+import pickle
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -12,12 +13,14 @@ from surfaces.pricing.greeks import NAMES
 STEP = Decimal("1e-12")  # relative; in 70 digits a difference of order three keeps 30 of them
 
 
-def differences(price, U: Decimal, vol: Decimal, T: Decimal, r: Decimal) -> dict[str, float]:
-    """All Greeks of price(U, vol, T, r) by central differences; errors of order STEP^2."""
-    hu, hv, ht, hr = U * STEP, vol * STEP, T * STEP, STEP
+def differences(
+    price, U: Decimal, vol: Decimal, T: Decimal, r: Decimal, K: Decimal
+) -> dict[str, float]:
+    """All Greeks of price(U, vol, T, r, K) by central differences; errors of order STEP^2."""
+    hu, hv, ht, hr, hk = U * STEP, vol * STEP, T * STEP, STEP, K * STEP
 
-    def at(i=0, j=0, k=0, m=0):
-        return price(U + i * hu, vol + j * hv, T + k * ht, r + m * hr)
+    def at(i=0, j=0, k=0, m=0, n=0):
+        return price(U + i * hu, vol + j * hv, T + k * ht, r + m * hr, K + n * hk)
 
     def gamma(j=0, k=0):
         return (at(1, j, k) - 2 * at(0, j, k) + at(-1, j, k)) / hu**2
@@ -35,6 +38,8 @@ def differences(price, U: Decimal, vol: Decimal, T: Decimal, r: Decimal) -> dict
         "speed": (at(2) - 2 * at(1) + 2 * at(-1) - at(-2)) / (2 * hu**3),
         "zomma": (gamma(1) - gamma(-1)) / (2 * hv),
         "color": -(gamma(0, 1) - gamma(0, -1)) / (2 * ht),
+        "dual_delta": (at(n=1) - at(n=-1)) / (2 * hk),
+        "density": (at(n=1) - 2 * at() + at(n=-1)) / hk**2 * (r * T).exp(),
     }
     return {name: float(value) for name, value in out.items()}
 
@@ -44,6 +49,8 @@ CASES = [
     (-1, 100.0, 110.0, 1.5, 0.35, 0.05),
     (1, 5800.0, 6100.0, 0.02, 0.11, 0.045),
     (-1, 40.0, 25.0, 0.5, 0.8, -0.01),
+    (1, 90.0, 100.0, 2.0, 0.9, 0.02),  # past the fast formulas' range: vol sqrt(T) > 2 + 2 |d2|
+    (1, 100.0, 90.0, 4.0, 2.5, 0.02),
 ]
 
 
@@ -54,8 +61,8 @@ def test_forward_greeks_are_the_derivatives_they_say(case, exact_black):
     with localcontext() as context:
         context.prec = 70
         want = differences(
-            lambda U, v, t, x: exact_black(w, U, Decimal(K), t, v, x),
-            *(Decimal(v) for v in (F, vol, T, r)),
+            lambda U, v, t, x, k: exact_black(w, U, k, t, v, x),
+            *(Decimal(v) for v in (F, vol, T, r, K)),
         )
     got = black.greeks(right=w, forward=F, strike=K, years=T, vol=vol, df=np.exp(-r * T))
     for name, value in got.items():
@@ -70,12 +77,12 @@ def test_spot_greeks_are_the_derivatives_they_say(case, exact_black):
     with localcontext() as context:
         context.prec = 70
 
-        def price(U, v, t, x):
+        def price(U, v, t, x, k):
             with localcontext() as inner:
                 inner.prec = 70
-                return exact_black(w, U * ((x - Decimal(q)) * t).exp(), Decimal(K), t, v, x)
+                return exact_black(w, U * ((x - Decimal(q)) * t).exp(), k, t, v, x)
 
-        want = differences(price, *(Decimal(v) for v in (S, vol, T, r)))
+        want = differences(price, *(Decimal(v) for v in (S, vol, T, r, K)))
     got = bsm.greeks(right=w, spot=S, strike=K, years=T, vol=vol, rate=r, dividend_yield=q)
     for name, value in got.items():
         assert value == pytest.approx(want[name], rel=5e-11), name
@@ -101,6 +108,76 @@ def test_gamma_vega_identity(options):
     got = black.greeks(**options)
     want = got.gamma * options["forward"] ** 2 * options["vol"] * options["years"]
     np.testing.assert_allclose(got.vega, want, rtol=1e-13)
+
+
+def test_which_computes_the_asked_and_names_the_absent():
+    kw = {"right": 1, "forward": 100.0, "strike": np.linspace(60, 160, 777), "years": 0.4}
+    kw |= {"vol": 0.3, "df": 0.97}
+    everything = black.greeks(**kw)
+    for name in NAMES:
+        alone = black.greeks(**kw, which=[name])
+        np.testing.assert_array_equal(getattr(alone, name), getattr(everything, name))
+        assert list(alone.values) == [name]
+    few = black.greeks(**kw, which=("vega", "delta"))
+    assert list(few.values) == ["vega", "delta"]
+    assert not hasattr(few, "gamma")
+    with pytest.raises(AttributeError, match="gamma was not computed; this struct holds vega, de"):
+        few.gamma
+    with pytest.raises(AttributeError, match="epsilon is no Greek"):
+        few.epsilon
+    with pytest.raises(InvalidInput, match="which is 'gama', must be some of price, delta"):
+        black.greeks(**kw, which=["gama"])
+    with pytest.raises(InvalidInput, match="only one of two Greeks has delta; compute both"):
+        few + black.greeks(**kw, which=["vega"])
+
+
+def test_out_receives_the_rows_and_is_checked():
+    kw = {"right": 1, "forward": 100.0, "strike": np.linspace(60, 160, 77), "years": 0.4}
+    kw |= {"vol": 0.3}
+    rows = np.full((2, 77), np.nan)
+    got = black.greeks(**kw, which=("price", "gamma"), out=rows)
+    assert np.shares_memory(got.gamma, rows)
+    np.testing.assert_array_equal(rows[0], black.price(**kw))
+    for wrong in (np.empty((2, 76)), np.empty((2, 77), np.float32), np.empty((77, 2)).T, [[0.0]]):
+        with pytest.raises(InvalidInput, match=r"out has shape .* must be a writable C-contiguous"):
+            black.greeks(**kw, which=("price", "gamma"), out=wrong)
+
+
+@pytest.mark.parametrize("engine", [black, bsm], ids=["black", "bsm"])
+def test_chain_layout_is_the_general_one_with_expiry_scalars(engine):
+    """Expiries of 0, 1, 5, 300 and 700 options, in bits."""
+    rng = np.random.default_rng(8)
+    counts = np.array([300, 0, 1, 5, 700])
+    edges = np.concatenate([[0], np.cumsum(counts)])
+    n, years = int(edges[-1]), np.array([0.01, 0.1, 0.3, 1.0, 3.0])
+    option = {"right": rng.choice([-1, 1], n), "strike": rng.uniform(50, 200, n)}
+    option["vol"] = rng.uniform(0.0, 1.5, n)
+    if engine is black:
+        date = {"forward": 100 * np.exp(0.02 * years), "years": years, "df": np.exp(-0.04 * years)}
+    else:
+        date = {"spot": 100.0, "years": years, "rate": np.linspace(0.01, 0.05, 5)}
+        date["dividend_yield"] = 0.02
+    general = {k: v if np.ndim(v) == 0 else np.repeat(v, counts) for k, v in date.items()}
+    got = engine.greeks(**option, **date, slices=edges)
+    want = engine.greeks(**option, **general)
+    for name, value in got.items():
+        np.testing.assert_array_equal(value, want.values[name], err_msg=name)
+    price = engine.price(**option, **date, slices=edges)
+    np.testing.assert_array_equal(price, want.price)
+
+
+def test_chain_layout_names_wrong_bounds():
+    kw = {"right": 1, "forward": [100.0, 101.0], "strike": [90.0, 95.0, 100.0], "years": [0.1, 0.2]}
+    for edges, words in [
+        ([0, 1, 2], "slices runs from 0 to 2, must rise from 0 to the 3 rows"),
+        ([0, 2, 1, 3], "slices runs from 0 to 3, must rise"),
+        ([0, 3], "slices bounds 1 expiries, the arguments of an expiry have 2"),
+        ([0.0, 1.0, 3.0], "must be integers of shape"),
+    ]:
+        with pytest.raises(InvalidInput, match=words):
+            black.price(**kw, vol=0.2, slices=edges)
+    with pytest.raises(InvalidInput, match=r"years\[1\] is -0.2 years, must be >= 0"):
+        black.price(**(kw | {"years": [0.1, -0.2]}), vol=0.2, slices=[0, 1, 3])
 
 
 def test_struct_adds_scales_and_refuses_mixed_units():
@@ -138,3 +215,15 @@ def test_trader_units_are_per_point_and_per_day():
     assert trader.theta == natural.theta / 365
     assert trader.volga == natural.volga / 10_000
     assert trader.gamma == natural.gamma
+    kw = {"right": 1, "forward": 100.0, "strike": 100.0, "years": 0.5, "vol": 0.25, "df": 0.98}
+    assert black.greeks(**kw, units="trader").theta == trader.theta
+    with pytest.raises(InvalidInput, match="units is 'percent', must be 'natural' or 'trader'"):
+        black.greeks(**kw, units="percent")
+
+
+def test_struct_survives_pickle_and_becomes_a_frame():
+    got = black.greeks(right=1, forward=100.0, strike=[90.0, 110.0], years=0.5, vol=0.25)
+    again = pickle.loads(pickle.dumps(got))
+    np.testing.assert_array_equal(again.vega, got.vega)
+    assert got.to_polars().columns == list(NAMES)
+    assert got.to_pandas()["gamma"].tolist() == got.gamma.tolist()
