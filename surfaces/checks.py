@@ -1,5 +1,6 @@
 """Argument checks that return what they checked, so a wrapper reads as one list."""
 
+import datetime as dt
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ from surfaces.errors import InvalidInput
 
 Floats = NDArray[np.float64]
 
+_NOT_NUMBERS = (str, bytes, bool, complex, dt.date, dt.timedelta, np.datetime64, np.timedelta64)
 _WORDS = {"c": 1.0, "call": 1.0, "p": -1.0, "put": -1.0}
 _RIGHTS: dict[object, float] = {
     spelled: sign
@@ -19,11 +21,23 @@ _RIGHTS: dict[object, float] = {
 
 
 def numbers(name: str, values: ArrayLike) -> Floats:
-    """Return `values` as float64 of any shape; NaN and infinities pass, text does not."""
+    """Return `values` as float64 of any shape; NaN and infinities pass, what is no number does not.
+
+    A missing value (None, a frame's null, a masked element) is NaN. Text, dates, booleans and
+    complex numbers raise: a date priced as a count of nanoseconds would look like a price.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.astype(np.float64).filled(np.nan)
     try:
-        return np.asarray(values, dtype=np.float64)
+        raw = np.asarray(values)
+        if raw.dtype.kind in "iuf":
+            return raw.astype(np.float64, copy=False)
+        if raw.dtype.kind == "O" and not any(isinstance(v, _NOT_NUMBERS) for v in raw.flat):
+            return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InvalidInput(f"{name} is {values!r:.80}, must be a number or numbers") from None
+        pass
+    said = " ".join(f"{values!r:.160}".split())
+    raise InvalidInput(f"{name} is {said:.80}, must be a number or numbers")
 
 
 def at_least(name: str, values: ArrayLike, low: float, *, unit: str, hint: str) -> Floats:

@@ -85,12 +85,17 @@ def price_one(w, F, K, s):
 
 @nb.njit(cache=True, error_model="numpy")
 def greeks_one(w, F, K, T, vol, df):
-    """The numbers of `surfaces.pricing.greeks`, with respect to the forward.
+    """The numbers of `surfaces.pricing.greeks`, with respect to the forward."""
+    return forward_greeks(w, F, K, T, vol, df, -math.log(df) / T if T > 0.0 else 0.0)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def forward_greeks(w, F, K, T, vol, df, rate):
+    """As `greeks_one` for a known rate, df = exp(-rate T).
 
     Where vol*sqrt(T) is zero there is no curvature: gamma and the rest are zero, also at F = K,
     where the true gamma is infinite; delta and vega at F = K are the limits s -> 0.
     """
-    rate = -math.log(df) / T if T > 0.0 else 0.0
     s = vol * math.sqrt(T)
     price = df * price_one(w, F, K, s)
     rho = -T * price
@@ -130,11 +135,8 @@ def spot_greeks_one(w, S, K, T, vol, r, q):
     b = r - q
     A = math.exp(b * T)
     F = S * A
-    row = greeks_one(w, F, K, T, vol, math.exp(-r * T))
+    row = forward_greeks(w, F, K, T, vol, math.exp(-r * T), r)
     price, delta, gamma, vega, theta, rho, vanna, volga, charm, speed, zomma, color = row[:12]
-    if T == 0.0:  # the forward kernel cannot see a rate in df = 1
-        theta = r * price
-        charm = r * delta
     slide = b * F  # dF/dT at constant spot
     return (
         price,

@@ -94,6 +94,8 @@ def run(
         edges = bounds(slices, size, dates[0] if dates else None)
         columns += more
     found = target(out, len(names), size)
+    if out is not None and any(np.may_share_memory(found, a) for a in columns):
+        raise InvalidInput("out shares memory with an argument; give the result its own array")
     chain = 0 if slices is None else 1
     fine = kernel.fill(spot, chain, *columns, edges, where(tuple(names)), scratch, found)
     return shape, found, fine
