@@ -70,13 +70,13 @@ def exp_sum(x, rest):
 
 @nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
 def exp(x):
-    """exp(x) within about 1 unit in the last place; zero below -746, infinite above 709.78."""
+    """exp(x) within 1 unit in the last place; zero below -746, infinite above 709.78."""
     return exp_sum(x, 0.0)
 
 
 @nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
 def log_ratio(a, b):
-    """ln(a/b), relatively exact also near a = b; a, b and a/b positive and normal.
+    """ln(a/b), relatively exact also near a = b; a, b and a/b positive, normal, below 8.9e307.
 
     With 2^e the power nearest to a/b, ln(a/b) = e ln 2 + 2 artanh((a - 2^e b) / (a + 2^e b)), and
     that difference is exact.
@@ -100,13 +100,13 @@ def log_ratio(a, b):
 
 @nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
 def log(x):
-    """ln(x) of a positive normal number within about 1 unit in the last place."""
+    """ln(x) within 2 units in the last place, for positive normal numbers below 8.9e307."""
     return log_ratio(x, 1.0)
 
 
 @nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
 def mills(z):
-    """M(z) = N(-z) / phi(z) for z >= -1, within about 3 units in the last place."""
+    """M(z) = N(-z) / phi(z) for z >= -1, within 5 units in the last place to z = 3, 10 past it."""
     y = 1e20 if z > 1e20 else z + 1.0  # so that no power of it overflows
     p = 9.384941474984793e-07
     p = p * y + 2.533967881738017e-05
@@ -152,7 +152,7 @@ def grown_density(g, z):
 
 @nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
 def density(z):
-    """phi(z) = exp(-z^2/2) / sqrt(2 pi), within about 2 units in the last place."""
+    """phi(z) = exp(-z^2/2) / sqrt(2 pi), within 4 units in the last place."""
     return grown_density(0.0, z)
 
 
@@ -166,7 +166,7 @@ def grown_cdf(g, z):
 
 @nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
 def cdf(z):
-    """N(z); relative accuracy for z -> -inf, 1 - N(-z) for z > 0."""
+    """N(z) within 6 units in the last place from z = -3 up, 12 in the far left tail."""
     y = -z if z < 0.0 else z
     tail = density(y) * mills(y)
     return tail if z <= 0.0 else 1.0 - tail
