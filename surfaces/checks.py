@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 _NOT_NUMBERS = (str, bytes, bool, complex, dt.date, dt.timedelta, np.datetime64, np.timedelta64)
 _WORDS = {"c": 1.0, "call": 1.0, "p": -1.0, "put": -1.0}
-_RIGHTS: dict[object, float] = {
+_RIGHTS: dict[str | bytes, float] = {
     spelled: sign
     for word, sign in _WORDS.items()
     for text in (word, word.upper(), word.title())
@@ -34,7 +34,7 @@ def numbers(name: str, values: ArrayLike) -> Floats:
             return raw.astype(np.float64, copy=False)
         if raw.dtype.kind == "O" and not any(isinstance(v, _NOT_NUMBERS) for v in raw.flat):
             return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     said = " ".join(f"{values!r:.160}".split())
     raise InvalidInput(f"{name} is {said:.80}, must be a number or numbers")
@@ -70,7 +70,7 @@ def right(values: ArrayLike, name: str = "right") -> Floats:
     Accepts +1 and -1 of any numeric type, True for a call and False for a put, and "c", "p",
     "call" and "put" in any case.
     """
-    out = signs(values)
+    out = signs(values, name)
     if not np.all(np.abs(out) == 1.0):
         raw = np.asarray(values)
         bad = np.abs(out) != 1.0
@@ -84,17 +84,23 @@ def right(values: ArrayLike, name: str = "right") -> Floats:
     return out
 
 
-def signs(values: ArrayLike) -> Floats:
+def signs(values: ArrayLike, name: str = "right") -> Floats:
     """Rights as numbers: +1.0 and -1.0, and something else where `right` would raise.
 
     For kernels that look at each right anyway; words and booleans are translated here once.
     """
-    raw = np.asarray(values)
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.where(np.ma.getmaskarray(values), None, values.data)
+    try:
+        raw = np.asarray(values)
+    except ValueError:  # a ragged list
+        said = " ".join(f"{values!r:.160}".split())
+        raise InvalidInput(f"{name} is {said:.80}, must be rights of one shape") from None
     if raw.dtype.kind in "iuf":
         return raw.astype(np.float64, copy=False)
     if raw.dtype.kind == "b":
         return np.where(raw, 1.0, -1.0)
-    codes = [_RIGHTS.get(v, 0.0) or _right_of(v) for v in raw.ravel().tolist()]
+    codes = [_right_of(v) for v in raw.ravel().tolist()]
     return np.array(codes, np.float64).reshape(raw.shape)
 
 
@@ -157,10 +163,12 @@ def _writable(array: Floats) -> Floats:
 
 def _right_of(value: object) -> float:
     """+1.0, -1.0, or 0.0 for a code that is neither."""
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "replace")
-    if isinstance(value, str):
-        return _WORDS.get(value.strip().lower(), 0.0)
+    if isinstance(value, str | bytes):
+        known = _RIGHTS.get(value)
+        if known is None:
+            text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
+            known = _WORDS.get(text.strip().lower(), 0.0)
+        return known
     if isinstance(value, bool):
         return 1.0 if value else -1.0
     if isinstance(value, int | float) and abs(value) == 1:

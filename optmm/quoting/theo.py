@@ -85,6 +85,7 @@ def sheet(
             years=years[rows],
             vol=vol[rows],
             df=df[rows],
+            which=("price", "delta", "gamma", "vega", "rho", "vanna", "volga"),
         )
         growth = forward[rows] / spot
         premium, premium_slope, premium_curve = (np.asarray(a)[rows] for a in surface.premium(spot))
