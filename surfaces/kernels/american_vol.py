@@ -1,15 +1,15 @@
 """American implied volatility in scalars: nopython, no checks, no allocation.
 
 The price rises with vol from the best sure exercise to its cap, so the root is bracketed. The
-European implied vol of the same price is a cap on the American one and the start; then secant steps
-inside the bracket.
+European implied vol of the same price is a cap on the American one and the start; the first step
+takes the European vega, the others are secants inside the bracket.
 """
 
 import math
 
 import numba as nb
 
-from surfaces.kernels.american import price_and_premium, regime, sure_value
+from surfaces.kernels.american import is_hard, priced, regime, sure_value
 from surfaces.kernels.implied import (
     ABOVE_BOUND,
     BAD_INPUT,
@@ -19,25 +19,37 @@ from surfaces.kernels.implied import (
     OK,
     vol_one,
 )
+from surfaces.kernels.normal import INV_SQRT_2PI
 from surfaces.status import Status
 
 UNSUPPORTED = int(Status.UNSUPPORTED)
+FINAL = (BELOW_INTRINSIC, ABOVE_BOUND, NO_VEGA, BAD_INPUT, UNSUPPORTED)
+PENDING = 255  # a row that the other engine must solve
 MAX_STEPS = 80
 WIDEST = 60.0  # sigma sqrt(T) past which a price is at its cap in double precision
+CLOSE = 1e-14  # product of the last two relative steps: what a further secant step would gain
+
+
+@nb.njit(cache=True, error_model="numpy", inline="always")
+def european_vega(S, K, T, sigma, r, q):
+    """Per 1.00 of vol."""
+    v = sigma * math.sqrt(T)
+    d = (math.log(S / K) + (r - q) * T) / v + 0.5 * v
+    return S * math.exp(-q * T - 0.5 * d * d) * INV_SQRT_2PI * math.sqrt(T)
 
 
 @nb.njit(cache=True, error_model="numpy")
-def american_vol(price, w, S, K, T, r, q, scheme, b, H):
+def american_vol(price, w, S, K, T, r, q, node, point, outer, inner, blend, key):
     """(vol, status) of one price; vol is NaN unless the status is OK."""
     good = S > 0.0 and K > 0.0 and T > 0.0 and abs(price) < math.inf
     if not (good and max(S, K, T) < math.inf and abs(r) < math.inf and abs(q) < math.inf):
         return math.nan, BAD_INPUT
-    forward, df = S * math.exp((r - q) * T), math.exp(-r * T)
     kind = regime(w, r, q)
-    if kind == 0:
-        return vol_one(price, w, forward, K, T, df)
     if kind == 2:
         return math.nan, UNSUPPORTED
+    cap, code = vol_one(price, w, S * math.exp((r - q) * T), K, T, math.exp(-r * T))
+    if kind == 0:
+        return cap, code
     least = sure_value(w, S, K, T, r, q)
     if price < least:
         return math.nan, BELOW_INTRINSIC
@@ -45,58 +57,50 @@ def american_vol(price, w, S, K, T, r, q, scheme, b, H):
         return (0.0, NO_VEGA) if price == 0.0 else (math.nan, NO_VEGA)
     if price >= (S if w > 0.0 else K):
         return math.nan, ABOVE_BOUND
-    root = math.sqrt(T)
-    cap, code = vol_one(price, w, forward, K, T, df)
-    low, f_low = 0.0, least - price
-    if code == OK:
-        high = cap * (1.0 + 1e-12)
-    else:  # above the European cap, or below the European value at zero vol
-        high = 0.2
-    f_high = price_and_premium(w, S, K, T, high, r, q, scheme, b, H)[0] - price
-    while f_high < 0.0:
-        low, f_low = high, f_high
-        if high * root > WIDEST:
-            return math.nan, ABOVE_BOUND
-        high *= 1.5
-        f_high = price_and_premium(w, S, K, T, high, r, q, scheme, b, H)[0] - price
-    return bracketed(price, w, S, K, T, r, q, low, f_low, high, f_high, scheme, b, H)
-
-
-@nb.njit(cache=True, error_model="numpy")
-def bracketed(price, w, S, K, T, r, q, low, f_low, high, f_high, scheme, b, H):
-    """Secant steps from the two latest points, halving the bracket whenever they leave it."""
-    if f_high == 0.0:
-        return high, OK
-    x0, f0 = low, f_low
-    x1, f1 = high, f_high
-    width = high - low
+    x, slope = 0.2, 0.0  # the European cap may be missing: too dear, or too cheap for a vol
+    if code == OK:  # the chord from zero vol is no tangent
+        x, slope = cap * (1.0 + 1e-12), european_vega(S, K, T, cap, r, q)
+    low, high, width = 0.0, math.inf, math.inf
+    last, f_last, before = 0.0, least - price, 1.0
     for step in range(MAX_STEPS):
-        slope = (f1 - f0) / (x1 - x0)
-        if step == 0:  # the chord from zero vol is no tangent: difference at the top instead
-            near = high * (1.0 - 1e-3)
-            slope = f1 - (price_and_premium(w, S, K, T, near, r, q, scheme, b, H)[0] - price)
-            slope /= 1e-3 * high
-        new = x1 - f1 / slope
-        if not low < new < high or (step % 4 == 3 and high - low > 0.5 * width):
-            new = 0.5 * (low + high)
-        if step % 4 == 3:
+        f = priced(w, S, K, T, x, r, q, node, point, outer, inner, blend, key)[0] - price
+        low, high = (x, high) if f < 0.0 else (low, x)
+        if f == 0.0:
+            return x, OK
+        if high == math.inf:
+            if x * math.sqrt(T) > WIDEST:
+                return math.nan, ABOVE_BOUND
+            last, f_last, x, slope = x, f, 1.5 * x, 0.0
+            continue
+        new = x - f / (slope if slope > 0.0 else (f - f_last) / (x - last))
+        if step % 4 == 3:  # halve a bracket that has not halved by itself
+            new = 0.5 * (low + high) if high - low > 0.5 * width else new
             width = high - low
-        if abs(new - x1) < 1e-12 * x1 or not low < new < high:
+        if not low < new < high:
+            new = 0.5 * (low + high)
+        now = abs(new - x) / x
+        if now * before < CLOSE or not low < new < high:
             return new, OK
-        x0, f0 = x1, f1
-        x1 = new
-        f1 = price_and_premium(w, S, K, T, x1, r, q, scheme, b, H)[0] - price
-        if f1 == 0.0:
-            return x1, OK
-        if f1 < 0.0:
-            low = x1
-        else:
-            high = x1
+        last, f_last, x, slope, before = x, f, new, 0.0, now
     return math.nan, NOT_CONVERGED
 
 
 @nb.njit(cache=True, error_model="numpy")
-def fill_vol(price, w, S, K, T, r, q, scheme, b, H, vol, status):
-    """Write vol[i] and status[i] (uint8); b and H are scratch of the scheme's size."""
+def fill_vol(price, w, S, K, T, r, q, hard, engine, vol, status):
+    """Write vol[i] and status[i] (uint8); call with hard = 0, then 1 if any row is left PENDING.
+
+    Which engine a row needs is known for sure only from its vol.
+    """
+    node, point, outer, inner, blend, key = engine
+    left = 0
     for i in range(vol.size):
-        vol[i], status[i] = american_vol(price[i], w[i], S[i], K[i], T[i], r[i], q[i], scheme, b, H)
+        if hard and status[i] != PENDING:
+            continue
+        vol[i], status[i] = american_vol(
+            price[i], w[i], S[i], K[i], T[i], r[i], q[i], node, point, outer, inner, blend, key
+        )
+        settled = status[i] == OK and not is_hard(T[i], vol[i], r[i], q[i])
+        if not (hard or settled or status[i] in FINAL):
+            status[i] = PENDING
+            left += 1
+    return left

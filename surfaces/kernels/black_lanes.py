@@ -19,7 +19,7 @@ import numba as nb
 from surfaces.kernels.black import FAR, greeks_one, spot_greeks_one
 from surfaces.kernels.normal import density, exp, log, log_ratio, mills
 
-BLOCK = 256
+BLOCK = 512
 ROWS = 20  # of scratch, each BLOCK long
 SMALL = 0.125  # s/2 below which seven terms of the series are exact to rounding
 SMALLEST, LARGEST = 1e-140, 1e140  # of forward and strike on the fast path: no quotient overflows
@@ -209,6 +209,13 @@ def one(a, m, n, row):
 
 
 @inner
+def spread(row):
+    """The first element everywhere."""
+    for i in range(row.size):
+        row[i] = row[0]
+
+
+@inner
 def discount_rates(df, root, r):
     """r = -ln(df) / T; garbage where T = 0, which the scalar kernel does again."""
     for i in range(r.size):
@@ -294,14 +301,23 @@ def fill(spot, chain, w, K, vol, U, T, x, y, bounds, where, rows, out):
                 x_, y_ = part(x, at, n, rows[14]), part(y, at, n, rows[19])
             if spot:
                 r = x_
-                if not (chain and first > 0):
+                if not chain:
                     grow(U_, T_, x_, y_, F, root, df, dq, b)
+                elif first == 0:
+                    grow(U_[:1], T_[:1], x_[:1], y_[:1], F[:1], root[:1], df[:1], dq[:1], b[:1])
+                    for row in (F, root, df, dq, b):
+                        spread(row)
             else:
                 F, df, dq = U_, x_, x_
-                if not (chain and first > 0):
+                if not chain:
                     roots(T_, df, root)
                     if dated:
                         discount_rates(df, root, r)
+                elif first == 0:
+                    roots(T_[:1], df[:1], root[:1])
+                    discount_rates(df[:1], root[:1], r[:1])
+                    spread(root)
+                    spread(r)
             count = state(w_, F, K_, root, v_, d1, phi, tail1, tail2, otm, hard)
             store_low(
                 where,
