@@ -1,6 +1,6 @@
 """Black-76 in scalars: nopython, no checks, no allocation. Call through surfaces.pricing.black.
 
-The out-of-the-money leg is always the one computed, as sqrt(F K) phi(..) [M(h-t) - M(h+t)] with
+The out-of-the-money leg is always the one computed, as min(F, K) phi(h-t) [M(h-t) - M(h+t)] with
 h = |ln F/K| / s, t = s/2 and M the Mills ratio, and the in-the-money price is intrinsic plus it. So
 a price of 1e-200 has as many good digits as one of 10, and parity holds to the last rounding.
 
@@ -66,12 +66,11 @@ def otm_one(F, K, s):
         return 0.0
     if t - h > FAR:
         return low
-    scale = math.sqrt(F * K) if 1e-280 < F * K < 1e280 else math.sqrt(F) * math.sqrt(K)
     if t > h and t >= 0.5:
         # Past the inflection the price is closer to its cap than to zero: take the gap to the cap.
         rest = density(t - h) * mills(t - h) * low + density(h + t) * mills(h + t) * max(F, K)
         return max(low - rest, 0.0)
-    return scale * INV_SQRT_2PI * math.exp(-0.5 * (h * h + t * t)) * mills_gap(h, t)
+    return low * INV_SQRT_2PI * math.exp(-0.5 * (h - t) * (h - t)) * mills_gap(h, t)
 
 
 @nb.njit(cache=True, error_model="numpy")

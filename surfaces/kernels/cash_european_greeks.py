@@ -14,10 +14,10 @@ import numpy as np
 from surfaces.kernels.black import greeks_one, spot_greeks_one
 from surfaces.kernels.cash_european import (
     CALM,
-    WILD,
     DENSITY,
     DUAL,
     PRICE,
+    WILD,
     before_expiry,
     due,
     forward_jet,

@@ -1,10 +1,10 @@
 """Black implied volatility in scalars: nopython, no checks, no allocation.
 
 The quote is reduced to its out-of-the-money option (time value, exact through an error-free
-difference), normalised to x = |ln F/K| and beta = time value / sqrt(F K). Then one of
+difference), in units of its cap min(F, K), and to x = |ln F/K|. Then one of
 
-    ln b(x, s) = ln beta                    below about half of the cap exp(-x/2)
-    ln(cap - b(x, s)) = ln(cap - beta)      above
+    ln b(x, s) = ln share              below about half of the cap
+    ln(1 - b(x, s)) = ln(1 - share)    above
 
 is solved for s = vol * sqrt(T) by third-order Householder steps inside a bracket. In logarithms the
 problem is nearly linear in 1/s^2, so a seed within a factor of two needs three or four steps.
@@ -18,7 +18,7 @@ import math
 import numba as nb
 
 from surfaces.kernels.black import log_moneyness, mills_gap
-from surfaces.kernels.normal import INV_SQRT_2PI, cdf, density, mills
+from surfaces.kernels.normal import INV_SQRT_2PI, cdf, mills
 from surfaces.status import Status
 
 OK = int(Status.OK)
@@ -58,40 +58,44 @@ def seed_low(x, beta, log_beta):
 
 @nb.njit(cache=True, error_model="numpy")
 def seed_high(x, rest):
-    """Start for prices near the cap: cap - b is about 2 cosh(x/2) N(-s/2)."""
-    p = rest / (2.0 * math.cosh(0.5 * x))
-    t = -quantile(min(p, 0.5))
+    """Start for prices near the cap: 1 - b is about (1 + e^x) N(-s/2)."""
+    p = rest / (1.0 + math.exp(min(x, 700.0)))
+    t = -quantile(min(max(p, 1e-300), 0.5))
     return 2.0 * max(t, math.sqrt(0.5 * x), 1e-3)
 
 
 @nb.njit(cache=True, error_model="numpy")
-def low_objective(x, s, beta, log_beta):
-    """ln(b/beta) and d ln b / ds; the vega in it is exactly 1/gap, so nothing underflows."""
+def low_objective(x, s, share, log_share):
+    """ln(b/share) and d ln b / ds; the vega in it is exactly 1/gap, so nothing underflows.
+
+    b = phi(h - t) [M(h - t) - M(h + t)]: of the exponent (h^2 + t^2)/2 the large part h t = x/2 is
+    in the unit of price, not in the rounding.
+    """
     h = x / s
     t = 0.5 * s
-    expo = -0.5 * (h * h + t * t)
+    expo = -0.5 * (h - t) * (h - t)
     if t > h and t >= 0.5:
         unit = INV_SQRT_2PI * math.exp(expo)
-        b = math.exp(-0.5 * x) - unit * (mills(t - h) + mills(t + h))
+        b = 1.0 - unit * (mills(t - h) + mills(t + h))
         slope = unit / b
     else:
         gap = mills_gap(h, t)
         slope = 1.0 / gap
-        if expo < -600.0 or log_beta < -600.0:
-            return expo + LOG_INV_SQRT_2PI + math.log(gap) - log_beta, slope
+        if expo < -600.0 or log_share < -600.0:
+            return expo + LOG_INV_SQRT_2PI + math.log(gap) - log_share, slope
         b = INV_SQRT_2PI * math.exp(expo) * gap
-    ratio = b / beta
+    ratio = b / share
     if 0.5 < ratio < 2.0:
-        return math.log1p((b - beta) / beta), slope
+        return math.log1p((b - share) / share), slope
     return math.log(ratio), slope
 
 
 @nb.njit(cache=True, error_model="numpy")
 def high_objective(x, s, rest):
-    """-ln((cap - b)/rest) and its slope, both increasing in s like the low objective's."""
+    """-ln((1 - b)/rest) and its slope, both increasing in s like the low objective's."""
     h = x / s
     t = 0.5 * s
-    expo = -0.5 * (h * h + t * t)
+    expo = -0.5 * (h - t) * (h - t)
     if t >= h:
         total = mills(t - h) + mills(t + h)
         slope = 1.0 / total
@@ -100,7 +104,7 @@ def high_objective(x, s, rest):
         c = INV_SQRT_2PI * math.exp(expo) * total
     else:
         unit = INV_SQRT_2PI * math.exp(expo)
-        c = math.exp(-0.5 * x) * cdf(h - t) + math.exp(0.5 * x) * density(h + t) * mills(h + t)
+        c = cdf(h - t) + unit * mills(h + t)
         slope = unit / c
     ratio = c / rest
     if 0.5 < ratio < 2.0:
@@ -109,17 +113,20 @@ def high_objective(x, s, rest):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def total_vol(x, beta, log_beta, rest):
-    """(s, converged) with b(x, s) = beta; `rest` is exp(-x/2) - beta without cancellation.
+def total_vol(x, share, log_share, rest):
+    """(s, converged) with b(x, s) = share; `rest` is 1 - share without cancellation.
 
-    `log_beta` comes separately because beta itself may underflow.
+    `log_share` comes separately because the share itself may underflow.
     """
-    use_low = beta < 1.2 * rest
-    s = seed_low(x, beta, log_beta) if use_low else seed_high(x, rest)
+    use_low = share < 1.2 * rest
+    if use_low:
+        s = seed_low(x, share * math.exp(-0.5 * x), log_share - 0.5 * x)
+    else:
+        s = seed_high(x, rest)
     low, high = 0.0, math.inf
     for _ in range(MAX_STEPS):
         if use_low:
-            f, slope = low_objective(x, s, beta, log_beta)
+            f, slope = low_objective(x, s, share, log_share)
         else:
             f, slope = high_objective(x, s, rest)
         if f == 0.0:
@@ -177,11 +184,11 @@ def vol_one(price, w, F, K, T, df):
         value = p
         if value <= 0.0:
             return (0.0, NO_VEGA) if value == 0.0 else (math.nan, BELOW_INTRINSIC)
-    scale = math.sqrt(F * K) if 1e-280 < F * K < 1e280 else math.sqrt(F) * math.sqrt(K)
+    low = min(F, K)
+    share = value / low
+    log_share = math.log(share) if share > 1e-290 else math.log(value) - math.log(low)
     # The cap less the price is the same for the option and for its out-of-the-money twin.
-    beta = value / scale
-    log_beta = math.log(beta) if beta > 1e-290 else math.log(value) - math.log(scale)
-    s, done = total_vol(log_moneyness(F, K), beta, log_beta, (cap - p) / scale)
+    s, done = total_vol(log_moneyness(F, K), share, log_share, (cap - p) / low)
     if not done:
         return math.nan, NOT_CONVERGED
     return s / math.sqrt(T), OK

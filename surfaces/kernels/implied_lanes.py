@@ -1,10 +1,10 @@
 """Black implied volatility of many options, several at a time: nopython, unchecked.
 
-In blocks that stay in the nearest cache: reduce each quote to x = |ln F/K| and beta, the time value
-over sqrt(F K); start from the inverse of Bachelier's price, corrected for s = vol sqrt(T); take two
-third-order Householder steps on ln b(x, s) = ln beta. All of it is branch-free, so it vectorises.
-Quotes without a solution, past half their cap, or still moving in the second step are marked and go
-through the bracketed scalar solver of `implied`, one by one.
+In blocks that stay in the nearest cache: reduce each quote to x = |ln F/K| and its time value, over
+min(F, K) = share and over sqrt(F K) = beta; start from the inverse of Bachelier's price at beta,
+corrected for s = vol sqrt(T); take two third-order Householder steps on ln b(x, s) = ln share. All
+of it is branch-free, so it vectorises. Quotes without a solution, past half their cap, or still
+moving in the second step are marked and go through the bracketed scalar solver of `implied`.
 
 Source  as `implied`; the two rationals of the start are ours, fits with errors of 1e-6 and 8e-6.
 """
@@ -60,16 +60,16 @@ def start(x, inv_beta):
 
 
 @nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
-def step(x, inv_beta, s):
-    """One third-order Householder step towards ln b(x, s) = ln beta, by the derivatives of ln b."""
+def step(x, inv_share, s):
+    """One third-order Householder step in s towards ln b = ln share, b as in `low_objective`."""
     inv = 1.0 / s
     h = x * inv
     t = 0.5 * s
     gap = mills(h - t) - mills(h + t)
     series = odd_series(h, t)
     gap = series if (t < SMALL) & (h * t < 0.75) else gap
-    b = INV_SQRT_2PI * exp(-0.5 * (h * h + t * t)) * gap
-    f = log(b * inv_beta)
+    b = INV_SQRT_2PI * exp(-0.5 * (h - t) * (h - t)) * gap
+    f = log(b * inv_share)
     slope = 1.0 / gap
     h2 = h * h
     bend = h2 * inv - 0.25 * s
@@ -81,8 +81,8 @@ def step(x, inv_beta, s):
 
 
 @inner
-def reduce(price, w, F, K, T, df, x, inv_beta, hard):
-    """Fill x = |ln F/K|, 1/beta and the marks of what the fast formulas do not cover."""
+def reduce(price, w, F, K, T, df, x, inv_beta, inv_share, hard):
+    """Fill x = |ln F/K|, 1/beta, 1/share and the marks of what the fast formulas do not cover."""
     for i in range(x.size):
         p = price[i] / df[i]
         big = F[i] if F[i] > K[i] else K[i]
@@ -93,24 +93,24 @@ def reduce(price, w, F, K, T, df, x, inv_beta, hard):
         inside = (w[i] > 0.0) == (F[i] > K[i])
         value = (p - gap) - lost if inside else p
         rest = (F[i] if w[i] > 0.0 else K[i]) - p
-        scale = math.sqrt(big * small)
-        inverse = scale / value
+        inverse = 1.0 / value
         x[i] = log_ratio(big, small)
-        inv_beta[i] = inverse
+        inv_beta[i] = math.sqrt(big * small) * inverse
+        inv_share[i] = small * inverse
         usual = (abs(w[i]) == 1.0) & (T[i] > 0.0) & (T[i] < math.inf)
         usual = usual & (df[i] > 0.0) & (df[i] < math.inf) & (small > SMALLEST) & (big < LARGEST)
-        usual = usual & (value > 0.0) & (value < 1.2 * rest) & (inverse < 1e280)
+        usual = usual & (value > 0.0) & (value < 1.2 * rest) & (inv_beta[i] < 1e280)
         hard[i] = 0.0 if usual else 1.0
 
 
 @inner
-def solve(x, inv_beta, T, hard, vol):
+def solve(x, inv_beta, inv_share, T, hard, vol):
     """Fill vol and mark what did not settle; returns how many are marked."""
     count = 0
     for i in range(x.size):
         s = start(x[i], inv_beta[i])
-        s = s + step(x[i], inv_beta[i], s)
-        last = step(x[i], inv_beta[i], s)
+        s = s + step(x[i], inv_share[i], s)
+        last = step(x[i], inv_share[i], s)
         s = s + last
         settled = (abs(last) < SETTLED * s) & (0.5 * s * s - x[i] < s)
         mark = 0 if (hard[i] == 0.0) & settled else 1
@@ -130,17 +130,17 @@ def fill(price, w, F, K, T, df, rows, vol, status):
     size = vol.size
     width = step_of(size)
     n = min(width, size)
-    x, inv_beta, hard = rows[0, :n], rows[1, :n], rows[2, :n]
+    x, inv_beta, inv_share, hard = rows[0, :n], rows[1, :n], rows[9, :n], rows[2, :n]
     for first in range(0, size, width):
         at = max(min(first, size - width), 0)
         p_, w_ = part(price, at, n, rows[3]), part(w, at, n, rows[4])
         F_, K_ = part(F, at, n, rows[5]), part(K, at, n, rows[6])
         T_, d_ = part(T, at, n, rows[7]), part(df, at, n, rows[8])
-        reduce(p_, w_, F_, K_, T_, d_, x, inv_beta, hard)
+        reduce(p_, w_, F_, K_, T_, d_, x, inv_beta, inv_share, hard)
         found, codes = vol[at : at + n], status[at : at + n]
         for i in range(n):
             codes[i] = 0
-        if solve(x, inv_beta, T_, hard, found) > 0:
+        if solve(x, inv_beta, inv_share, T_, hard, found) > 0:
             for i in range(n):
                 if hard[i] != 0.0:
                     fine &= abs(w_[i]) == 1.0

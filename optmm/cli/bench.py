@@ -1,0 +1,134 @@
+"""optmm bench: our figures and other libraries', in one run on one core, beside their bars."""
+
+import math
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from optmm.bench.pricing import Report
+    from optmm.bench.rows import PeerRow
+
+app = typer.Typer(
+    help="Measure speed and accuracy, with the peers beside.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `pricing` a sub-command even while it is the only one."""
+
+
+@app.command("pricing")
+def pricing(
+    with_peers: Annotated[
+        bool, typer.Option("--peers", help="measure every installed peer in the same process")
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="smaller sets: a look in about a minute")
+    ] = False,
+    core: Annotated[
+        int | None, typer.Option("--core", help="processor core to stay on; default the last")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="exit code 1 when a bar is missed")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
+) -> None:
+    """Measure the pricing floor: nanoseconds an option, errors against 70 digits and QuantLib.
+
+    CPU time of one process on one core, best of many. Peers come with the `bench` extra:
+    scripts/bench installs them.
+
+    Example: optmm bench pricing --peers
+    """
+    import json
+    import sys
+
+    from optmm.bench import timing
+
+    pinned = timing.pin(core)  # before numba and the peers are imported
+    from optmm.bench import pricing as table
+
+    def say(words: str) -> None:
+        typer.echo(f"{words} ...", err=True)
+
+    report = table.run(quick=quick, with_peers=with_peers, pinned=pinned, say=say)
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=2, allow_nan=False))
+    else:
+        from optmm.reports.terminal import console
+
+        out = console(sys.stdout)
+        _rows(out, report)
+        if report.peers[1:]:
+            _peers(out, report.peers)
+        out.print("\n" + "\n".join(f"{name}: {said}" for name, said in report.about.items()))
+    if strict and any(row.verdict == "misses" for row in report.rows):
+        raise typer.Exit(1)
+
+
+def _rows(out: "Console", report: "Report") -> None:
+    """What, measured, bar, verdict; notes below, numbered."""
+    from rich.table import Table
+
+    notes = []
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("pricing", overflow="fold")
+    for head in ("measured", "bar"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for head in ("unit", "verdict"):
+        table.add_column(head, no_wrap=True)
+    for row in report.rows:
+        mark = ""
+        if row.note:
+            notes.append(row.note)
+            mark = f" [{len(notes)}]"
+        sign = ">=" if row.at_least else "<="
+        bar = "" if row.bar is None else f"{sign} {row.bar:g}"
+        found = "-" if row.measured is None else f"{row.measured:.4g}"
+        style = "bold red" if row.verdict == "misses" else None
+        table.add_row(row.what + mark, found, bar, row.unit, row.verdict, style=style)
+    out.print(table)
+    for number, note in enumerate(notes, 1):
+        out.print(f"[{number}] {note}", markup=False, style="dim")
+
+
+def _peers(out: "Console", peers: "list[PeerRow]") -> None:
+    """One table a group of figures, one line a library."""
+    from optmm.reports.terminal import grid
+
+    groups: dict[str, list[str]] = {}
+    for row in peers:
+        for name in row.figures:
+            group, _, column = name.rpartition(": ")
+            columns = groups.setdefault(group, [])
+            if column not in columns:
+                columns.append(column)
+    for group, columns in groups.items():
+        cells = [
+            (
+                f"{row.library} {row.version}",
+                *(_cell(row.figures.get(f"{group}: {column}")) for column in columns),
+            )
+            for row in peers
+            if any(f"{group}: {column}" in row.figures for column in columns)
+        ]
+        out.print()
+        out.print(grid((group, *columns), cells))
+    for row in peers:
+        if row.note:
+            out.print(f"{row.library}: {row.note}", markup=False, style="dim")
+
+
+def _cell(value: float | None) -> str:
+    """Three digits, no exponent while the number is readable without."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    if value == int(value) and abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) < 1.0 or abs(value) >= 1e6 else f"{value:,.1f}"

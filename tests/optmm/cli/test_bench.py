@@ -1,0 +1,61 @@
+"""`optmm bench pricing`: words on stderr, figures on stdout, and a code when a bar is missed."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from optmm.bench import pricing, timing
+from optmm.bench.rows import PeerRow, Row
+from optmm.cli.main import app
+
+ROWS = [
+    Row("implied vol", 33.0, "ns an option", 60.0, note="slowest of 33 at 1,000"),
+    Row("ratio", 7.0, "times as fast", 8.0, True),
+    Row("on a table", None, "USD", 1.0, note="tests/tables is not here"),
+]
+PEERS = [
+    PeerRow("optmm", "0.1.0", {"speed: 1,000": 33.0}),
+    PeerRow("lbriv", "1.0.0", {"speed: 1,000": 231.0, "speed: worst": float("inf")}),
+    PeerRow("pyvolr", "", {}, "not installed: no wheel"),
+]
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """`bench(*args)`: the command with made figures, and without touching this process's core."""
+
+    def run(*, quick, with_peers, pinned, say):
+        say("implied vol")
+        return pricing.Report(ROWS, PEERS if with_peers else PEERS[:1], {"core": pinned})
+
+    monkeypatch.setattr(timing, "pin", lambda core: f"pinned to core {core}")
+    monkeypatch.setattr(pricing, "run", run)
+    return lambda *args: CliRunner().invoke(app, ["bench", "pricing", *args])
+
+
+def test_table_shows_measure_bar_and_verdict_and_peers_beside(bench):
+    ran = bench("--peers", "--core", "3")
+    assert ran.exit_code == 0, ran.output
+    lines = {line.split("  ")[0]: line for line in ran.stdout.splitlines()}
+    assert "<= 60" in lines["implied vol [1]"] and "meets" in lines["implied vol [1]"]
+    assert ">= 8" in lines["ratio"] and "misses" in lines["ratio"]
+    assert "skipped" in lines["on a table [2]"]
+    assert "[2] tests/tables is not here" in ran.stdout
+    assert "231" in lines["lbriv 1.0.0"]
+    assert "pyvolr: not installed: no wheel" in ran.stdout
+    assert "core: pinned to core 3" in ran.stdout
+    assert "implied vol ..." in ran.stderr
+
+
+def test_json_is_one_object_of_plain_values(bench):
+    ran = bench("--json", "--peers")
+    got = json.loads(ran.stdout)
+    assert [row["verdict"] for row in got["rows"]] == ["meets", "misses", "skipped"]
+    assert got["peers"][1]["figures"] == {"speed: 1,000": 231.0, "speed: worst": None}
+    assert got["bench"] == "pricing"
+
+
+def test_a_missed_bar_is_a_failure_only_when_asked(bench):
+    assert bench().exit_code == 0
+    assert bench("--strict").exit_code == 1
