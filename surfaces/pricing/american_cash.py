@@ -31,6 +31,7 @@ from surfaces.pricing.greeks import NAMES, Floats, Greeks
 from surfaces.pricing.implied import ImpliedVol
 
 Accuracy = Literal["fast", "precise"]
+WILD = 10.0  # vol sqrt(years): prices are within 6e-7 of spot or strike of their limits
 Exercise = Literal["american", "european"]
 
 COMPUTED = NAMES[:12]  # price to color
@@ -80,7 +81,7 @@ def price(
     >>> float(price(right="c", spot=560.0, **terms).round(1))
     53.0
     """
-    shape, columns = spot_columns(right, spot, strike, years, vol, rate, dividend_yield)
+    shape, columns = _columns(right, spot, strike, years, vol, rate, dividend_yield)
     plan, terms = _terms(dividends, accuracy, exercise)
     out = np.empty(columns[0].size)
     kernel.fill_price(*columns, *terms, plan, _work(plan, terms[0]), np.empty((2, 5)), out)
@@ -109,7 +110,7 @@ def greeks(
     """
     from surfaces.kernels.pde_risk import fill_greeks
 
-    shape, columns = spot_columns(right, spot, strike, years, vol, rate, dividend_yield)
+    shape, columns = _columns(right, spot, strike, years, vol, rate, dividend_yield)
     plan, terms = _terms(dividends, accuracy, exercise)
     rows = np.empty((len(COMPUTED), columns[0].size))
     scratch = np.empty((2, 5)), np.empty((3, 3)), np.empty(len(COMPUTED))
@@ -152,6 +153,15 @@ def vol(
     out, status = np.empty(size), np.empty(size, np.uint8)
     fill_vol(*columns, *terms, plan, _work(plan, terms[0]), np.empty((2, 5)), out, status)
     return ImpliedVol(out.reshape(shape), status.reshape(shape))
+
+
+def _columns(*given: ArrayLike) -> tuple[tuple[int, ...], list[Floats]]:
+    """Checked and broadcast; a vol past which no price changes is held there, to bound the grid."""
+    shape, columns = spot_columns(*given)
+    _, _, _, years, vol, _, _ = columns
+    with np.errstate(divide="ignore"):
+        columns[4] = np.minimum(vol, WILD / np.sqrt(years))
+    return shape, columns
 
 
 @cache
