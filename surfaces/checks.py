@@ -27,7 +27,7 @@ def numbers(name: str, values: ArrayLike) -> Floats:
     complex numbers raise: a date priced as a count of nanoseconds would look like a price.
     """
     if isinstance(values, np.ma.MaskedArray):
-        values = values.astype(np.float64).filled(np.nan)
+        values = np.ma.filled(values.astype(np.float64), np.nan)
     try:
         raw = np.asarray(values)
         if raw.dtype.kind in "iuf":
@@ -90,7 +90,7 @@ def signs(values: ArrayLike, name: str = "right") -> Floats:
     For kernels that look at each right anyway; words and booleans are translated here once.
     """
     if isinstance(values, np.ma.MaskedArray):
-        values = np.where(np.ma.getmaskarray(values), None, values.data)
+        values = np.ma.filled(values.astype(object), None)
     try:
         raw = np.asarray(values)
     except ValueError:  # a ragged list

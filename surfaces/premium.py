@@ -213,7 +213,8 @@ class PremiumCache:
 def _exercisable(right: Array, rates: Array, yields: Array) -> NDArray[np.bool_]:
     """Rows (n,) where early exercise can pay at any of the bumped (3, n) rates and yields.
 
-    Not those with two exercise boundaries, which are not priced: no premium, not a wrong one.
+    Not those with two exercise boundaries: noise in a short rate makes them, their premium is next
+    to nothing, and each costs as much as a hundred others.
     """
     call = right > 0.0
     double = np.where(call, (rates < yields) & (yields < 0.0), (yields < rates) & (rates < 0.0))

@@ -32,10 +32,7 @@ _REMEDY = {
         "an input is NaN, infinite or not positive: forward or spot, strike, years and df must be "
         "finite and > 0, the price finite"
     ),
-    Status.UNSUPPORTED: (
-        "rate and yield give two exercise boundaries (put: yield < rate < 0, call: rate < yield "
-        "< 0), which this engine does not price; check the signs"
-    ),
+    Status.UNSUPPORTED: "this engine does not price the case; its documentation says which it does",
 }
 
 

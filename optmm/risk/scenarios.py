@@ -139,7 +139,7 @@ def prices(
         )
     )
     if american_rule == "exact":
-        rows = np.flatnonzero(options.american & _one_boundary(options.right, rate, rate - carry))
+        rows = np.flatnonzero(options.american)
         out[rows] = american.price(
             right=options.right[rows],
             spot=spot,
@@ -285,13 +285,6 @@ def tims_requirement(
 def _per_year(log_ratio: Array, years: Array) -> Array:
     """Continuous rate of a log ratio over `years`; 0 at expiry, where no rate matters."""
     return np.divide(log_ratio, years, out=np.zeros(log_ratio.shape), where=years > 0.0)
-
-
-def _one_boundary(right: NDArray[np.int8], rate: Array, dividend_yield: Array) -> NDArray[np.bool_]:
-    """False for puts with yield < rate < 0 and calls with rate < yield < 0."""
-    low, high = np.minimum(rate, dividend_yield), np.maximum(rate, dividend_yield)
-    crossed = (right > 0) == (rate < dividend_yield)
-    return ~((high < 0.0) & (low < high) & crossed)
 
 
 def _axis(name: str, values: ArrayLike) -> Array:

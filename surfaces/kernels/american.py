@@ -14,12 +14,12 @@ import math
 
 import numba as nb
 
-from surfaces.kernels.american_boundary import CALM, B, income, lean_cdf, set_boundary
+from surfaces.kernels.american_boundary import CALM, INNER, B, income, lean_cdf, set_boundary
 
 TINY = 1e-5  # sigma sqrt(T) below which only the moment of exercise matters, not chance
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(cache=True, error_model="numpy")
 def regime(w, r, q):
     """0: never exercised early; 1: one boundary; 2: two boundaries."""
     rate, other = (q, r) if w > 0.0 else (r, q)  # what exercising early earns interest at
@@ -30,7 +30,7 @@ def regime(w, r, q):
     return 1 if rate == 0.0 else 2
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(cache=True, error_model="numpy")
 def is_hard(T, sigma, r, q):
     """Whether the usual number of points is too small: measured where errors begin to grow.
 
@@ -42,7 +42,7 @@ def is_hard(T, sigma, r, q):
     return sigma * root > 2.5 or abs(r - q) * root > 12.0 * sigma
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(cache=True, error_model="numpy")
 def form_of(w, sigma, r, q):
     """Which fixed point to iterate, 1.0 for A and 0.0 for B; r and q change places for a call."""
     rate, other = (q, r) if w > 0.0 else (r, q)
@@ -63,7 +63,7 @@ def sure_value(w, S, K, T, r, q):
     return best
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(cache=True, error_model="numpy")
 def european(w, S, K, T, sigma, r, q):
     """Black-Scholes-Merton: what is in the money plus the option that is not.
 
@@ -83,7 +83,7 @@ def european(w, S, K, T, sigma, r, q):
     return math.exp(-r * T) * value
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def priced(w, S, K, T, sigma, r, q, node, point, outer, inner, blend, key):
     """(American price, premium over the European); NaN where two boundaries exist."""
     plain = european(w, S, K, T, sigma, r, q)

@@ -27,6 +27,16 @@ from numpy.typing import NDArray
 
 from surfaces.kernels.normal import INV_SQRT_2PI, LOG2_E, ROUNDER, ROUNDER_BITS, log_ratio, mills
 
+# Functions on tables, which only other kernels call: without wrappers for Python, a fifth of the
+# time to compile is saved. Python cannot call them: it crashes where it tries.
+INNER = {
+    "cache": True,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+LOOPS = INNER | {"fastmath": {"contract", "nsz"}}
+
 CALM = 3.0  # 2 max(r, r - q) / sigma^2 from which fixed point B is used
 BLOCK = 8  # the number of nodes is a multiple of it: whole vectors
 LN2 = 0.6931471805599453
@@ -78,13 +88,13 @@ def lean_exp(x):
     return np.int64(np.float64(p).view(np.int64) + (power << 52)).view(np.float64)
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
 def lean_density(z):
     """phi(z), as exact as `lean_exp`."""
     return INV_SQRT_2PI * lean_exp(-0.5 * z * z)
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
 def lean_cdf(z):
     """N(z), as exact as `lean_exp`."""
     y = -z if z < 0.0 else z
@@ -92,7 +102,7 @@ def lean_cdf(z):
     return tail if z <= 0.0 else 1.0 - tail
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(**LOOPS)
 def set_points(T, r, q, table):
     """Drift, and the income of interest and yield at each point: rate weight T exp(-rate t)."""
     for m in range(table.shape[1]):
@@ -103,7 +113,7 @@ def set_points(T, r, q, table):
         table[EQ, m] = q * income * lean_exp(-q * t)
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@nb.njit(**LOOPS)
 def set_carry(T, r, q, node, point, outer, key):
     """What depends on (T, r, q) alone: an expiry's strikes share it whatever their vols."""
     key[K_T], key[K_R], key[K_Q], key[K_SIGMA] = T, r, q, math.nan
@@ -124,7 +134,7 @@ def set_carry(T, r, q, node, point, outer, key):
         point[EQ, last + i] = node[DQ, i]
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(**LOOPS)
 def first_guess(r, q, sigma, top, floor, node):
     """Where Newton on QD+ starts, within about 5 % of ln(B/K): the known shape near expiry.
 
@@ -142,7 +152,7 @@ def first_guess(r, q, sigma, top, floor, node):
         node[B, i] = low if low < high else high
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@nb.njit(**LOOPS)
 def qd_plus(r, q, sigma, top, floor, node):
     """One Newton step on Li's QD+ equation at every node, kept between floor and top."""
     variance = sigma * sigma
@@ -178,7 +188,7 @@ def qd_plus(r, q, sigma, top, floor, node):
         node[B, i] = new if new > floor else floor
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(**LOOPS)
 def interpolate(anchor, node, matrix, table):
     """Z = H at the table's points, from H = (b - anchor)^2 at the nodes."""
     for i in range(node.shape[1]):
@@ -191,7 +201,7 @@ def interpolate(anchor, node, matrix, table):
             table[Z, m] += matrix[j, m] * value
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@nb.njit(**LOOPS)
 def weigh(table, weight, sign, thin, full, out):
     """Row `out` = weight (thin phi(d) / s + full N(d)) with d = z / s + sign s / 2."""
     for m in range(table.shape[1]):
@@ -203,7 +213,7 @@ def weigh(table, weight, sign, thin, full, out):
         table[out, m] = table[weight, m] * (thin * table[INV, m] * phi + full * below)
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(**LOOPS)
 def sweep(side, thin, anchor, low, high, node, point, inner):
     """One fixed-point iteration at all nodes: A with thin = 1, B with thin = 0.
 
@@ -237,7 +247,7 @@ def sweep(side, thin, anchor, low, high, node, point, inner):
         node[B, i] = old if math.isnan(ratio) else best
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(**LOOPS)
 def set_edges(side, v, anchor, node, outer, blend):
     """The boundary at the outer points, and v = sigma sqrt(T) spread over them."""
     interpolate(anchor, node, blend, outer)
@@ -249,7 +259,7 @@ def set_edges(side, v, anchor, node, outer, blend):
         outer[HALF, m] = 0.5 * s
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@nb.njit(**LOOPS)
 def set_boundary(T, sigma, r, q, thin, node, point, outer, inner, blend, key):
     """The boundary of a put with r > 0, or r = 0 > q, unless the engine holds it already.
 
@@ -278,7 +288,7 @@ def set_boundary(T, sigma, r, q, thin, node, point, outer, inner, blend, key):
     set_edges(1.0, v, top, node, outer, blend)
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@nb.njit(**LOOPS)
 def income(x, S, K, outer):
     """Expected income from being exercised below the boundary: interest on K less yield on S.
 

@@ -24,6 +24,7 @@ from surfaces.kernels.american_boundary import (
     EQ,
     ER,
     HALF,
+    INNER,
     INV,
     K_Q,
     K_R,
@@ -72,7 +73,7 @@ def ends(r, q, sigma):
     return math.log(upper / (upper - 1.0)), math.log(lower / (lower - 1.0))
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def settle(side, sigma, tau, anchor, far, engine):
     """Iterate fixed point B of one boundary over the window [0, tau] until it stands."""
     node, point, _, inner, _, _ = engine
@@ -94,7 +95,7 @@ def settle(side, sigma, tau, anchor, far, engine):
             break
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def set_window(tau, sigma, r, q, upper, lower):
     """Solve both boundaries over [0, tau]; returns by how much the upper stays above the lower."""
     bottom = math.log(r / q)
@@ -110,7 +111,7 @@ def set_window(tau, sigma, r, q, upper, lower):
     return upper.node[B, n - 1] - lower.node[B, n - 1]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def meeting(T, sigma, r, q, upper, lower):
     """Time to expiry at which the boundaries meet, or T if they have not met by then."""
     at_end = set_window(T, sigma, r, q, upper, lower)
@@ -131,7 +132,7 @@ def meeting(T, sigma, r, q, upper, lower):
     return c * c
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def set_two(T, sigma, r, q, share, weight, upper, lower):
     """Both boundaries of a put with q < r < 0, unless held already; returns the window's length.
 
@@ -155,7 +156,7 @@ def set_two(T, sigma, r, q, share, weight, upper, lower):
     return window
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def jet(w, S, K, T, sigma, r, q, share, weight, upper, lower):
     """(premium, its four derivatives in spot, whether exercised now)."""
     near, far, rate, other = (K, S, q, r) if w > 0.0 else (S, K, r, q)
@@ -169,7 +170,7 @@ def jet(w, S, K, T, sigma, r, q, share, weight, upper, lower):
     return extra, (a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]), False
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def double_price(w, S, K, T, sigma, r, q, share, weight, upper, lower):
     """(American price, premium over the European, its slopes, whether exercised now)."""
     plain = european(w, S, K, T, sigma, r, q)
@@ -227,7 +228,7 @@ def fill_double_greeks(w, S, K, T, vol, r, q, share, weight, upper, lower, out):
         out[RHO, i] += rates / width if width > 0.0 else 0.0
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def double_vol(price, w, S, K, T, r, q, share, weight, upper, lower):
     """(vol, status) of one price: regula falsi (Illinois) on a bracket."""
     good = S > 0.0 and K > 0.0 and T > 0.0 and max(S, K, T) < math.inf

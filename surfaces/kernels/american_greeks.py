@@ -20,7 +20,9 @@ from surfaces.kernels.american_boundary import (
     EQ,
     ER,
     HALF,
+    INNER,
     INV,
+    LOOPS,
     T3,
     T4,
     TQ,
@@ -39,7 +41,7 @@ PRICE, DELTA, GAMMA, VEGA, THETA, RHO, VANNA, VOLGA, CHARM, SPEED, ZOMMA, COLOR,
 DENSITY = 13
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@nb.njit(**LOOPS)
 def slopes(w, S, K, outer):
     """First to fourth derivative in spot of the premium integral over the boundary in `outer`.
 
@@ -76,7 +78,7 @@ def slopes(w, S, K, outer):
     return x1 / S, s2, s3, s4
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def premium_jet(w, S, K, T, sigma, r, q, form, node, point, outer, inner, blend, key):
     """(premium, its first, its second derivative in spot), also past the boundary."""
     if w > 0.0:
@@ -93,7 +95,7 @@ def premium_jet(w, S, K, T, sigma, r, q, form, node, point, outer, inner, blend,
     return extra, s1, s2
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def fill_constant(value, w, i, out):
     """Row i of an option whose price is `value` and that moves with spot one to one."""
     for j in range(out.shape[0]):
@@ -101,7 +103,7 @@ def fill_constant(value, w, i, out):
     out[PRICE, i], out[DELTA, i], out[DUAL, i] = value, w, -w
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(cache=True, error_model="numpy")
 def bumped(k, w, sigma, r, q):
     """Vol and rate of bump k: vol up, vol down, rate up, rate down.
 
@@ -115,7 +117,7 @@ def bumped(k, w, sigma, r, q):
     return sign, sigma, moved if regime(w, moved, q) == regime(w, r, q) else r
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def assemble(S, K, r, q, sigma, value, extra, flat, vols, i, out):
     """Add the premium to the European row i: `flat` its four slopes in spot, `vols` what bumping
     vol gave: sum of the two premiums, then differences of them and of their two slopes.
@@ -138,7 +140,7 @@ def assemble(S, K, r, q, sigma, value, extra, flat, vols, i, out):
     out[DENSITY, i] = out[GAMMA, i] * (S / K) ** 2
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def greeks_one(w, S, K, T, sigma, r, q, node, point, outer, inner, blend, key, i, out):
     """Write row i of the numbers of `surfaces.pricing.greeks`; NaN for two boundaries."""
     plain = spot_greeks_one(w, S, K, T, sigma, r, q)

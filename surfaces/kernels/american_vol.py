@@ -10,6 +10,7 @@ import math
 import numba as nb
 
 from surfaces.kernels.american import is_hard, priced, regime, sure_value
+from surfaces.kernels.american_boundary import INNER
 from surfaces.kernels.implied import (
     ABOVE_BOUND,
     BAD_INPUT,
@@ -30,7 +31,7 @@ WIDEST = 60.0  # sigma sqrt(T) past which a price is at its cap in double precis
 CLOSE = 1e-14  # product of the last two relative steps: what a further secant step would gain
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(cache=True, error_model="numpy")
 def european_vega(S, K, T, sigma, r, q):
     """Per 1.00 of vol."""
     v = sigma * math.sqrt(T)
@@ -38,7 +39,7 @@ def european_vega(S, K, T, sigma, r, q):
     return S * math.exp(-q * T - 0.5 * d * d) * INV_SQRT_2PI * math.sqrt(T)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def american_vol(price, w, S, K, T, r, q, node, point, outer, inner, blend, key):
     """(vol, status) of one price; vol is NaN unless the status is OK."""
     good = S > 0.0 and K > 0.0 and T > 0.0 and abs(price) < math.inf
@@ -73,14 +74,15 @@ def american_vol(price, w, S, K, T, r, q, node, point, outer, inner, blend, key)
             last, f_last, x, slope = x, f, 1.5 * x, 0.0
             continue
         new = x - f / (slope if slope > 0.0 else (f - f_last) / (x - last))
-        if step % 4 == 3:  # halve a bracket that has not halved by itself
-            new = 0.5 * (low + high) if high - low > 0.5 * width else new
-            width = high - low
-        if not low < new < high:
-            new = 0.5 * (low + high)
         now = abs(new - x) / x
-        if now * before < CLOSE or not low < new < high:
+        if now * before < CLOSE:
             return new, OK
+        slow = step % 4 == 3 and high - low > 0.5 * width
+        width = high - low if step % 4 == 3 else width
+        if slow or not low < new < high:
+            new, now = 0.5 * (low + high), 1.0
+            if not low < new < high:
+                return new, OK
         last, f_last, x, slope, before = x, f, new, 0.0, now
     return math.nan, NOT_CONVERGED
 

@@ -81,7 +81,7 @@ def tails(h):
     return a * inverse, p * inverse
 
 
-@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
+@nb.njit(cache=True, error_model="numpy", forceinline=True)
 def price_one(w, F, K, s):
     """Undiscounted price; s = vol sqrt(T) in USD. The limit s -> 0 is intrinsic."""
     gap = w * (F - K)
@@ -90,9 +90,13 @@ def price_one(w, F, K, s):
     return (gap if gap > 0.0 else 0.0) + s * density(h) * a
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@nb.njit(cache=True, error_model="numpy")
 def fill_price(w, F, K, T, vol, df, out):
-    """Write price[i] into `out`; all arguments are 1-D and equally long."""
+    """Write price[i] into `out`; all arguments are 1-D and equally long.
+
+    Without fastmath: fused differently in the loop's vectors and in its remainder, a row's last bit
+    would depend on its place.
+    """
     for i in range(out.size):
         out[i] = df[i] * price_one(w[i], F[i], K[i], vol[i] * math.sqrt(T[i]))
 

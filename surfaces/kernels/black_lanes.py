@@ -22,6 +22,7 @@ from surfaces.kernels.normal import density, exp, log, log_ratio, mills
 BLOCK = 512
 ROWS = 20  # of scratch, each BLOCK long
 SMALL = 0.125  # s/2 below which seven terms of the series are exact to rounding
+MOST = 700.0  # of |rate| x years: exp overflows at 709
 SMALLEST, LARGEST = 1e-140, 1e140  # of forward and strike on the fast path: no quotient overflows
 
 # Only `fill` is called from Python; wrappers for the others would cost a second of compiling.
@@ -250,6 +251,7 @@ def rest(spot, at, hard, w, U, K, T, vol, x, y, where, out):
         fine &= abs(w[i]) == 1.0 and 0.0 <= U[i] < math.inf and 0.0 <= K[i] < math.inf
         fine &= 0.0 <= T[i] < math.inf and 0.0 <= vol[i] < math.inf
         if spot:
+            fine &= abs(x[i]) * T[i] < MOST and abs(y[i]) * T[i] < MOST
             fine &= abs(x[i]) < math.inf and abs(y[i]) < math.inf
             row = spot_greeks_one(w[i], U[i], K[i], T[i], vol[i], x[i], y[i])
         else:

@@ -285,6 +285,8 @@ def solve(c, x, first, last, times, cash, part, plan, u, g, E, v, jet):
             slope = c.w * math.exp(c.q * tau) if held > 0 else slope * keep
             if E[0] * math.exp((a - c.r + c.q) * tau) * keep <= cash[k] and c.w < 0.0:
                 slope = 0.0  # node 0 cannot pay the dividend
+            elif slope == 0.0:  # it can, and the node 0 of the segment after could not
+                slope = (v[1] - v[0]) / ((E[1] - E[0]) * math.exp(a * tau))
             if 0.0 <= z < grid.n:
                 fill_rounded(grid.n, z, jump, v)
             u, v = v, u

@@ -31,6 +31,7 @@ from surfaces.pricing.greeks import NAMES, Floats, Greeks
 from surfaces.pricing.implied import ImpliedVol
 
 Accuracy = Literal["fast", "precise"]
+LEAST = 1e-100  # of spot to strike, or strike to spot, below which it counts as zero
 WILD = 10.0  # vol sqrt(years): prices are within 6e-7 of spot or strike of their limits
 Exercise = Literal["american", "european"]
 
@@ -156,9 +157,11 @@ def vol(
 
 
 def _columns(*given: ArrayLike) -> tuple[tuple[int, ...], list[Floats]]:
-    """Checked and broadcast; a vol past which no price changes is held there, to bound the grid."""
+    """Checked and broadcast, and held where no price changes any more, which bounds the grid."""
     shape, columns = spot_columns(*given)
-    _, _, _, years, vol, _, _ = columns
+    _, spot, strike, years, vol, _, _ = columns
+    columns[1] = np.where(spot < LEAST * strike, 0.0, spot)
+    columns[2] = np.where(strike < LEAST * spot, 0.0, strike)
     with np.errstate(divide="ignore"):
         columns[4] = np.minimum(vol, WILD / np.sqrt(years))
     return shape, columns

@@ -11,12 +11,16 @@ Checked tests/surfaces/pricing/test_bsm.py: Haug (1998), Hull, QuantLib.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from surfaces import checks as check
 from surfaces import containers
+from surfaces.errors import InvalidInput
 from surfaces.pricing import rows
 from surfaces.pricing.greeks import Floats, Greeks, Unit, wanted
+
+MOST = 700.0  # of |rate| x years; exp overflows at 709
 
 
 def price(
@@ -116,7 +120,7 @@ def spot_columns(
     alive = "Remove expired rows with chain.alive(now)."
     failed = "A NaN is a failed inversion; see its status code."
     curve = "Take it from surfaces.curves, continuously compounded."
-    return check.columns(
+    shape, columns = check.columns(
         check.right(right),
         check.at_least("spot", spot, 0.0, unit="USD", hint="A price on spot needs one."),
         check.at_least("strike", strike, 0.0, unit="USD", hint=strikes),
@@ -125,3 +129,21 @@ def spot_columns(
         check.finite("rate", rate, unit="per year", hint=curve),
         check.finite("dividend_yield", dividend_yield, unit="per year", hint=curve),
     )
+    _refuse_overflow(*columns[3:4], *columns[5:])
+    return shape, columns
+
+
+def _refuse_overflow(years: Floats, rate: Floats, dividend_yield: Floats) -> None:
+    """Raise where a discount factor is no double any more."""
+    if not years.size or years.max() * max(np.abs(rate).max(), np.abs(dividend_yield).max()) < MOST:
+        return
+    for name, values in (("rate", rate), ("dividend_yield", dividend_yield)):
+        with np.errstate(over="ignore"):
+            grown = np.abs(values * years)
+        if not grown.max() < MOST:
+            i = int(np.argmax(grown))
+            raise InvalidInput(
+                f"{name} * years is {values[i] * years[i]:g} in row {i}, must be within "
+                f"{MOST:g} of zero ({int(np.sum(grown >= MOST))} of {grown.size} fail). "
+                "Rates are decimals per year, 0.05 for 5 %."
+            )
