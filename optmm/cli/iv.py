@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optmm.cli import terms as typed
+from optmm.cli.compiling import say_if_cold
 
 if TYPE_CHECKING:
     from surfaces.pricing.implied import ImpliedVol
@@ -52,6 +53,7 @@ def iv(
         years=years, rate=rate, dividend_yield=dividend_yield, borrow=borrow, dividend=dividend,
         dividend_model=dividend_model, model=model,
     )  # fmt: skip
+    say_if_cold()
     with typed.usage():
         got = invert(terms, price)
     status = Status(int(got.status))

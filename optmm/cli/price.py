@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optmm.cli import terms as typed
+from optmm.cli.compiling import say_if_cold
 
 if TYPE_CHECKING:
     from surfaces.pricing.greeks import Greeks
@@ -72,6 +73,7 @@ def price(
         dividend_model=dividend_model, model=model,
     )  # fmt: skip
     sigma = typed.vol(vol, terms.model)
+    say_if_cold()
     with typed.usage():
         found = figures(terms, sigma, accuracy)
     units = units_of(terms.model)

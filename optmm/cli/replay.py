@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from optmm.cli.compiling import say_if_cold
+
 if TYPE_CHECKING:
     from optmm.config import DeskConfig
     from optmm.market.chain import MarketDay
@@ -148,6 +150,8 @@ def _run(
         f"{day.events.size:,} events",
         quiet=as_json,
     )
+    if not as_json:
+        say_if_cold()
     try:
         with Screen(day, enabled=live and not as_json) as screen:
             it = engine.run(day, desk, folder, seed=seed, command=command, progress=screen.update)
