@@ -3,8 +3,9 @@
 In blocks that stay in the nearest cache: reduce each quote to x = |ln F/K| and its time value, over
 min(F, K) = share and over sqrt(F K) = beta; start from the inverse of Bachelier's price at beta,
 corrected for s = vol sqrt(T); take two third-order Householder steps on ln b(x, s) = ln share. All
-of it is branch-free, so it vectorises. Quotes without a solution, past half their cap, or still
-moving in the second step are marked and go through the bracketed scalar solver of `implied`.
+of it is branch-free, so it vectorises. Quotes past half their cap, solved on what is left to it,
+and quotes that still move in the second step are gathered and take four more steps side by side.
+What has no solution or still moves goes through the bracketed scalar solver of `implied`.
 
 Source  as `implied`; the two rationals of the start are ours, fits with errors of 1e-6 and 8e-6.
 """
@@ -25,9 +26,15 @@ from surfaces.kernels.black_lanes import (
 from surfaces.kernels.implied import vol_one
 from surfaces.kernels.normal import INV_SQRT_2PI, SQRT_2PI, exp, log, log_ratio, mills
 
-ROWS = 12  # of scratch, each black_lanes.BLOCK long
+ROWS = 16  # of scratch, each black_lanes.BLOCK long
 NEAR = 12.0  # x / beta up to which h = x/s <= 1
-SETTLED = 1e-4  # share of s below which the second step leaves nothing for a third
+SETTLED = 1e-4  # share of s below which a step leaves nothing for the next
+DONE, NONE, MOVING, HIGH = (
+    0.0,
+    1.0,
+    2.0,
+    3.0,
+)  # marks: solved, not for lanes, not settled, past half
 
 
 @nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
@@ -81,8 +88,8 @@ def step(x, inv_share, s):
 
 
 @inner
-def reduce(price, w, F, K, T, df, x, inv_beta, inv_share, hard):
-    """Fill x = |ln F/K|, 1/beta, 1/share and the marks of what the fast formulas do not cover."""
+def reduce(price, w, F, K, T, df, x, inv_beta, inv_share, inv_rest, mark):
+    """Fill x = |ln F/K|, 1/beta, 1/share, 1/(1 - share) and the marks DONE, HIGH or NONE."""
     for i in range(x.size):
         p = price[i] / df[i]
         big = F[i] if F[i] > K[i] else K[i]
@@ -97,27 +104,106 @@ def reduce(price, w, F, K, T, df, x, inv_beta, inv_share, hard):
         x[i] = log_ratio(big, small)
         inv_beta[i] = math.sqrt(big * small) * inverse
         inv_share[i] = small * inverse
+        inv_rest[i] = small / rest
         usual = (abs(w[i]) == 1.0) & (T[i] > 0.0) & (T[i] < math.inf)
         usual = usual & (df[i] > 0.0) & (df[i] < math.inf) & (small > SMALLEST) & (big < LARGEST)
-        usual = usual & (value > 0.0) & (value < 1.2 * rest) & (inv_beta[i] < 1e280)
-        hard[i] = 0.0 if usual else 1.0
+        usual = usual & (value > 0.0) & (rest > 0.0) & (inv_beta[i] < 1e280)
+        mark[i] = (HIGH if value >= 1.2 * rest else DONE) if usual else NONE
 
 
 @inner
-def solve(x, inv_beta, inv_share, T, hard, vol):
-    """Fill vol and mark what did not settle; returns how many are marked."""
+def solve(x, inv_beta, inv_share, T, mark, s, vol):
+    """Fill s and vol, and mark MOVING what did not settle; returns how many are not DONE."""
     count = 0
     for i in range(x.size):
-        s = start(x[i], inv_beta[i])
-        s = s + step(x[i], inv_share[i], s)
-        last = step(x[i], inv_share[i], s)
-        s = s + last
-        settled = (abs(last) < SETTLED * s) & (0.5 * s * s - x[i] < s)
-        mark = 0 if (hard[i] == 0.0) & settled else 1
-        vol[i] = s / math.sqrt(T[i])
-        hard[i] = mark
-        count += mark
+        first = start(x[i], inv_beta[i])
+        first = first + step(x[i], inv_share[i], first)
+        last = step(x[i], inv_share[i], first)
+        at = first + last
+        settled = (abs(last) < SETTLED * at) & (0.5 * at * at - x[i] < at)
+        now = MOVING if (mark[i] == DONE) & (not settled) else mark[i]
+        s[i] = at
+        vol[i] = at / math.sqrt(T[i])
+        mark[i] = now
+        count += 1 if now != DONE else 0
     return count
+
+
+@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
+def start_high(x, inv_rest):
+    """s of a price near its cap: 1 - b is about (1 + e^x) N(-s/2)."""
+    p = 1.0 / (inv_rest * (1.0 + exp(x)))
+    p = 0.5 if p > 0.5 else (1e-300 if p < 1e-300 else p)
+    u = math.sqrt(-2.0 * log(p))
+    t = u - (2.30753 + 0.27061 * u) / (1.0 + u * (0.99229 + 0.04481 * u))
+    low = math.sqrt(0.5 * x)
+    t = t if t > low else low
+    return 2.0 * (t if t > 1e-3 else 1e-3)
+
+
+@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
+def step_high(x, inv_rest, s):
+    """As `step` towards ln(1 - b) = ln(1 - share), as `implied.high_objective` has it."""
+    inv = 1.0 / s
+    h = x * inv
+    t = 0.5 * s
+    total = mills(t - h) + mills(t + h)
+    left = INV_SQRT_2PI * exp(-0.5 * (h - t) * (h - t)) * total
+    slope = 1.0 / total
+    h2 = h * h
+    bend = h2 * inv - 0.25 * s
+    first = bend + slope
+    second = first * first - 3.0 * h2 * inv * inv - 0.25 + slope * first
+    newton = log(left * inv_rest) * total
+    return newton * (1.0 + 0.5 * first * newton) / (1.0 + newton * (first + second * newton / 6.0))
+
+
+@inner
+def more_steps(x, inv_share, s, moved):
+    """Four more steps in s; `moved` is the last as a share of s, NaN where the formulas end."""
+    for _ in range(4):
+        for i in range(x.size):
+            last = step(x[i], inv_share[i], s[i])
+            at = s[i] + last
+            s[i] = at
+            moved[i] = abs(last) / at if 0.5 * at * at - x[i] < at else math.nan
+
+
+@inner
+def high_steps(x, inv_rest, s, moved):
+    """As `more_steps` for prices past half their cap, from their own start."""
+    for i in range(x.size):
+        s[i] = start_high(x[i], inv_rest[i])
+    for _ in range(4):
+        for i in range(x.size):
+            last = step_high(x[i], inv_rest[i], s[i])
+            at = s[i] + last
+            s[i] = at
+            moved[i] = abs(last) / at if x[i] - 0.5 * at * at < at else math.nan
+
+
+@inner
+def again(kind, x, inverse, T, mark, rows, s, vol):
+    """Gather what is marked `kind`, step on, and scatter what settled; returns how many did."""
+    n = 0
+    for i in range(x.size):
+        if mark[i] == kind:
+            rows[11, n], rows[12, n], rows[13, n], rows[14, n] = x[i], inverse[i], s[i], i
+            n += 1
+    if n == 0:
+        return 0
+    if kind == HIGH:
+        high_steps(rows[11, :n], rows[12, :n], rows[13, :n], rows[15, :n])
+    else:
+        more_steps(rows[11, :n], rows[12, :n], rows[13, :n], rows[15, :n])
+    settled = 0
+    for k in range(n):
+        if rows[15, k] < SETTLED:
+            i = int(rows[14, k])
+            vol[i] = rows[13, k] / math.sqrt(T[i])
+            mark[i] = DONE
+            settled += 1
+    return settled
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -130,19 +216,26 @@ def fill(price, w, F, K, T, df, rows, vol, status):
     size = vol.size
     width = step_of(size)
     n = min(width, size)
-    x, inv_beta, inv_share, hard = rows[0, :n], rows[1, :n], rows[9, :n], rows[2, :n]
+    x, inv_beta, inv_share, inv_rest = rows[0, :n], rows[1, :n], rows[9, :n], rows[10, :n]
+    mark, s = rows[2, :n], rows[3, :n]
     for first in range(0, size, width):
         at = max(min(first, size - width), 0)
-        p_, w_ = part(price, at, n, rows[3]), part(w, at, n, rows[4])
+        p_, w_ = part(price, at, n, rows[13]), part(w, at, n, rows[4])
         F_, K_ = part(F, at, n, rows[5]), part(K, at, n, rows[6])
         T_, d_ = part(T, at, n, rows[7]), part(df, at, n, rows[8])
-        reduce(p_, w_, F_, K_, T_, d_, x, inv_beta, inv_share, hard)
+        reduce(p_, w_, F_, K_, T_, d_, x, inv_beta, inv_share, inv_rest, mark)
         found, codes = vol[at : at + n], status[at : at + n]
         for i in range(n):
             codes[i] = 0
-        if solve(x, inv_beta, inv_share, T_, hard, found) > 0:
+        left = solve(x, inv_beta, inv_share, T_, mark, s, found)
+        for kind, inverse in ((MOVING, inv_share), (HIGH, inv_rest)):
+            if left > 0:
+                left -= again(kind, x, inverse, T_, mark, rows, s, found)
+        if left > 0:
             for i in range(n):
-                if hard[i] != 0.0:
+                if mark[i] != DONE:
                     fine &= abs(w_[i]) == 1.0
-                    found[i], codes[i] = vol_one(p_[i], w_[i], F_[i], K_[i], T_[i], d_[i])
+                    found[i], codes[i] = vol_one(
+                        price[at + i if price.size > 1 else 0], w_[i], F_[i], K_[i], T_[i], d_[i]
+                    )
     return fine
