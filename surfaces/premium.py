@@ -214,7 +214,7 @@ def _exercisable(right: Array, rates: Array, yields: Array) -> NDArray[np.bool_]
     """Rows (n,) where early exercise can pay at any of the bumped (3, n) rates and yields.
 
     Not those with two exercise boundaries: noise in a short rate makes them, their premium is next
-    to nothing, and each costs as much as a hundred others.
+    to nothing, and each costs as much as up to a hundred others.
     """
     call = right > 0.0
     double = np.where(call, (rates < yields) & (yields < 0.0), (yields < rates) & (rates < 0.0))

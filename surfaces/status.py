@@ -12,14 +12,14 @@ class Status(IntEnum):
     NO_VEGA = 3
     NOT_CONVERGED = 4
     BAD_INPUT = 5
-    UNSUPPORTED = 6
+    UNSUPPORTED = 6  # no caller gets it today: every combination of rate and yield is priced
 
 
 _REMEDY = {
     Status.OK: "",
     Status.BELOW_INTRINSIC: "price is below intrinsic: stale quote or wrong forward",
     Status.ABOVE_BOUND: (
-        "price is at or above its upper bound (call: the forward, put: the strike): "
+        "price is at or above its upper bound (call: the forward or the share, put: the strike): "
         "check the multiplier and the right"
     ),
     Status.NO_VEGA: (

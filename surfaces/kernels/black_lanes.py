@@ -20,7 +20,9 @@ from surfaces.kernels.black import FAR, greeks_one, spot_greeks_one
 from surfaces.kernels.normal import density, exp, log, log_ratio, mills
 
 BLOCK = 512
-ROWS = 20  # of scratch, each BLOCK long
+ROWS = 20  # of scratch, each BLOCK long, named:
+(D1, PHI, TAIL1, TAIL2, OTM, PRICE, MARK, CARRY, RATE, RIGHT) = range(10)
+(UNDERLYING, STRIKE, YEARS, VOL, X, ROOT, FORWARD, DF, DQ, Y) = range(10, 20)
 SMALL = 0.125  # s/2 below which seven terms of the series are exact to rounding
 MOST = 700.0  # of |rate| x years: exp overflows at 709
 SMALLEST, LARGEST = 1e-140, 1e140  # of forward and strike on the fast path: no quotient overflows
@@ -232,13 +234,18 @@ def roots(T, df, root):
 
 @inner
 def grow(S, T, r, q, F, root, df, dq, b):
-    """Forward, root of time, discount factor, e^(-qT) and carry of a block of options on spot."""
+    """Forward, root of time, discount factor, e^(-qT) and carry of a block of options on spot.
+
+    The root is NaN, which marks an option as hard, where a factor would be no double.
+    """
     for i in range(F.size):
         b[i] = r[i] - q[i]
         F[i] = S[i] * exp(b[i] * T[i])
         df[i] = exp(-r[i] * T[i])
         dq[i] = exp(-q[i] * T[i])
-        root[i] = math.sqrt(T[i])
+        most = abs(r[i]) if abs(r[i]) > abs(q[i]) else abs(q[i])
+        most = most if most > abs(b[i]) else abs(b[i])
+        root[i] = math.sqrt(T[i]) if most * T[i] < MOST else math.nan
 
 
 @inner
@@ -251,7 +258,7 @@ def rest(spot, at, hard, w, U, K, T, vol, x, y, where, out):
         fine &= abs(w[i]) == 1.0 and 0.0 <= U[i] < math.inf and 0.0 <= K[i] < math.inf
         fine &= 0.0 <= T[i] < math.inf and 0.0 <= vol[i] < math.inf
         if spot:
-            fine &= abs(x[i]) * T[i] < MOST and abs(y[i]) * T[i] < MOST
+            fine &= max(abs(x[i]), abs(y[i]), abs(x[i] - y[i])) * T[i] < MOST
             fine &= abs(x[i]) < math.inf and abs(y[i]) < math.inf
             row = spot_greeks_one(w[i], U[i], K[i], T[i], vol[i], x[i], y[i])
         else:
@@ -279,28 +286,28 @@ def fill(spot, chain, w, K, vol, U, T, x, y, bounds, where, rows, out):
     for j in range(6, where.size):
         third |= where[j] >= 0
     for i in range(BLOCK):
-        rows[7, i] = rows[8, i] = 0.0
+        rows[CARRY, i] = rows[RATE, i] = 0.0
     for m in range(bounds.size - 1):
         start, size = bounds[m], bounds[m + 1] - bounds[m]
         step = step_of(size)
         n = min(step, size)
-        d1, phi, tail1, tail2 = rows[0, :n], rows[1, :n], rows[2, :n], rows[3, :n]
-        otm, price, hard = rows[4, :n], rows[5, :n], rows[6, :n]
-        b, r, root, F = rows[7, :n], rows[8, :n], rows[15, :n], rows[16, :n]
-        df, dq = rows[17, :n], rows[18, :n]
+        d1, phi, tail1, tail2 = rows[D1, :n], rows[PHI, :n], rows[TAIL1, :n], rows[TAIL2, :n]
+        otm, price, hard = rows[OTM, :n], rows[PRICE, :n], rows[MARK, :n]
+        b, r, root, F = rows[CARRY, :n], rows[RATE, :n], rows[ROOT, :n], rows[FORWARD, :n]
+        df, dq = rows[DF, :n], rows[DQ, :n]
         for first in range(0, size, step):
             at = start + max(min(first, size - step), 0)  # the last one goes back, not to be odd
             w_, K_, v_ = (
-                part(w, at, n, rows[9]),
-                part(K, at, n, rows[11]),
-                part(vol, at, n, rows[13]),
+                part(w, at, n, rows[RIGHT]),
+                part(K, at, n, rows[STRIKE]),
+                part(vol, at, n, rows[VOL]),
             )
             if chain:
-                U_, T_ = one(U, m, n, rows[10]), one(T, m, n, rows[12])
-                x_, y_ = one(x, m, n, rows[14]), one(y, m, n, rows[19])
+                U_, T_ = one(U, m, n, rows[UNDERLYING]), one(T, m, n, rows[YEARS])
+                x_, y_ = one(x, m, n, rows[X]), one(y, m, n, rows[Y])
             else:
-                U_, T_ = part(U, at, n, rows[10]), part(T, at, n, rows[12])
-                x_, y_ = part(x, at, n, rows[14]), part(y, at, n, rows[19])
+                U_, T_ = part(U, at, n, rows[UNDERLYING]), part(T, at, n, rows[YEARS])
+                x_, y_ = part(x, at, n, rows[X]), part(y, at, n, rows[Y])
             if spot:
                 r = x_
                 if not chain:

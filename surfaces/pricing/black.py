@@ -51,7 +51,7 @@ def price(
     vol : decimal per square-root year, >= 0
     df : discount factor to payment, > 0; 1.0 for an undiscounted price
     slices : (m + 1,) row bounds of the expiries; then forward, years and df have shape (m,)
-    out : float64 array of as many elements as the result, which is written to it
+    out : float64 array of the result's shape, which is written to it
 
     Returns
     -------
@@ -93,7 +93,7 @@ def greeks(
     Parameters
     ----------
     which : names to compute, in the order wanted; all of `greeks.NAMES` by default
-    out : float64 array of shape (len(which), n) to write to; the result's arrays are its rows
+    out : float64 array of shape (len(which), *shape) to write to; the arrays are its rows
     units : "natural", or "trader" for vega a vol point and theta a day (then `out` stays natural)
     """
     names = wanted(which)

@@ -102,7 +102,7 @@ def _run(
     S, K, T, v, r, q = map(check.numbers, labels, given[1:])
     shape, found, fine = rows.run(1, (w, K, v), (S, T, r, q), slices, names, out)
     if not fine:
-        spot_columns(*given)
+        _checked(*given)
     return shape, found
 
 
@@ -116,11 +116,24 @@ def spot_columns(
     dividend_yield: ArrayLike,
 ) -> tuple[tuple[int, ...], list[Floats]]:
     """Checked and broadcast, in the order of every kernel on spot."""
+    return check.columns(*_checked(right, spot, strike, years, vol, rate, dividend_yield))
+
+
+def _checked(
+    right: ArrayLike,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    years: ArrayLike,
+    vol: ArrayLike,
+    rate: ArrayLike,
+    dividend_yield: ArrayLike,
+) -> list[Floats]:
+    """Each argument as it should be, or InvalidInput for the first that is not."""
     strikes = "Drop adjusted contracts before pricing."
     alive = "Remove expired rows with chain.alive(now)."
     failed = "A NaN is a failed inversion; see its status code."
     curve = "Take it from surfaces.curves, continuously compounded."
-    shape, columns = check.columns(
+    found = [
         check.right(right),
         check.at_least("spot", spot, 0.0, unit="USD", hint="A price on spot needs one."),
         check.at_least("strike", strike, 0.0, unit="USD", hint=strikes),
@@ -128,22 +141,26 @@ def spot_columns(
         check.at_least("vol", vol, 0.0, unit="per sqrt-year", hint=failed),
         check.finite("rate", rate, unit="per year", hint=curve),
         check.finite("dividend_yield", dividend_yield, unit="per year", hint=curve),
-    )
-    _refuse_overflow(*columns[3:4], *columns[5:])
-    return shape, columns
+    ]
+    _refuse_overflow(found[3], found[5], found[6])
+    return found
 
 
 def _refuse_overflow(years: Floats, rate: Floats, dividend_yield: Floats) -> None:
-    """Raise where a discount factor is no double any more."""
-    if not years.size or years.max() * max(np.abs(rate).max(), np.abs(dividend_yield).max()) < MOST:
+    """Raise where a discount or growth factor is no double any more."""
+    if not (years.size and rate.size and dividend_yield.size):
         return
-    for name, values in (("rate", rate), ("dividend_yield", dividend_yield)):
+    if years.max() * (np.abs(rate).max() + np.abs(dividend_yield).max()) < MOST:
+        return
+    _, (T, r, q) = check.columns(years, rate, dividend_yield)
+    named = {"rate": r, "dividend_yield": q, "(rate - dividend_yield)": r - q}
+    for name, values in named.items():
         with np.errstate(over="ignore"):
-            grown = np.abs(values * years)
-        if not grown.max() < MOST:
-            i = int(np.argmax(grown))
+            grown = values * T
+        bad = ~(np.abs(grown) < MOST)
+        if bad.any():
+            i = int(np.argmax(bad))
             raise InvalidInput(
-                f"{name} * years is {values[i] * years[i]:g} in row {i}, must be within "
-                f"{MOST:g} of zero ({int(np.sum(grown >= MOST))} of {grown.size} fail). "
-                "Rates are decimals per year, 0.05 for 5 %."
+                f"{name} * years is {grown[i]:g} in row {i}, must be within {MOST:g} of zero "
+                f"({int(bad.sum())} of {bad.size} fail). Rates are decimals per year, 0.05 for 5 %."
             )

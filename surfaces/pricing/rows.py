@@ -22,23 +22,25 @@ def where(names: tuple[str, ...]) -> NDArray[np.int64]:
     return rows
 
 
-def target(out: Floats | None, rows: int, size: int) -> Floats:
+def target(out: Floats | None, rows: int, shape: tuple[int, ...]) -> Floats:
     """An array of shape (rows, size) to fill: the caller's `out`, or a new one.
 
     Raises
     ------
     InvalidInput
-        If `out` is not a writable, C-contiguous float64 array of that shape ((size,) for one row).
+        If `out` is not a writable, C-contiguous float64 array of shape (rows, *shape); for one row
+        `shape` will do.
     """
+    size = math.prod(shape)
     if out is None:
         return np.empty((rows, size))
     given = np.asarray(out)
-    fits = given.shape == (rows, size) or (rows == 1 and given.shape == (size,))
+    fits = given.shape == (rows, *shape) or (rows == 1 and given.shape == shape)
     sound = given is out and given.dtype == np.float64 and given.flags.carray
     if not (fits and sound):
         raise InvalidInput(
             f"out has shape {given.shape} and type {given.dtype}, must be a writable C-contiguous "
-            f"float64 array of shape ({rows}, {size})"
+            f"float64 array of shape {(rows, *shape)}"
         )
     return given.reshape(rows, size)
 
@@ -93,7 +95,7 @@ def run(
             raise InvalidInput(f"the arguments of an expiry have shape {dates}, must be (m,)")
         edges = bounds(slices, size, dates[0] if dates else None)
         columns += more
-    found = target(out, len(names), size)
+    found = target(out, len(names), shape)
     if out is not None and any(np.may_share_memory(found, a) for a in columns):
         raise InvalidInput("out shares memory with an argument; give the result its own array")
     chain = 0 if slices is None else 1
