@@ -100,11 +100,6 @@ def status() -> CacheStatus:
     return prepare()
 
 
-def is_cold() -> bool:
-    """Whether nothing has been compiled for the present sources yet."""
-    return not any(Path(status().path).rglob("*.nbi"))
-
-
 def _choose() -> CacheStatus:
     name = PREFIX + fingerprint()
     try:

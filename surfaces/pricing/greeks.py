@@ -33,7 +33,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from surfaces.containers import NUMPY, Container
+from surfaces.containers import NUMPY, Container, of
 from surfaces.errors import InvalidInput
 from surfaces.units import DAYS_PER_YEAR
 
@@ -103,17 +103,27 @@ class Greeks:
         return iter(self.values.items())
 
     def to_polars(self) -> Any:
-        """One column a name."""
+        """One column a name, for one-dimensional Greeks."""
         import polars as pl
 
-        return pl.DataFrame({name: np.atleast_1d(a) for name, a in self.items()})
+        return pl.DataFrame({name: self._column(a) for name, a in self.items()})
 
     def to_pandas(self) -> Any:
         """One column a name; the index of the Series that went in, if one did."""
         import pandas as pd
 
-        values = {n: a if isinstance(a, pd.Series) else np.atleast_1d(a) for n, a in self.items()}
-        return pd.DataFrame(values)
+        kept = {n: a if isinstance(a, pd.Series) else self._column(a) for n, a in self.items()}
+        return pd.DataFrame(kept)
+
+    @staticmethod
+    def _column(values: Any) -> Any:
+        """One dimension, or InvalidInput: a frame has no more."""
+        if np.ndim(values) > 1:
+            raise InvalidInput(
+                f"Greeks of shape {np.shape(values)} have no frame; take a row or .ravel() the "
+                "arguments first"
+            )
+        return np.atleast_1d(values)
 
     def in_units(self, units: Unit) -> Self:
         """As they are for "natural", or `in_trader_units`."""
@@ -135,10 +145,12 @@ class Greeks:
         if self.values.keys() != other.values.keys():
             gap = ", ".join(sorted(self.values.keys() ^ other.values.keys()))
             raise InvalidInput(f"only one of two Greeks has {gap}; compute both with one which=")
+        self._same_rows(*list(other.values.values())[:1])
         return self._with({name: a + other.values[name] for name, a in self.items()}, self.units)
 
     def scaled(self, quantity: ArrayLike) -> Self:
         """Every number times `quantity` (contracts, contracts x multiplier, -1 to sell)."""
+        self._same_rows(quantity)
         q = np.asarray(quantity, np.float64)
         return self._with({name: a * q for name, a in self.items()}, self.units)
 
@@ -149,6 +161,7 @@ class Greeks:
         delta x + gamma x^2 / 2; vanna, charm, speed, zomma and color follow. The others are only
         multiplied. `spot` is the underlying the Greeks refer to, `multiplier` shares per contract.
         """
+        self._same_rows(spot, multiplier)
         percent = np.asarray(spot, np.float64) / 100.0
         m = np.asarray(multiplier, np.float64)
         values = {name: a * m * percent ** _BY_UNDERLYING[name] for name, a in self.items()}
@@ -161,6 +174,22 @@ class Greeks:
             for name, a in self.items()
         }
         return self._with(values, self._renamed("trader"))
+
+    def _same_rows(self, *others: Any) -> None:
+        """Raise if a Series among `others` has another index: nothing is aligned silently."""
+        of(*list(self.values.values())[:1], *others)
+
+    def __dir__(self) -> list[str]:
+        return [*object.__dir__(self), *self.values]
+
+    def __repr__(self) -> str:
+        shapes = {np.shape(a) for a in self.values.values()}
+        shape = next(iter(shapes), ())
+        if shape == ():
+            said = ", ".join(f"{name}={float(a):.6g}" for name, a in self.items())
+        else:
+            said = f"{', '.join(self.values)}: {len(self.values)} arrays of shape {shape}"
+        return f"Greeks({said}; {self.units} units)"
 
     def _with(self, values: dict[str, Any], units: str) -> Self:
         """The same struct with other arrays."""

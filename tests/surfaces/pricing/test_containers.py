@@ -85,3 +85,27 @@ def test_integers_views_and_float32_give_the_same_numbers():
     want = black.price(right=1, strike=strikes.astype(float), **CHAIN)
     for other in (strikes, strikes.astype(np.float32), np.repeat(strikes, 2)[::2], list(strikes)):
         np.testing.assert_array_equal(black.price(right=1, strike=other, **CHAIN), want)
+
+
+def test_greeks_are_scaled_and_added_row_by_row_only():
+    strike = pd.Series([90.0, 100.0], index=["a", "b"])
+    greeks = black.greeks(right="p", strike=strike, **CHAIN)
+    turned = pd.Series([10.0, 1.0], index=["b", "a"])
+    for wrong in (
+        lambda: greeks.scaled(turned),
+        lambda: greeks.dollars(100.0, turned),
+        lambda: greeks + black.greeks(right="p", strike=turned, **CHAIN),
+    ):
+        with pytest.raises(InvalidInput, match="different indexes in one call; align them first"):
+            wrong()
+    np.testing.assert_allclose(greeks.scaled(turned[["a", "b"]]).vega, greeks.vega * [1.0, 10.0])
+
+
+def test_a_struct_says_what_it_holds():
+    one = black.greeks(right="c", strike=100.0, **CHAIN, which=["price", "vega"])
+    assert repr(one) == "Greeks(price=3.98776, vega=19.9222; natural units)"
+    many = black.greeks(right="c", strike=[[90.0], [100.0]], **CHAIN, which=["delta"])
+    assert repr(many) == "Greeks(delta: 1 arrays of shape (2, 1); natural units)"
+    assert {"price", "vega"} <= set(dir(one))
+    with pytest.raises(InvalidInput, match=r"Greeks of shape \(2, 1\) have no frame"):
+        many.to_pandas()
