@@ -11,8 +11,6 @@ from optmm.cli.compiling import say_if_cold
 if TYPE_CHECKING:
     from surfaces.pricing.implied import ImpliedVol
 
-LEAST, MOST = 1e-4, 10.0  # vols between which one under cash dividends is sought
-
 
 def iv(
     right: typed.Right,
@@ -28,7 +26,7 @@ def iv(
     dividend_yield: typed.Yield = "0",
     borrow: typed.Borrow = "0",
     dividend: typed.Dividend = None,
-    dividend_model: typed.DividendModel = "spot",
+    dividend_model: typed.DividendModel = None,
     model: typed.Model = None,
     tick: Annotated[
         float, typer.Option("--tick", help="USD between prices that trade; half of it is doubt")
@@ -87,38 +85,13 @@ def invert(terms: typed.Terms, price: float) -> "ImpliedVol":
             return american_cash.vol(**arguments | {"dividends": terms.schedule()})
         return american.vol(**arguments)
     if terms.cash:
-        return _cash_vol(terms, price)
+        from surfaces.pricing import cash_european
+
+        arguments |= {"dividends": terms.schedule(), "model": terms.dividend_model}
+        return cash_european.vol(**arguments)
     from surfaces.pricing import implied
 
     return implied.vol(**arguments)
-
-
-def _cash_vol(terms: typed.Terms, price: float) -> "ImpliedVol":
-    """A European vol under cash dividends, by bracketing: one option, so speed is no matter."""
-    import numpy as np
-    from scipy.optimize import brentq
-
-    from surfaces.pricing import cash_european
-    from surfaces.pricing.implied import ImpliedVol
-    from surfaces.status import Status
-
-    arguments = terms.arguments() | {"dividends": terms.schedule(), "model": terms.dividend_model}
-
-    def miss(vol: float) -> float:
-        return float(cash_european.price(**arguments, vol=vol)) - price
-
-    vol, status = math.nan, Status.OK
-    if not math.isfinite(price):
-        status = Status.BAD_INPUT
-    elif miss(LEAST) > 0.0:
-        status = Status.BELOW_INTRINSIC
-    elif miss(LEAST) == 0.0:
-        status = Status.NO_VEGA
-    elif miss(MOST) < 0.0:
-        status = Status.ABOVE_BOUND
-    else:
-        vol = float(brentq(miss, LEAST, MOST, xtol=1e-13, rtol=1e-12))
-    return ImpliedVol(np.array(vol), np.array(status, np.uint8))
 
 
 def doubt(terms: typed.Terms, price: float, vol: float, tick: float) -> dict[str, float | None]:

@@ -17,14 +17,14 @@ UNITS = {
     "delta": ("shares", "shares"),
     "gamma": ("shares_per_usd", "shares per USD"),
     "vega": ("usd_per_volpt", "USD per vol point"),
-    "theta": ("usd_per_day", "USD per day"),
+    "theta": ("usd_per_day", "USD per calendar day"),
     "rho": ("usd_per_1pct", "USD per 1 % of rate"),
     "vanna": ("shares_per_volpt", "shares per vol point"),
     "volga": ("usd_per_volpt2", "USD per (vol point)^2"),
-    "charm": ("shares_per_day", "shares per day"),
+    "charm": ("shares_per_day", "shares per calendar day"),
     "speed": ("shares_per_usd2", "shares per USD^2"),
     "zomma": ("shares_per_usd_per_volpt", "shares per USD per vol point"),
-    "color": ("shares_per_usd_per_day", "shares per USD per day"),
+    "color": ("shares_per_usd_per_day", "shares per USD per calendar day"),
     "dual_delta": ("usd_per_usd_of_strike", "USD per USD of strike"),
     "density": ("per_usd", "per USD, at the strike"),
     "european": ("usd", "USD"),
@@ -51,17 +51,18 @@ def price(
     dividend_yield: typed.Yield = "0",
     borrow: typed.Borrow = "0",
     dividend: typed.Dividend = None,
-    dividend_model: typed.DividendModel = "spot",
+    dividend_model: typed.DividendModel = None,
     model: typed.Model = None,
     accuracy: Annotated[
-        str, typer.Option("--accuracy", help="fast or precise; for --model american")
-    ] = "precise",
+        str | None,
+        typer.Option("--accuracy", help="fast or precise (default); only for --model american"),
+    ] = None,
     as_json: typed.AsJson = False,
 ) -> None:
     """Price one option and its Greeks: European or American, on a forward or on spot.
 
-    Vega is per vol point, theta per day, rho per 1 %, per share. Without cash dividends an American
-    price comes with the European one, the premium and the exercise boundary of today.
+    Vega is per vol point, theta per calendar day, rho per 1 %, per share. Without cash dividends an
+    American price comes with the European one, the premium and the exercise boundary of today.
 
     Example: optmm price put 560 --spot 561.2 --days 30 --vol 18.5% --rate 4.3% --model american
     """
@@ -72,18 +73,18 @@ def price(
         years=years, rate=rate, dividend_yield=dividend_yield, borrow=borrow, dividend=dividend,
         dividend_model=dividend_model, model=model,
     )  # fmt: skip
-    sigma = typed.vol(vol, terms.model)
+    sigma, closely = typed.vol(vol, terms.model), typed.accuracy(accuracy, terms.model)
     say_if_cold()
     with typed.usage():
-        found = figures(terms, sigma, accuracy)
+        found = figures(terms, sigma, closely)
     units = units_of(terms.model)
     if as_json:
         said = terms.as_json() | {vol_key(terms.model): sigma}
         said |= {f"{name}_{units[name][0]}": value for name, value in found.items()}
         typer.echo(json.dumps(said, indent=2, allow_nan=False))
         return
-    unit = "USD per sqrt-year" if terms.model == "bachelier" else "per sqrt-year"
-    show(terms, f"vol {sigma:g} {unit}", [(n, units[n][1], v) for n, v in found.items()])
+    second = f"vol {typed.vol_words(sigma, terms.model)}"
+    show(terms, second, [(name, units[name][1], value) for name, value in found.items()])
 
 
 def vol_key(model: str) -> str:
@@ -104,7 +105,7 @@ def units_of(model: str) -> dict[str, tuple[str, str]]:
 def figures(terms: typed.Terms, vol: float, accuracy: str = "precise") -> dict[str, float]:
     """Price and Greeks in trader units, and what early exercise adds, by name."""
     greeks = greeks_of(terms, vol, accuracy).in_trader_units()
-    found = {name: float(value) for name, value in greeks.items()}
+    found = {name: float(value) + 0.0 for name, value in greeks.items()}  # -0.0 becomes 0.0
     if terms.model == "american" and not terms.cash:
         found |= _exercise(terms, vol, found["price"], accuracy)
     return found
@@ -151,7 +152,8 @@ def show(terms: typed.Terms, second: str, rows: list[tuple[str, str, float]]) ->
 
 
 def _digits(value: float) -> str:
-    """Six decimals, or six significant digits of what is small."""
+    """Six decimals, or six significant digits of what is small; a zero has no sign."""
+    value += 0.0
     return f"{value:,.6f}" if value == 0.0 or abs(value) >= 1e-3 else f"{value:.5e}"
 
 

@@ -1,7 +1,7 @@
 """An option as it is typed: words, percent, dates and days become decimals and years here.
 
 Shared by `optmm price` and `optmm iv`. A share is "0.2" or "20%"; a bare 20 is refused, because it
-could mean either.
+could mean either, and so is an option that the model has no use for.
 """
 
 import datetime as dt
@@ -19,10 +19,11 @@ from surfaces.units import DAYS_PER_YEAR
 if TYPE_CHECKING:
     from surfaces.pricing.dividends import Dividends
 
+ACCURACIES = ("fast", "precise")
 MODELS = ("black", "bsm", "american", "bachelier")
 RIGHTS = {"c": 1, "call": 1, "p": -1, "put": -1}
 # a bare number above this is taken for percent typed without its sign
-HIGHEST_VOL = 4.0
+HIGHEST_VOL = 1.5
 HIGHEST_RATE = 0.5
 
 Right = Annotated[str, typer.Argument(metavar="RIGHT", help="call or put")]
@@ -60,11 +61,11 @@ Dividend = Annotated[
     ),
 ]
 DividendModel = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--dividend-model",
-        help="spot: the share falls by the cash on the ex-date; escrowed: vol acts on the share "
-        "less the dividends' present value (European only)",
+        help="spot (default): the share falls by the cash on the ex-date; escrowed: vol acts on "
+        "the share less the dividends' present value (European only)",
     ),
 ]
 Model = Annotated[
@@ -171,7 +172,7 @@ def read(
     dividend_yield: str,
     borrow: str,
     dividend: list[str] | None,
-    dividend_model: str,
+    dividend_model: str | None,
     model: str | None,
 ) -> Terms:
     """Everything typed, checked and converted; the errors say what to type instead."""
@@ -182,10 +183,6 @@ def read(
     T = _years(expiry, valued, days, years)
     chosen = _model(model, spot, forward)
     cash = tuple(sorted(_dividend(text, valued) for text in dividend or ()))
-    if dividend_model not in ("spot", "escrowed"):
-        raise UsageError(f"--dividend-model is {dividend_model!r}, must be spot or escrowed")
-    if dividend_model == "escrowed" and chosen == "american":
-        raise UsageError("--dividend-model escrowed is European: an American price takes spot")
     earned = share("--dividend-yield", dividend_yield, HIGHEST_RATE)
     earned += share("--borrow", borrow, HIGHEST_RATE)
     if forward is not None and (earned != 0.0 or cash):
@@ -196,8 +193,21 @@ def read(
     return Terms(
         model=chosen, right=w, strike=strike, underlying=_underlying(spot, forward), years=T,
         rate=share("--rate", rate, HIGHEST_RATE), dividend_yield=earned, cash=cash,
-        dividend_model=dividend_model,
+        dividend_model=_dividend_model(dividend_model, chosen, cash),
     )  # fmt: skip
+
+
+def accuracy(text: str | None, model: str) -> str:
+    """The accuracy of an American price, "precise" by default; refused for what is exact."""
+    if text is None:
+        return "precise"
+    if model != "american":
+        raise UsageError(
+            f"--accuracy goes with --model american, and {model} is exact: leave it out"
+        )
+    if text not in ACCURACIES:
+        raise UsageError(f"--accuracy is {text!r}, must be one of {', '.join(ACCURACIES)}")
+    return text
 
 
 def share(name: str, text: str, highest: float) -> float:
@@ -214,7 +224,7 @@ def share(name: str, text: str, highest: float) -> float:
         return value / 100.0
     if abs(value) > highest:
         raise UsageError(
-            f"{name} is {text}: {100.0 * value:g} %? Write {value:g}% or {value / 100.0:g}"
+            f"{name} is {text}: write {value:g}% or {100.0 * value:g}%, whichever is meant"
         )
     return value
 
@@ -228,6 +238,11 @@ def usage() -> Iterator[None]:
         yield
     except InvalidInput as error:
         raise UsageError(str(error)) from None
+
+
+def vol_words(value: float, model: str) -> str:
+    """A vol in the unit that people quote."""
+    return f"{value:g} USD per sqrt-year" if model == "bachelier" else f"{100.0 * value:.6g} %"
 
 
 def vol(text: str, model: str) -> float:
@@ -274,6 +289,24 @@ def _model(model: str | None, spot: float | None, forward: float | None) -> str:
             "and --dividend-yield equal to --rate"
         )
     return model
+
+
+def _dividend_model(given: str | None, model: str, cash: tuple[tuple[float, float], ...]) -> str:
+    """ "spot" or "escrowed"; one that nothing depends on is refused."""
+    if given is None:
+        return "spot"
+    if given not in ("spot", "escrowed"):
+        raise UsageError(f"--dividend-model is {given!r}, must be spot or escrowed")
+    if model in ("black", "bachelier"):
+        raise UsageError(
+            "--dividend-model is for an option on spot; a forward has its dividends in it: leave "
+            "it out, or give --spot and --dividend"
+        )
+    if given == "escrowed" and model == "american":
+        raise UsageError("--dividend-model escrowed is European: an American price takes spot")
+    if not cash:
+        raise UsageError("--dividend-model without a --dividend: give one, or leave it out")
+    return given
 
 
 def _date(name: str, text: str) -> dt.date:

@@ -26,6 +26,8 @@ from surfaces.errors import InvalidInput
 
 Floats = NDArray[np.float64]
 
+_CURVE, _NONE = "Take it from surfaces.curves.", "0.0 for none."
+
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class Dividends:
@@ -91,23 +93,27 @@ class Dividends:
         rate, dividend_yield : of the forward; numbers
         cash_until, proportional_from : years, the ends of the blend
         """
+        _one_each(cash_until=cash_until, proportional_from=proportional_from)
         if not cash_until <= proportional_from:
             raise InvalidInput(
                 f"cash_until is {cash_until:g} years, must be <= proportional_from "
                 f"({proportional_from:g}). Equal values switch at once."
             )
         plain = cls.declared(years=years, cash=cash)
-        check.above("spot", spot, 0.0, unit="USD", hint="The forward starts there.")
+        S, r, q = _one_each(spot=spot, rate=rate, dividend_yield=dividend_yield)
+        check.above("spot", S, 0.0, unit="USD", hint="The forward starts there.")
+        check.finite("rate", r, unit="per year", hint=_CURVE)
+        check.finite("dividend_yield", q, unit="per year", hint=_NONE)
         dates, amounts = plain.years, plain.cash
         width = proportional_from - cash_until
         if width > 0.0:
             weight = np.clip((dates - cash_until) / width, 0.0, 1.0)
         else:
             weight = (dates > cash_until).astype(np.float64)
-        growth = np.exp((rate - dividend_yield) * dates)
+        growth = np.exp((r - q) * dates)
         live = dates > 0.0
         paid = np.where(live, amounts / growth, 0.0)
-        before = (spot - (np.cumsum(paid) - paid)) * growth
+        before = (S - (np.cumsum(paid) - paid)) * growth
         if np.any(before[live] <= amounts[live]):
             i = int(np.argmax(live & (before <= amounts)))
             raise InvalidInput(
@@ -119,7 +125,8 @@ class Dividends:
 
     def before(self, years: float) -> Self:
         """The dividends that an option with `years` to go sees."""
-        keep = (self.years > 0.0) & (self.years <= years)
+        (last,) = _one_each(years=years)
+        keep = (self.years > 0.0) & (self.years <= last)
         return type(self)(self.years[keep], self.cash[keep], self.proportional[keep])
 
     def forward(
@@ -129,12 +136,7 @@ class Dividends:
 
         USD per share, >= 0. The chance that a share cannot pay its cash dividend is not counted.
         """
-        S, T, r, q = np.broadcast_arrays(
-            check.at_least("spot", spot, 0.0, unit="USD", hint="A forward on spot needs one."),
-            check.at_least("years", years, 0.0, unit="years", hint="Remove expired rows."),
-            check.finite("rate", rate, unit="per year", hint="Take it from surfaces.curves."),
-            check.finite("dividend_yield", dividend_yield, unit="per year", hint="0.0 for none."),
-        )
+        S, T, r, q = _broadcast(spot, years, rate, dividend_yield)
         value, now = np.array(S, np.float64), np.zeros(S.shape)
         for date, cash, share in zip(self.years, self.cash, self.proportional, strict=True):
             live = (date > 0.0) & (date <= T)
@@ -151,12 +153,35 @@ class Dividends:
         spot - forward * exp(-(rate - dividend_yield) * years): for cash alone and no yield the sum
         of cash * exp(-rate * ex-date).
         """
-        carry = np.subtract(rate, dividend_yield) * np.asarray(years, np.float64)
-        there = self.forward(spot=spot, years=years, rate=rate, dividend_yield=dividend_yield)
-        return np.asarray(spot, np.float64) - there * np.exp(-carry)
+        S, T, r, q = _broadcast(spot, years, rate, dividend_yield)
+        there = self.forward(spot=S, years=T, rate=r, dividend_yield=q)
+        return S - there * np.exp(-(r - q) * T)
 
     def __len__(self) -> int:
         return self.years.size
+
+
+def _broadcast(
+    spot: ArrayLike, years: ArrayLike, rate: ArrayLike, dividend_yield: ArrayLike
+) -> tuple[Floats, ...]:
+    """The arguments of a forward, checked and of one shape."""
+    given = (
+        check.at_least("spot", spot, 0.0, unit="USD", hint="A forward on spot needs one."),
+        check.at_least("years", years, 0.0, unit="years", hint="Remove expired rows."),
+        check.finite("rate", rate, unit="per year", hint=_CURVE),
+        check.finite("dividend_yield", dividend_yield, unit="per year", hint=_NONE),
+    )
+    shape, columns = check.columns(*given)
+    return tuple(a.reshape(shape) for a in columns)
+
+
+def _one_each(**given: ArrayLike) -> tuple[float, ...]:
+    """Each argument as one number, or InvalidInput."""
+    arrays = {name: check.numbers(name, value) for name, value in given.items()}
+    for name, array in arrays.items():
+        if array.size != 1:
+            raise InvalidInput(f"{name} has shape {array.shape}, must be one number")
+    return tuple(array.item() for array in arrays.values())
 
 
 def _spread(name: str, values: ArrayLike, like: Floats) -> Floats:

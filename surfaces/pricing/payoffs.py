@@ -97,8 +97,9 @@ def digital_greeks(
     box = containers.of(*given)
     hint = "Take it from the smile, in decimal vol per USD of strike."
     slope = check.finite("vol_slope", vol_slope, unit="per USD", hint=hint)
-    w, F, K, T, v, d = (np.asarray(a, np.float64) for a in (check.right(right), *given[1:6]))
-    shape, (w, F, K, T, v, d, slope) = check.columns(w, F, K, T, v, d, slope)
+    named = ("forward", "strike", "years", "vol", "df")
+    market = (check.numbers(name, a) for name, a in zip(named, given[1:6], strict=True))
+    shape, (w, F, K, T, v, d, slope) = check.columns(check.right(right), *market, slope)
     plain = black.greeks(right=w, forward=F, strike=K, years=T, vol=v, df=d)
     rows = _digital(w, F, K, T, v, d, plain) - w * slope * _vega(F, K, T, v, d, plain)
     if pays == "asset":  # one share if in the money = the option, and its strike in cash
@@ -144,19 +145,17 @@ def straddle_vol(
     """
     K = forward if strike is None else strike
     box = containers.of(price, forward, K, years, df)
-    p, F, k = check.numbers("price", price), check.numbers("forward", forward), np.asarray(K, float)
-    with np.errstate(invalid="ignore"):
-        outside = 0.5 * (p - check.numbers("df", df) * np.abs(F - k))
-    shape, columns = check.columns(
-        outside,
-        np.where(k > F, 1.0, -1.0),
-        F,
-        k,
+    shape, (p, F, k, T, d) = check.columns(
+        check.numbers("price", price),
+        check.numbers("forward", forward),
+        check.numbers("strike", K),
         check.numbers("years", years),
-        np.asarray(df, float),
+        check.numbers("df", df),
     )
-    names = ("price", "right", "forward", "strike", "years", "df")
-    got = implied.vol(**dict(zip(names, columns, strict=True)))
+    with np.errstate(invalid="ignore"):
+        outside = 0.5 * (p - d * np.abs(F - k))
+    side = np.where(k > F, 1.0, -1.0)
+    got = implied.vol(price=outside, right=side, forward=F, strike=k, years=T, df=d)
     return implied.ImpliedVol(
         box.wrap("vol", np.asarray(got.vol), shape),
         box.wrap("status", np.asarray(got.status), shape),
@@ -172,7 +171,9 @@ def implied_move(*, price: ArrayLike, forward: ArrayLike, df: ArrayLike = 1.0) -
     F = check.above("forward", forward, 0.0, unit="USD", hint="A share of it needs one.")
     d = check.above("df", df, 0.0, unit="", hint="Discount factors, not rates: exp(-r*T).")
     p = check.at_least("price", price, 0.0, unit="USD", hint="Call plus put.")
-    return _shaped(containers.of(price, forward, df), "implied_move", p / (d * F))
+    box = containers.of(price, forward, df)
+    shape, (p, F, d) = check.columns(p, F, d)
+    return box.wrap("implied_move", p / (d * F), shape)
 
 
 def break_evens(*, price: ArrayLike, strike: ArrayLike, df: ArrayLike = 1.0) -> tuple[Any, Any]:
@@ -184,13 +185,8 @@ def break_evens(*, price: ArrayLike, strike: ArrayLike, df: ArrayLike = 1.0) -> 
     p = check.at_least("price", price, 0.0, unit="USD", hint="Call plus put.")
     K = check.finite("strike", strike, unit="USD", hint="Drop adjusted contracts before pricing.")
     box = containers.of(price, strike, df)
-    return _shaped(box, "low", K - p / d), _shaped(box, "high", K + p / d)
-
-
-def _shaped(box: containers.Container, name: str, values: Floats) -> Any:
-    """`values` as the caller's kind."""
-    values = np.asarray(values)
-    return box.wrap(name, values, values.shape)
+    shape, (p, K, d) = check.columns(p, K, d)
+    return box.wrap("low", K - p / d, shape), box.wrap("high", K + p / d, shape)
 
 
 def _digital(

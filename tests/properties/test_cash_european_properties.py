@@ -4,23 +4,18 @@ The spot model states 1e-13 of spot; TOLERANCE allows ten such errors, since eve
 two or three prices.
 """
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from surfaces.pricing import black, bsm, cash_european
+from surfaces.pricing.dividends import Dividends
+from surfaces.status import Status
 
 TOLERANCE = 1e-12
 MODELS = ("spot", "escrowed")
 
 
-def schedule(years, cash, proportional=None):
-    share = np.zeros(len(years)) if proportional is None else np.asarray(proportional, float)
-    return SimpleNamespace(years=np.asarray(years), cash=np.asarray(cash), proportional=share)
-
-
-QUARTERLY = schedule([0.11, 0.36, 0.61, 0.86, 1.11, 1.36], [1.0, 1.0, 1.0, 1.1, 1.1, 1.1])
+QUARTERLY = Dividends([0.11, 0.36, 0.61, 0.86, 1.11, 1.36], [1.0, 1.0, 1.0, 1.1, 1.1, 1.1])
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +68,7 @@ def test_scaling_all_money_scales_the_price(model, rows, within):
     price = priced(rows, model)
     for factor in (2.0, 0.013):
         moved = {name: factor * rows[name] for name in ("spot", "strike")}
-        dividends = schedule(QUARTERLY.years, factor * QUARTERLY.cash)
+        dividends = Dividends(QUARTERLY.years, factor * QUARTERLY.cash)
         got = priced(rows, model, dividends, **moved)
         within(got / factor - price, TOLERANCE * 100.0, rows, "homogeneous")
 
@@ -81,15 +76,15 @@ def test_scaling_all_money_scales_the_price(model, rows, within):
 @pytest.mark.parametrize("model", MODELS)
 def test_no_dividend_before_expiry_is_black_scholes_merton(model, rows, within):
     plain = bsm.price(**rows)
-    late, gone = schedule([2.0, 3.0], [5.0, 5.0]), schedule([-1.0, 0.0], [5.0, 5.0])
-    empty, nothing = schedule([], []), schedule([0.1, 0.2], [0.0, 0.0])
+    late, gone = Dividends([2.0, 3.0], [5.0, 5.0]), Dividends([-1.0, 0.0], [5.0, 5.0])
+    empty, nothing = Dividends([], []), Dividends([0.1, 0.2], [0.0, 0.0])
     for dividends in (None, empty, late, gone, nothing):
         within(priced(rows, model, dividends) - plain, TOLERANCE * 100.0, rows, "none")
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_proportional_dividends_only_lower_the_spot(model, rows, within):
-    dividends = schedule([0.05, 0.4], [0.0, 0.0], [0.01, 0.02])
+    dividends = Dividends([0.05, 0.4], [0.0, 0.0], [0.01, 0.02])
     kept = np.where(rows["years"] >= 0.05, 0.99, 1.0) * np.where(rows["years"] >= 0.4, 0.98, 1.0)
     want = bsm.price(**{**rows, "spot": 100.0 * kept})
     within(priced(rows, model, dividends) - want, TOLERANCE * 100.0, rows, "proportional")
@@ -107,7 +102,8 @@ def test_escrowed_is_black_on_the_forward_left(rows, within):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_two_halves_on_one_day_are_one_dividend(model, rows, within):
-    whole, halves = schedule([0.2], [3.0]), schedule([0.2, 0.2], [1.5, 1.5])
+    same_day = [0.2, np.nextafter(0.2, 1.0)]  # a schedule's dates must rise
+    whole, halves = Dividends([0.2], [3.0]), Dividends(same_day, [1.5, 1.5])
     gap = priced(rows, model, halves) - priced(rows, model, whole)
     within(gap, TOLERANCE * 100.0, rows, "halves")
 
@@ -117,8 +113,8 @@ def test_a_dividend_just_after_now_or_just_before_expiry(within):
     K = np.linspace(60.0, 140.0, 81)
     rows = {"right": 1.0, "spot": 100.0, "strike": K, "years": 1.0, "vol": 0.25, "rate": 0.03}
     day = 1e-3  # the price moves by less than 2 D vol^2 S per year of delay
-    soon = cash_european.price(**rows, dividends=schedule([day], [4.0]))
-    late = cash_european.price(**rows, dividends=schedule([1.0 - day], [4.0]))
+    soon = cash_european.price(**rows, dividends=Dividends([day], [4.0]))
+    late = cash_european.price(**rows, dividends=Dividends([1.0 - day], [4.0]))
     within(soon - bsm.price(**{**rows, "spot": 96.0}), 2 * 4.0 * day, {"strike": K}, "soon")
     within(late - bsm.price(**{**rows, "strike": K + 4.0}), 2 * 4.0 * day, {"strike": K}, "late")
 
@@ -126,7 +122,7 @@ def test_a_dividend_just_after_now_or_just_before_expiry(within):
 def test_a_share_that_dividends_empty_is_worth_its_bounds():
     """The floor at zero: a call is worth almost nothing, a put its discounted strike."""
     rows = {"spot": 100.0, "strike": 50.0, "years": 1.0, "vol": 0.2, "rate": 0.03}
-    both = schedule([0.2, 0.5], [100.0, 100.0])
+    both = Dividends([0.2, 0.5], [100.0, 100.0])
     assert 0.0 <= cash_european.price(right=1, **rows, dividends=both) < 1e-6
     put = cash_european.price(right=-1, **rows, dividends=both)
     assert put == pytest.approx(50.0 * np.exp(-0.03), abs=1e-6)
@@ -141,3 +137,20 @@ def test_prices_stay_between_their_bounds_at_absurd_vols(model):
     )
     assert np.all((call >= 0.0) & (call <= 100.0 * (1 + 1e-9)))
     assert np.all((put >= 0.0) & (put <= 90.0 * np.exp(-0.03 * 1.3) * (1 + 1e-9)))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_vol_comes_back_as_far_as_the_price_holds_it(model, rows, within):
+    """What 1e-13 of spot moves the vol by, or rounding; the price it gives is the one given."""
+    given = {name: v for name, v in rows.items() if name != "vol"}
+    got = cash_european.greeks(**rows, dividends=QUARTERLY, model=model, which=["price", "vega"])
+    found = cash_european.vol(price=got.price, **given, dividends=QUARTERLY, model=model)
+    intrinsic = priced(rows, model, vol=1e-9)
+    clear = got.price - intrinsic > 1e-11 * rows["spot"]
+    assert clear.mean() > 0.8
+    assert found.ok[clear].all(), found.why()
+    assert np.isin(found.status[~clear], [Status.OK, Status.NO_VEGA, Status.BELOW_INTRINSIC]).all()
+    allowed = 10 * TOLERANCE * rows["spot"] / got.vega + 1e-13 * rows["vol"]
+    within(np.where(clear, found.vol - rows["vol"], 0.0), allowed, rows, "vol")
+    again = priced(rows, model, vol=np.where(found.ok, found.vol, rows["vol"]))
+    within(again - got.price, 10 * TOLERANCE * rows["spot"], rows, "repriced")

@@ -8,13 +8,17 @@ import polars as pl
 import pytest
 
 from surfaces.errors import InvalidInput
-from surfaces.pricing import american, bachelier, black, bsm, implied
+from surfaces.pricing import american, bachelier, black, bsm, cash_european, implied, payoffs
+from surfaces.pricing.dividends import Dividends
 
 ON_FORWARD = {"right": 1, "forward": 100.0, "strike": 97.0, "years": 0.5, "vol": 0.25, "df": 0.98}
 ON_SPOT = {"right": 1, "spot": 100.0, "strike": 97.0, "years": 0.5, "vol": 0.25, "rate": 0.03,
            "dividend_yield": 0.01}  # fmt: skip
 QUOTE = {"right": 1, "forward": 100.0, "strike": 97.0, "years": 0.5, "df": 0.98, "price": 8.5}
 NORMAL = {**ON_FORWARD, "vol": 25.0}
+DIGITAL = {**ON_FORWARD, "vol_slope": -0.001}
+PAID = {"dividends": Dividends.declared(years=[0.1, 0.35], cash=0.8)}
+ESCROWED = {**PAID, "model": "escrowed"}
 SPOT_QUOTE = {name: v for name, v in ON_SPOT.items() if name != "vol"} | {"price": 8.5}
 
 
@@ -39,6 +43,24 @@ CALLS = {
     "american.price": (american.price, ON_SPOT),
     "american.greeks": (partial(deltas, american.greeks), ON_SPOT),
     "american.vol": (partial(vols, american.vol), SPOT_QUOTE),
+    "digital_price": (payoffs.digital_price, DIGITAL),
+    "digital_greeks": (partial(deltas, payoffs.digital_greeks), DIGITAL),
+    "digital_price, asset": (partial(payoffs.digital_price, pays="asset"), DIGITAL),
+    "cash_european.price": (partial(cash_european.price, **PAID), ON_SPOT),
+    "cash_european.greeks": (partial(deltas, cash_european.greeks, **PAID), ON_SPOT),
+    "cash_european.vol": (partial(vols, cash_european.vol, **PAID), SPOT_QUOTE),
+    "escrowed price": (partial(cash_european.price, **ESCROWED), ON_SPOT),
+    "escrowed greeks": (partial(deltas, cash_european.greeks, **ESCROWED), ON_SPOT),
+    "escrowed vol": (partial(vols, cash_european.vol, **ESCROWED), SPOT_QUOTE),
+}
+GREEKS = {
+    "black": (black.greeks, ON_FORWARD),
+    "bsm": (bsm.greeks, ON_SPOT),
+    "bachelier": (bachelier.greeks, NORMAL),
+    "american": (american.greeks, ON_SPOT),
+    "digital": (payoffs.digital_greeks, DIGITAL),
+    "cash_european": (partial(cash_european.greeks, **PAID), ON_SPOT),
+    "escrowed": (partial(cash_european.greeks, **ESCROWED), ON_SPOT),
 }
 
 
@@ -166,6 +188,18 @@ def test_the_same_input_gives_the_same_bytes_at_any_length(case):
         assert part.tobytes() == whole[a:b].tobytes(), (a, b)
 
 
+@pytest.mark.parametrize("name", GREEKS)
+def test_every_greek_is_the_same_bytes_at_any_length(name):
+    function, arguments = GREEKS[name]
+    rows = columns(arguments, 700)
+    whole = dict(function(**rows).items())
+    for a, b in ((0, 1), (0, 9), (250, 263), (3, 700), (511, 512), (699, 700)):
+        part = dict(function(**{of: v[a:b] for of, v in rows.items()}).items())
+        assert part.keys() == whole.keys()
+        for greek, values in part.items():
+            assert values.tobytes() == whole[greek][a:b].tobytes(), (greek, a, b)
+
+
 def test_one_value_for_all_is_that_value_for_each(case):
     function, arguments = case
     rows = columns(arguments, 300)
@@ -204,12 +238,16 @@ def test_polars_in_polars_out(case):
         function(**{**rows, "strike": frame["strike"], "years": pd.Series(rows["years"])})
 
 
-@pytest.mark.parametrize("name", ["black.price", "bsm.price", "bachelier.price", "american.price"])
+PRICERS = ["black.price", "bsm.price", "bachelier.price", "american.price", "digital_price",
+           "digital_price, asset", "cash_european.price", "escrowed price"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRICERS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -1.0], ids=str)
 def test_a_pricer_names_the_bad_element(name, bad):
     function, arguments = CALLS[name]
     for argument in arguments:
-        signed = argument in ("rate", "dividend_yield") or (
+        signed = argument in ("rate", "dividend_yield", "vol_slope") or (
             name == "bachelier.price" and argument in ("forward", "strike")
         )
         if argument == "right" or (bad == -1.0 and signed):
@@ -220,7 +258,9 @@ def test_a_pricer_names_the_bad_element(name, bad):
             function(**{**arguments, argument: values})
 
 
-@pytest.mark.parametrize("name", ["implied.vol", "bachelier.vol", "american.vol"])
+@pytest.mark.parametrize(
+    "name", ["implied.vol", "bachelier.vol", "american.vol", "cash_european.vol", "escrowed vol"]
+)
 def test_a_bad_quote_is_a_status_not_an_error(name):
     function, arguments = CALLS[name]
     for argument in arguments:

@@ -81,6 +81,18 @@ def test_a_price_under_cash_dividends_may_hold_no_vol():
         assert json.loads(ran.stdout)["status"] == status
 
 
+def test_a_vol_of_an_hour_under_a_cash_dividend_may_be_large():
+    """0.8 spot vol sqrt(T) = 6 + what the dividend took: a vol above 1000 % a year is no bound."""
+    terms = ("call", 100, "--spot", 100, "--years", 0.0001, "--dividend", "0.00005:0.5")
+    got = said(*terms, "--price", 6)
+    assert got["status"] == "OK"
+    again = RUN.invoke(
+        app,
+        ["price", *map(str, terms), "--vol", f"{100 * got['vol_per_sqrt_year']!r}%", "--json"],
+    )
+    assert json.loads(again.stdout)["price_usd"] == pytest.approx(6.0, abs=1e-10)
+
+
 BAD = [
     (1.0, "BELOW_INTRINSIC", "stale quote or wrong forward"),
     (43.0, "ABOVE_BOUND", "check the multiplier and the right"),

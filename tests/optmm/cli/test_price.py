@@ -154,9 +154,40 @@ def test_a_table_for_people_has_units_in_words():
     ran = RUN.invoke(app, ["price", "call", "100", "--forward", "101", "--days", "30",
                            "--vol", "20%"])  # fmt: skip
     assert ran.exit_code == 0, ran.output
-    for words in ("USD per vol point", "USD per day", "USD per 1 % of rate", "shares per USD"):
+    for words in ("USD per vol point", "USD per calendar day", "USD per 1 % of rate",
+                  "shares per USD", "\nvol 20 %\n"):  # fmt: skip
         assert words in ran.stdout
     assert "European call 100 on forward 101, 0.0821918 years" in ran.stdout
+
+
+def test_a_normal_vol_is_echoed_in_usd_and_a_large_one_in_percent():
+    for vol, model, words in (("300%", "black", "vol 300 %"), ("1.5", "black", "vol 150 %"),
+                              ("12.5", "bachelier", "vol 12.5 USD per sqrt-year")):  # fmt: skip
+        ran = RUN.invoke(app, ["price", "call", "100", "--forward", "100", "--days", "30", "--vol",
+                               vol, "--model", model])  # fmt: skip
+        assert ran.exit_code == 0, ran.output
+        assert f"\n{words}\n" in ran.stdout
+
+
+def test_a_zero_has_no_sign():
+    """An expired option out of the money has Greeks of zero, whatever signs made them."""
+    for right in ("call", "put"):
+        terms = (right, 100, "--spot", 100, "--years", 0, "--vol", "20%")
+        ran = RUN.invoke(app, ["price", *map(str, terms)])
+        assert ran.exit_code == 0, ran.output
+        assert " 0.000000" in ran.stdout and "-0.000000" not in ran.stdout
+        zeros = [v for v in said(*terms).values() if v == 0.0]
+        assert zeros and all(math.copysign(1.0, v) > 0.0 for v in zeros)
+
+
+def test_an_american_price_may_be_fast(tables):
+    terms = ("put", 100, "--spot", 100, "--years", 1, "--vol", 0.3, "--rate", "5%")
+    fast, precise = (
+        said(*terms, "--model", "american", "--accuracy", how)["price_usd"]
+        for how in ("fast", "precise")
+    )
+    assert fast == pytest.approx(precise, abs=1e-2)
+    assert said(*terms, "--model", "american")["price_usd"] == precise
 
 
 BASE = ("call", 100, "--spot", 100, "--years", 1)
@@ -165,8 +196,10 @@ BASE = ("call", 100, "--spot", 100, "--years", 1)
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ((*BASE, "--vol", 20), "--vol is 20: 2000 %? Write 20% or 0.2"),
-        ((*BASE, "--vol", 0.2, "--rate", 4.3), "--rate is 4.3: 430 %? Write 4.3% or 0.043"),
+        ((*BASE, "--vol", 20), "--vol is 20: write 20% or 2000%"),
+        ((*BASE, "--vol", 3), "--vol is 3: write 3% or 300%"),
+        ((*BASE, "--vol", 1.6), "--vol is 1.6: write 1.6% or 160%"),
+        ((*BASE, "--vol", 0.2, "--rate", 4.3), "--rate is 4.3: write 4.3% or 430%"),
         ((*BASE, "--vol", "high"), "--vol is 'high', must be a number such as 0.2 or 20%"),
         ((*BASE, "--vol", "-0.2"), "--vol is -0.2, must be >= 0"),
         (("x", *BASE[1:], "--vol", 0.2), "the right is 'x', must be call or put"),
@@ -182,6 +215,16 @@ BASE = ("call", 100, "--spot", 100, "--years", 1)
          "a forward has them in it"),
         ((*BASE, "--vol", 0.2, "--dividend", "0.5"), "must be WHEN:USD, such as 0.25:1.80"),
         ((*BASE, "--vol", 0.2, "--dividend-model", "x"), "--dividend-model is 'x', must be spot"),
+        ((*BASE, "--vol", 0.2, "--dividend-model", "spot"), "model without a --dividend: give one"),
+        ((*BASE, "--vol", 0.2, "--dividend-model", "escrowed"),
+         "--dividend-model without a --dividend: give one, or leave it out"),
+        (("call", 100, "--forward", 100, "--years", 1, "--vol", 0.2, "--dividend-model", "spot"),
+         "a forward has its dividends in it: leave it out"),
+        ((*BASE, "--vol", 0.2, "--model", "american", "--accuracy", "bogus"),
+         "--accuracy is 'bogus', must be one of fast, precise"),
+        ((*BASE, "--vol", 0.2, "--accuracy", "bogus"), "--accuracy goes with --model american"),
+        ((*BASE, "--vol", 0.2, "--accuracy", "fast"),
+         "--accuracy goes with --model american, and bsm is exact: leave it out"),
         ((*BASE, "--vol", 0.2, "--dividend-model", "escrowed", "--model", "american"),
          "--dividend-model escrowed is European"),
         ((*BASE, "--vol", 0.2, "--dividend", "-0.1:1"), "a dividend that has gone ex is in spot"),

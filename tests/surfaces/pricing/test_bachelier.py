@@ -263,13 +263,26 @@ def test_limits_are_finite():
 
 
 def test_a_block_is_what_its_elements_are(drawn):
-    """700 rows cross two block borders; one at a time they are the same bits."""
+    """700 rows cross two block borders; one at a time they are the same bits, price by price."""
     few = {name: values[:700] for name, values in drawn.items()}
-    whole = bachelier.greeks(**few)
-    for i in (0, 255, 256, 511, 512, 699):
-        one = bachelier.greeks(**{name: values[i] for name, values in few.items()})
+    given = {name: values for name, values in few.items() if name != "vol"}
+    whole, price = bachelier.greeks(**few), bachelier.price(**few)
+    vol = bachelier.vol(price=price, **given).vol
+    assert whole.price.tobytes() == price.tobytes()
+    for i in range(700):
+        row = {name: values[i] for name, values in few.items()}
+        one = bachelier.greeks(**row)
         for name, value in one.items():
-            assert value == getattr(whole, name)[i], name
+            assert value == getattr(whole, name)[i], (name, i)
+        assert bachelier.price(**row) == price[i], i
+        alone = {name: values[i] for name, values in given.items()}
+        np.testing.assert_array_equal(bachelier.vol(price=price[i], **alone).vol, vol[i])
+
+
+def test_a_price_is_the_same_bits_among_greeks_and_alone(drawn):
+    for w in (1, -1):
+        rows = {**drawn, "right": w}
+        assert bachelier.greeks(**rows).price.tobytes() == bachelier.price(**rows).tobytes()
 
 
 def test_every_bad_quote_gets_its_status():

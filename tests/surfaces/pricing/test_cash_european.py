@@ -1,27 +1,18 @@
 """European options with cash dividends: quadrature, printed tables, closed forms, QuantLib."""
 
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
 
 from surfaces.errors import InvalidInput
-from surfaces.pricing import black, bsm, cash_european
+from surfaces.pricing import black, bsm, cash_european, implied
+from surfaces.pricing.dividends import Dividends
 from surfaces.pricing.greeks import NAMES
+from surfaces.status import Status
 
 TERMS = {"spot": 100.0, "years": 1.0, "vol": 0.3, "rate": 0.05, "dividend_yield": 0.01}
-
-
-def schedule(years, cash, proportional=0.0) -> SimpleNamespace:
-    """What the pricers read of a schedule."""
-    shape = np.shape(years)
-    return SimpleNamespace(
-        years=np.asarray(years, float),
-        cash=np.broadcast_to(np.asarray(cash, float), shape),
-        proportional=np.broadcast_to(np.asarray(proportional, float), shape),
-    )
 
 
 def priced(right, strike, dividends, **changes):
@@ -35,7 +26,7 @@ def test_single_dividends_by_25_digit_quadrature(rows):
     for row in rows("euro_cash_dividend_exact.csv"):
         names = {"spot": "S", "strike": "K", "years": "T", "vol": "sigma", "rate": "r"}
         terms = {name: float(row[of]) for name, of in names.items()}
-        paid = schedule([float(row["t_div"])], [float(row["D"])])
+        paid = Dividends([float(row["t_div"])], [float(row["D"])])
         got = cash_european.price(right=row["flag"], **terms, dividends=paid)
         assert got == pytest.approx(float(row["value"]), abs=1e-9), row
         if float(row["t_div"]) != 0.9999:
@@ -47,7 +38,7 @@ def test_yearly_dividends_of_haug_haug_lewis_2003(rows):
     for row in rows("hhl2003_table6.csv"):
         names = {"spot": "S", "strike": "K", "years": "T", "vol": "sigma", "rate": "r"}
         terms = {name: float(row[of]) for name, of in names.items()}
-        paid = schedule(np.arange(0.5, terms["years"]), float(row["D"]))
+        paid = Dividends(np.arange(0.5, terms["years"]), float(row["D"]))
         got = cash_european.price(right=row["flag"], **terms, dividends=paid)
         assert got == pytest.approx(float(row["corrected"]), abs=5e-5), row
 
@@ -86,7 +77,7 @@ def nested(right, strike, dates, cash, keep, years, vol, spot=100.0, rate=0.05, 
 )
 def test_nested_adaptive_quadrature_agrees(right, dates, cash, keep, vol):
     want = nested(right, 95.0, dates, cash, keep, 1.0, vol)
-    got = priced(right, 95.0, schedule(dates, cash, 1.0 - np.array(keep)), vol=vol)
+    got = priced(right, 95.0, Dividends(dates, cash, 1.0 - np.array(keep)), vol=vol)
     assert got == pytest.approx(want, abs=2e-10)
 
 
@@ -94,7 +85,7 @@ def test_nested_adaptive_quadrature_agrees(right, dates, cash, keep, vol):
 def test_proportional_dividends_are_black_scholes_on_what_is_kept(right):
     """24 of them: S falls by the same factor on every path, so all is in closed form."""
     count, share = 24, 0.004
-    paid = schedule((np.arange(count) + 0.5) / count * 3.0, 0.0, share)
+    paid = Dividends((np.arange(count) + 0.5) / count * 3.0, 0.0, share)
     strikes = np.array([60.0, 95.0, 150.0])
     kept = (1 - share) ** count
     terms = TERMS | {"years": 3.0}
@@ -121,7 +112,7 @@ def test_proportional_dividends_are_black_scholes_on_what_is_kept(right):
 def test_parity_with_the_forward_that_dividends_leave(count, years, vol, cash):
     """Where no path reaches the floor, call - put = df (S grown - dividends grown - strike)."""
     dates = (np.arange(count) + 0.5) * years / count
-    paid = schedule(dates, cash)
+    paid = Dividends(dates, cash)
     strikes = np.array([80.0, 100.0, 125.0])
     call, put = (priced(w, strikes, paid, years=years, vol=vol) for w in (1, -1))
     forward = 100.0 * np.exp(0.04 * years) - np.sum(cash * np.exp(0.04 * (years - dates)))
@@ -130,7 +121,7 @@ def test_parity_with_the_forward_that_dividends_leave(count, years, vol, cash):
 
 def test_parity_and_shape_in_the_strike_where_shares_fall_to_zero():
     """The model's own forward is its call struck at zero; prices fall or rise and are convex."""
-    paid = schedule([0.3, 0.9, 1.7], [15.0, 20.0, 10.0], [0.0, 0.05, 0.0])
+    paid = Dividends([0.3, 0.9, 1.7], [15.0, 20.0, 10.0], [0.0, 0.05, 0.0])
     strikes = np.linspace(0.0, 300.0, 61)
     call, put = (priced(w, strikes, paid, years=2.0, vol=0.8) for w in (1, -1))
     np.testing.assert_allclose(call - put, call[0] - np.exp(-0.1) * strikes, atol=1e-11)
@@ -147,23 +138,26 @@ def test_parity_and_shape_in_the_strike_where_shares_fall_to_zero():
 def test_dates_past_after_expiry_at_expiry_and_twice():
     strikes = np.array([90.0, 110.0])
     nothing = bsm.price(right=-1, strike=strikes, **TERMS)
-    for paid in (None, schedule([-0.2, 0.0, 1.5], 3.0), schedule([], [])):
+    for paid in (None, Dividends([-0.2, 0.0, 1.5], 3.0), Dividends([], [])):
         for model in ("spot", "escrowed"):
             got = priced(-1, strikes, paid, model=model)
             np.testing.assert_allclose(got, nothing, rtol=1e-14)
     # at expiry: a put pays K - max(S - D, 0), which is a put at K + D less one at D
-    at_end = priced(-1, strikes, schedule([1.0], [30.0]), vol=0.9)
+    at_end = priced(-1, strikes, Dividends([1.0], [30.0]), vol=0.9)
     terms = TERMS | {"vol": 0.9}
     closed = bsm.price(right=-1, strike=strikes + 30.0, **terms) - bsm.price(
         right=-1, strike=30.0, **terms
     )
     np.testing.assert_allclose(at_end, closed, rtol=1e-13)
-    near = priced(-1, strikes, schedule([1.0 - 2e-6], [30.0]), vol=0.9)
+    near = priced(-1, strikes, Dividends([1.0 - 2e-6], [30.0]), vol=0.9)
     np.testing.assert_allclose(near, at_end, atol=1e-4)
-    now = priced(-1, strikes, schedule([1e-12], [30.0]), vol=0.9)
+    now = priced(-1, strikes, Dividends([1e-12], [30.0]), vol=0.9)
     np.testing.assert_allclose(now, priced(-1, strikes, None, vol=0.9, spot=70.0), atol=1e-7)
-    twice = priced(1, strikes, schedule([0.5, 0.5], [2.0, 3.0], [0.0, 0.1]))
-    np.testing.assert_allclose(twice, priced(1, strikes, schedule([0.5], [4.8], [0.1])), rtol=1e-15)
+    same_day = [0.5, np.nextafter(0.5, 1.0)]  # a schedule's dates must rise
+    twice = priced(1, strikes, Dividends(same_day, [2.0, 3.0], [0.0, 0.1]))
+    np.testing.assert_allclose(
+        twice, priced(1, strikes, Dividends([0.5], [4.8], [0.1])), rtol=1e-15
+    )
 
 
 STEPS = {"spot": 0.5, "vol": 0.004, "rate": 0.002, "years": 0.002, "strike": 0.5}
@@ -190,11 +184,11 @@ def test_greeks_are_the_derivatives_they_say(right, model):
 
     def at(**moved) -> float:
         terms = {name: base[name] + moved.get(name, 0.0) for name in base}
-        paid = schedule(dates + moved.get("years", 0.0), cash, share)
+        paid = Dividends(dates + moved.get("years", 0.0), cash, share)
         return float(cash_european.price(right=right, **terms, dividends=paid, model=model))
 
     got = cash_european.greeks(
-        right=right, **base, dividends=schedule(dates, cash, share), model=model
+        right=right, **base, dividends=Dividends(dates, cash, share), model=model
     )
     assert got.price == at()
     for name, orders in ORDERS.items():
@@ -225,7 +219,7 @@ def test_quantlib_agrees_on_both_models(ql):
         ql.QuoteHandle(ql.SimpleQuote(100.0)), flat[0], flat[1], vol
     )
     days, cash = [40, 130, 221, 312], [1.5, 2.0, 2.0, 2.5]
-    paid = schedule(np.array(days) / 365, cash)
+    paid = Dividends(np.array(days) / 365, cash)
     theirs = ql.DividendVector([today + d for d in days], cash)
     kinds = {
         "spot": (ql.CashDividendEuropeanEngine.Spot, 2e-9),
@@ -243,7 +237,7 @@ def test_quantlib_agrees_on_both_models(ql):
 
 
 def test_escrowed_is_black_on_its_forward_and_worth_less():
-    paid = schedule([0.25, 0.75], [2.0, 2.0])
+    paid = Dividends([0.25, 0.75], [2.0, 2.0])
     left = 100.0 - 2.0 * np.exp(-0.04 * 0.25) - 2.0 * np.exp(-0.04 * 0.75)
     strikes = np.array([80.0, 100.0, 120.0])
     got = priced(1, strikes, paid, model="escrowed")
@@ -254,7 +248,7 @@ def test_escrowed_is_black_on_its_forward_and_worth_less():
 
 
 def test_without_vol_the_share_grows_surely_and_without_value_it_stays_so():
-    paid = schedule([0.5], [4.0])
+    paid = Dividends([0.5], [4.0])
     forward = (100.0 * np.exp(0.02) - 4.0) * np.exp(0.02)
     for model in ("spot", "escrowed"):
         got = cash_european.greeks(
@@ -264,7 +258,7 @@ def test_without_vol_the_share_grows_surely_and_without_value_it_stays_so():
         np.testing.assert_allclose(got.delta, [np.exp(-0.01), 0.0], rtol=1e-14)
         assert all(np.isfinite(value).all() for _, value in got.items())
     gone = cash_european.greeks(
-        right=[1, -1], strike=90.0, dividends=schedule([0.5], [200.0]), **TERMS | {"vol": 0.0}
+        right=[1, -1], strike=90.0, dividends=Dividends([0.5], [200.0]), **TERMS | {"vol": 0.0}
     )
     np.testing.assert_allclose(gone.price, [0.0, 90.0 * np.exp(-0.05)], rtol=1e-15)
     np.testing.assert_allclose(gone.theta, 0.05 * gone.price, rtol=1e-15)
@@ -272,21 +266,18 @@ def test_without_vol_the_share_grows_surely_and_without_value_it_stays_so():
 
 
 def test_mistakes_are_named():
-    paid = schedule([0.5], [4.0])
+    paid = Dividends([0.5], [4.0])
     with pytest.raises(InvalidInput, match=r"model is 'forward', must be 'spot' or 'escrowed'"):
         priced(1, 90.0, paid, model="forward")
     with pytest.raises(
         InvalidInput, match=r"spot less dividends.*\[1\] is -.*1 of 2.*model='spot'"
     ):
-        priced(1, 90.0, schedule([0.5], [50.0]), spot=[100.0, 40.0], model="escrowed")
-    with pytest.raises(InvalidInput, match="dividends is a list, must have years"):
+        priced(1, 90.0, Dividends([0.5], [50.0]), spot=[100.0, 40.0], model="escrowed")
+    with pytest.raises(InvalidInput, match=r"dividends is a list, must be a .*Dividends, or None"):
         priced(1, 90.0, [(0.5, 4.0)])
-    with pytest.raises(InvalidInput, match="rising years"):
-        priced(1, 90.0, schedule([0.5, 0.2], 4.0))
-    with pytest.raises(InvalidInput, match=r"dividends.cash\[0\] is -1 USD, must be >= 0"):
-        priced(1, 90.0, schedule([0.5], [-1.0]))
-    with pytest.raises(InvalidInput, match=r"dividends.proportional is 2, must be < 1"):
-        priced(1, 90.0, schedule([0.5], [0.0], [2.0]))
+    with pytest.raises(InvalidInput, match=r"dividends is a dict, must be a .*Dividends, or None"):
+        cash_european.vol(price=1.0, right=1, spot=100.0, strike=90.0, years=1.0, rate=0.0,
+                          dividends={"years": [0.5]})  # fmt: skip
     with pytest.raises(InvalidInput, match=r"vol is -1 per sqrt-year, must be >= 0"):
         priced(1, 90.0, paid, vol=-1.0)
 
@@ -294,7 +285,7 @@ def test_mistakes_are_named():
 def test_containers_and_selection_are_kept():
     pd = pytest.importorskip("pandas")
     strike = pd.Series([90.0, 110.0], index=["a", "b"])
-    paid = schedule([0.5], [4.0])
+    paid = Dividends([0.5], [4.0])
     assert list(priced("c", strike, paid).index) == ["a", "b"]
     some = cash_european.greeks(
         right="c", strike=strike, dividends=paid, which=["vega"], units="trader", **TERMS
@@ -304,8 +295,7 @@ def test_containers_and_selection_are_kept():
 
 
 def test_the_schedule_of_the_american_pricers_is_taken_and_has_the_same_forward():
-    module = pytest.importorskip("surfaces.pricing.dividends")
-    paid = module.Dividends.blended(
+    paid = Dividends.blended(
         years=[0.0, 0.3, 1.2, 1.9], cash=3.0, spot=100.0, rate=0.05, dividend_yield=0.01
     )
     strikes = np.array([80.0, 120.0])
@@ -313,3 +303,74 @@ def test_the_schedule_of_the_american_pricers_is_taken_and_has_the_same_forward(
     for model in ("spot", "escrowed"):
         call, put = (priced(w, strikes, paid, years=1.9, model=model) for w in (1, -1))
         np.testing.assert_allclose(call - put, np.exp(-0.05 * 1.9) * (forward - strikes), atol=1e-9)
+
+
+QUOTE = {"right": 1, "strike": 80.0, "spot": 100.0, "years": 1.0, "rate": 0.0}
+
+
+@pytest.mark.parametrize("right", [1, -1])
+@pytest.mark.parametrize("strike", [70.0, 100.0, 140.0])
+def test_the_vol_of_an_exact_price_is_the_one_it_was_made_with(right, strike):
+    """Prices by nested quadrature, good to 2e-10 of 100 USD."""
+    dates, cash, keep = [0.2, 0.9], [3.0, 5.0], [1.0, 0.98]
+    price = nested(right, strike, dates, cash, keep, 1.0, 0.3)
+    terms = {name: value for name, value in TERMS.items() if name != "vol"}
+    got = cash_european.vol(
+        price=price,
+        right=right,
+        strike=strike,
+        **terms,
+        dividends=Dividends(dates, cash, [0, 0.02]),
+    )
+    assert bool(got.ok)
+    assert got.vol == pytest.approx(0.3, abs=1e-9)
+
+
+def test_an_escrowed_vol_is_blacks_on_the_dividend_forward():
+    paid = Dividends([0.25, 0.75], 2.0)
+    terms = {name: value for name, value in TERMS.items() if name != "vol"}
+    forward = paid.forward(spot=100.0, years=1.0, rate=0.05, dividend_yield=0.01)
+    K, price = np.array([80.0, 100.0, 120.0]), np.array([25.0, 10.0, 4.0])
+    got = cash_european.vol(
+        price=price, right=1, strike=K, **terms, dividends=paid, model="escrowed"
+    )
+    want = implied.vol(price=price, right=1, strike=K, years=1.0, forward=forward,
+                       df=np.exp(-0.05))  # fmt: skip
+    np.testing.assert_allclose(got.vol, want.vol, rtol=1e-14)
+    assert got.ok.all()
+
+
+@pytest.mark.parametrize("model", ["spot", "escrowed"])
+def test_every_bad_quote_gets_its_status(model):
+    """A call is worth at least 100 - 3 - 80 without vol, and at most the share without the cash."""
+    paid = Dividends([0.5], 3.0)
+    price = [16.9, 17.0, 17.5, 100.0, np.nan, np.inf, -1.0, 0.0]
+    got = cash_european.vol(price=price, **QUOTE, dividends=paid, model=model)
+    below, bad = Status.BELOW_INTRINSIC, Status.BAD_INPUT
+    want = [below, Status.NO_VEGA, Status.OK, Status.ABOVE_BOUND, bad, bad, below, below]
+    np.testing.assert_array_equal(got.status, want)
+    np.testing.assert_array_equal(np.isnan(got.vol), np.array(want) != Status.OK)
+    put = cash_european.vol(
+        price=[0.0, 80.0, 90.0], **{**QUOTE, "right": -1}, dividends=paid, model=model
+    )
+    np.testing.assert_array_equal(put.status, [Status.NO_VEGA] + [Status.ABOVE_BOUND] * 2)
+    assert put.vol[0] == 0.0  # a true lower bound
+    for name in ("spot", "strike", "years"):
+        for value in (0.0, -1.0, np.nan, np.inf):
+            odd = cash_european.vol(
+                price=17.5, **{**QUOTE, name: value}, dividends=paid, model=model
+            )
+            assert int(odd.status) == Status.BAD_INPUT and np.isnan(odd.vol), (name, value)
+
+
+def test_vols_are_found_up_to_sixteen_deviations_and_without_dividends():
+    paid = Dividends([0.00005], 0.5)
+    terms = {**QUOTE, "strike": 100.0, "years": 1e-4}
+    for vol in (0.5, 5.0, 50.0, 600.0):
+        price = cash_european.price(**terms, vol=vol, dividends=paid)
+        got = cash_european.vol(price=price, **terms, dividends=paid)
+        assert got.vol == pytest.approx(vol, rel=1e-9), vol
+    for none in (None, Dividends([2.0], 5.0), Dividends([], [])):
+        for model in ("spot", "escrowed"):
+            got = cash_european.vol(price=25.0, **QUOTE, dividends=none, model=model)
+            assert got.vol == implied.vol(price=25.0, **QUOTE).vol

@@ -96,6 +96,23 @@ def test_a_schedule_cannot_be_changed():
             lambda: Dividends.blended(years=[0.5], cash=1.0, spot=50.0, rate=0.0, cash_until=3.0),
             r"cash_until is 3 years, must be <= proportional_from \(2\)",
         ),
+        (
+            lambda: Dividends.blended(years=[0.5], cash=1.0, spot=50.0, rate=np.nan),
+            r"rate is nan per year, must be finite",
+        ),
+        (
+            lambda: Dividends.blended(years=[0.5], cash=1.0, spot=[50.0, 51.0], rate=0.0),
+            r"spot has shape \(2,\), must be one number",
+        ),
+        (
+            lambda: Dividends([0.5], 1.0).forward(spot=[50.0, 51.0], years=[1, 2, 3], rate=0.0),
+            r"arguments of shapes \(2,\), \(3,\), \(\), \(\) do not broadcast together",
+        ),
+        (
+            lambda: Dividends([0.5], 1.0).present_value(spot=50.0, years=1.0, rate="x"),
+            r"rate is 'x', must be a number or numbers",
+        ),
+        (lambda: Dividends([0.5], 1.0).before("x"), r"years is 'x', must be a number"),
     ],
 )
 def test_mistakes_are_named(make, words):

@@ -198,6 +198,22 @@ def test_mistakes_are_named_and_containers_kept():
         payoffs.implied_move(price=1.0, forward=0.0)
     with pytest.raises(InvalidInput, match=r"price is -1 USD, must be >= 0"):
         payoffs.break_evens(price=-1.0, strike=100.0)
+    for bad in ("100", True):
+        for function in (payoffs.digital_price, payoffs.digital_greeks):
+            with pytest.raises(InvalidInput, match=rf"forward is '?{bad}'?, must be a number"):
+                function(right=1, strike=100.0, **{**terms, "forward": bad})
+        with pytest.raises(InvalidInput, match=rf"strike is '?{bad}'?, must be a number"):
+            payoffs.straddle_vol(price=9.0, strike=bad, forward=100.0, years=0.5)
+        with pytest.raises(InvalidInput, match=rf"df is '?{bad}'?, must be a number"):
+            payoffs.straddle_vol(price=9.0, forward=100.0, years=0.5, df=bad)
+    two, three = [3.0, 4.0], [100.0, 101.0, 102.0]
+    for function in (
+        lambda: payoffs.implied_move(price=two, forward=three),
+        lambda: payoffs.break_evens(price=two, strike=three),
+        lambda: payoffs.straddle_vol(price=two, forward=three, years=0.5),
+    ):
+        with pytest.raises(InvalidInput, match=r"shapes \(2,\), \(3,\).* do not broadcast"):
+            function()
     strike = pd.Series([95.0, 105.0], index=["a", "b"])
     for got in (
         payoffs.digital_price(right="c", strike=strike, **terms),
