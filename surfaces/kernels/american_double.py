@@ -43,7 +43,7 @@ from surfaces.kernels.american_boundary import (
     sweep,
 )
 from surfaces.kernels.american_greeks import RHO, assemble, bumped, fill_constant, slopes
-from surfaces.kernels.american_vol import european_vega
+from surfaces.kernels.american_vol import european_vega, fit
 from surfaces.kernels.black import spot_greeks_one
 from surfaces.kernels.implied import (
     ABOVE_BOUND,
@@ -193,10 +193,13 @@ def fill_double(w, S, K, T, vol, r, q, share, weight, upper, lower, price, premi
 
 
 @nb.njit(cache=True, error_model="numpy")
-def fill_double_greeks(w, S, K, T, vol, r, q, share, weight, upper, lower, out):
-    """Write the Greeks of row i into out[:, i]; every row must have two boundaries.
+def fill_double_greeks(
+    w, S, K, T, vol, r, q, begin, end, share, weight, upper, lower, premium, out
+):
+    """Write the Greeks of row i into out[:, i], and its premium; all rows have two boundaries.
 
-    With vol * sqrt(T) zero they are those of the European option.
+    `begin` and `end` as in `american_greeks.greeks_one`. With vol * sqrt(T) zero they are those of
+    the European option.
     """
     for i in range(out.shape[1]):
         args = (w[i], S[i], K[i], T[i])
@@ -205,6 +208,7 @@ def fill_double_greeks(w, S, K, T, vol, r, q, share, weight, upper, lower, out):
             out[row, i] = number
         got = double_price(*args, sigma, rate, q[i], share, weight, upper, lower)
         value, extra, flat, now = got
+        premium[i] = max(extra, 0.0)
         if now:
             fill_constant(value, w[i], i, out)
             continue
@@ -212,7 +216,7 @@ def fill_double_greeks(w, S, K, T, vol, r, q, share, weight, upper, lower, out):
         if not (T[i] > 0.0 and S[i] > 0.0 and K[i] > 0.0 and sigma * math.sqrt(T[i]) > TINY):
             continue
         total, first, second, third, rates, width = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        for k in range(4):
+        for k in range(begin, end):
             sign, v, moved = bumped(k, w[i], sigma, rate, q[i])
             more, sloped, _ = jet(*args, v, moved, q[i], share, weight, upper, lower)
             if k < 2:
@@ -231,8 +235,7 @@ def fill_double_greeks(w, S, K, T, vol, r, q, share, weight, upper, lower, out):
 @nb.njit(**INNER)
 def double_vol(price, w, S, K, T, r, q, share, weight, upper, lower):
     """(vol, status) of one price: regula falsi (Illinois) on a bracket."""
-    good = S > 0.0 and K > 0.0 and T > 0.0 and max(S, K, T) < math.inf
-    if not (good and abs(price) < math.inf and abs(r) < math.inf and abs(q) < math.inf):
+    if not fit(price, S, K, T, r, q):
         return math.nan, BAD_INPUT
     least = sure_value(w, S, K, T, r, q)
     if price <= least:

@@ -36,7 +36,7 @@ from surfaces.kernels.american_boundary import (
 from surfaces.kernels.black import spot_greeks_one
 
 VOL_STEP = 2e-3  # share of the vol
-RATE_STEP = 1e-4  # per year, less where the rate itself is smaller
+RATE_STEP = 1e-4  # per year
 PRICE, DELTA, GAMMA, VEGA, THETA, RHO, VANNA, VOLGA, CHARM, SPEED, ZOMMA, COLOR, DUAL = range(13)
 DENSITY = 13
 
@@ -105,16 +105,19 @@ def fill_constant(value, w, i, out):
 
 @nb.njit(cache=True, error_model="numpy")
 def bumped(k, w, sigma, r, q):
-    """Vol and rate of bump k: vol up, vol down, rate up, rate down.
+    """Vol and rate of bump k: vol up (0), vol down (1), rate up (2), rate down (3).
 
-    A rate whose step would leave the regime stays, which makes the difference one-sided.
+    A step in rate that would leave the regime ends just short of a rate of zero, or is not taken;
+    so rho does not jump where the premium begins.
     """
     sign = 1.0 - 2.0 * (k % 2)
     if k < 2:
         return sign, sigma + sign * VOL_STEP * sigma, r
-    h = min(RATE_STEP, 0.5 * abs(r)) if r != 0.0 else RATE_STEP
-    moved = r + sign * h
-    return sign, sigma, moved if regime(w, moved, q) == regime(w, r, q) else r
+    kind, moved = regime(w, r, q), r + sign * RATE_STEP
+    if regime(w, moved, q) != kind:
+        moved = 1e-3 * r if sign * r < 0.0 else r
+        moved = moved if regime(w, moved, q) == kind else r
+    return sign, sigma, moved
 
 
 @nb.njit(**INNER)
@@ -141,18 +144,24 @@ def assemble(S, K, r, q, sigma, value, extra, flat, vols, i, out):
 
 
 @nb.njit(**INNER)
-def greeks_one(w, S, K, T, sigma, r, q, node, point, outer, inner, blend, key, i, out):
-    """Write row i of the numbers of `surfaces.pricing.greeks`; NaN for two boundaries."""
+def greeks_one(w, S, K, T, sigma, r, q, begin, end, node, point, outer, inner, blend, key, i, out):
+    """Write row i of the numbers of `surfaces.pricing.greeks`; returns the premium.
+
+    NaN for two boundaries. Bumps `begin` to `end` are taken: without 0 and 1 the vol Greeks,
+    without 2 and 3 rho lack the premium's part.
+    """
     plain = spot_greeks_one(w, S, K, T, sigma, r, q)
     value, extra = priced(w, S, K, T, sigma, r, q, node, point, outer, inner, blend, key)
     for j, number in enumerate(plain):
         out[j, i] = math.nan if math.isnan(value) else number
     if math.isnan(value) or regime(w, r, q) == 0 or not T > 0.0:
-        return
+        out[PRICE, i] = value
+        return extra
     if value <= max(w * (S - K), 0.0) and extra > 0.0:  # exercised now
         fill_constant(value, w, i, out)
-        return
+        return extra
     if not (sigma * math.sqrt(T) > TINY and S > 0.0 and K > 0.0):
+        out[PRICE, i] = value
         if extra > 0.0:  # exercised for sure at a later moment, which depends on spot
             t = math.log(q * S / (r * K)) / (q - r)
             fill_constant(value, w * math.exp(-q * t), i, out)
@@ -160,11 +169,11 @@ def greeks_one(w, S, K, T, sigma, r, q, node, point, outer, inner, blend, key, i
             out[RHO, i] = w * t * K * math.exp(-r * t)
             out[DUAL, i] = -w * math.exp(-r * t)
             out[DENSITY, i] = out[GAMMA, i] * (S / K) ** 2
-        return
+        return extra
     form = form_of(w, sigma, r, q)
     flat = slopes(w, S, K, outer)
     total, first, second, third, rates, width = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for k in range(4):
+    for k in range(begin, end):
         sign, v, rate = bumped(k, w, sigma, r, q)
         jet = premium_jet(w, S, K, T, v, rate, q, form, node, point, outer, inner, blend, key)
         if k < 2:
@@ -177,19 +186,23 @@ def greeks_one(w, S, K, T, sigma, r, q, node, point, outer, inner, blend, key, i
             width += abs(rate - r)
     assemble(S, K, r, q, sigma, value, extra, flat, (total, first, second, third), i, out)
     out[RHO, i] += rates / width if width > 0.0 else 0.0
+    return extra
 
 
 @nb.njit(cache=True, error_model="numpy")
-def fill_greeks(w, S, K, T, vol, r, q, hard, engine, out):
-    """Write the Greeks of row i into out[:, i], rows as in `american.fill_price`."""
+def fill_greeks(w, S, K, T, vol, r, q, hard, begin, end, engine, premium, out):
+    """Write the Greeks of row i into out[:, i], and its premium; rows as in `american.fill_price`.
+
+    `begin` and `end` as in `greeks_one`.
+    """
     node, point, outer, inner, blend, key = engine
     left = 0
     for i in range(out.shape[1]):
         if is_hard(T[i], vol[i], r[i], q[i]) != hard:
             left += 1
             continue
-        greeks_one(
-            w[i], S[i], K[i], T[i], vol[i], r[i], q[i],
+        premium[i] = greeks_one(
+            w[i], S[i], K[i], T[i], vol[i], r[i], q[i], begin, end,
             node, point, outer, inner, blend, key, i, out,
         )  # fmt: skip
     return left

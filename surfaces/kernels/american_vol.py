@@ -28,7 +28,15 @@ FINAL = (BELOW_INTRINSIC, ABOVE_BOUND, NO_VEGA, BAD_INPUT, UNSUPPORTED)
 PENDING = 255  # a row that the other engine must solve
 MAX_STEPS = 80
 WIDEST = 60.0  # sigma sqrt(T) past which a price is at its cap in double precision
+MOST = 700.0  # |rate| x years, which the pricers refuse as well
 CLOSE = 1e-14  # product of the last two relative steps: what a further secant step would gain
+
+
+@nb.njit(cache=True, error_model="numpy")
+def fit(price, S, K, T, r, q):
+    """Whether one quote may be solved at all: finite, and no factor that under- or overflows."""
+    good = S > 0.0 and K > 0.0 and T > 0.0 and abs(price) < math.inf and max(S, K, T) < math.inf
+    return good and abs(r) * T <= MOST and abs(q) * T <= MOST
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -42,8 +50,7 @@ def european_vega(S, K, T, sigma, r, q):
 @nb.njit(**INNER)
 def american_vol(price, w, S, K, T, r, q, node, point, outer, inner, blend, key):
     """(vol, status) of one price; vol is NaN unless the status is OK."""
-    good = S > 0.0 and K > 0.0 and T > 0.0 and abs(price) < math.inf
-    if not (good and max(S, K, T) < math.inf and abs(r) < math.inf and abs(q) < math.inf):
+    if not fit(price, S, K, T, r, q):
         return math.nan, BAD_INPUT
     kind = regime(w, r, q)
     if kind == 2:

@@ -12,6 +12,7 @@ import math
 
 import numba as nb
 
+from surfaces.kernels.american_vol import fit
 from surfaces.kernels.black import spot_greeks_one
 from surfaces.kernels.implied import (
     ABOVE_BOUND,
@@ -68,7 +69,10 @@ def fill_sure_greeks(w, S, K, T, r, q, times, cash, part, american, out):
         up = sure_cash(w, S + h, K, T, r, q, times, cash, part, american)
         down = sure_cash(w, S - h, K, T, r, q, times, cash, part, american)
         out[1] = (up - down) / (2.0 * h)
-    if american and out[0] <= w * (S - K):
+    elif K > 0.0:
+        h = SURE_STEP * K  # spot can only rise
+        out[1] = (sure_cash(w, h, K, T, r, q, times, cash, part, american) - out[0]) / h
+    if american and T > 0.0 and out[0] <= w * (S - K):
         return
     up = sure_cash(w, S, K, T, r + SURE_STEP, q, times, cash, part, american)
     down = sure_cash(w, S, K, T, r - SURE_STEP, q, times, cash, part, american)
@@ -77,10 +81,13 @@ def fill_sure_greeks(w, S, K, T, r, q, times, cash, part, american, out):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def greeks_one(w, S, K, T, sigma, r, q, times, cash, part, american, plan, work, jets, rest, out):
+def greeks_one(
+    w, S, K, T, sigma, r, q, times, cash, part, american, plan, work, jets, rest, vols, rates, out
+):
     """Write twelve numbers in the order of `surfaces.pricing.greeks` into out.
 
-    jets is scratch of shape (2, 5), rest of shape (3, 3).
+    jets is scratch of shape (2, 5), rest of shape (3, 3). Without `vols` the Greeks by vol are
+    those of the closed form alone, without `rates` rho is.
     """
     done = price_and_slopes(
         w, S, K, T, sigma, r, q, times, cash, part, american, plan, work, jets[0], jets[1]
@@ -107,8 +114,9 @@ def greeks_one(w, S, K, T, sigma, r, q, times, cash, part, american, plan, work,
     same = r - math.log(forward / S) / T if forward > 1e-3 * S else math.inf
     h = VOL_STEP * sigma
     terms = (times, cash, part, american, plan, work, jets)
-    fill_rest(w, S, K, T, sigma + h, r, q, same, *terms, rest[0])
-    fill_rest(w, S, K, T, sigma - h, r, q, same, *terms, rest[1])
+    if vols:
+        fill_rest(w, S, K, T, sigma + h, r, q, same, *terms, rest[0])
+        fill_rest(w, S, K, T, sigma - h, r, q, same, *terms, rest[1])
     for j in range(3):
         rest[2, j] = out[j]
     if same < math.inf:
@@ -116,10 +124,13 @@ def greeks_one(w, S, K, T, sigma, r, q, times, cash, part, american, plan, work,
         out[3], out[5], out[6], out[7], out[10] = plain[3], plain[5], plain[6], plain[7], plain[10]
         for j in range(3):
             rest[2, j] -= plain[j]
-    out[3] += (rest[0, 0] - rest[1, 0]) / (2.0 * h)
-    out[6] += (rest[0, 1] - rest[1, 1]) / (2.0 * h)
-    out[7] += (rest[0, 0] - 2.0 * rest[2, 0] + rest[1, 0]) / (h * h)
-    out[10] += (rest[0, 2] - rest[1, 2]) / (2.0 * h)
+    if vols:
+        out[3] += (rest[0, 0] - rest[1, 0]) / (2.0 * h)
+        out[6] += (rest[0, 1] - rest[1, 1]) / (2.0 * h)
+        out[7] += (rest[0, 0] - 2.0 * rest[2, 0] + rest[1, 0]) / (h * h)
+        out[10] += (rest[0, 2] - rest[1, 2]) / (2.0 * h)
+    if not rates:
+        return
     fill_rest(w, S, K, T, sigma, r + RATE_STEP, q, same, *terms, rest[0])
     fill_rest(w, S, K, T, sigma, r - RATE_STEP, q, same, *terms, rest[1])
     out[5] += (rest[0, 0] - rest[1, 0]) / (2.0 * RATE_STEP)
@@ -127,13 +138,31 @@ def greeks_one(w, S, K, T, sigma, r, q, times, cash, part, american, plan, work,
 
 @nb.njit(cache=True, error_model="numpy")
 def fill_greeks(
-    w, S, K, T, vol, r, q, times, cash, part, american, plan, work, jets, rest, row, out
+    w,
+    S,
+    K,
+    T,
+    vol,
+    r,
+    q,
+    times,
+    cash,
+    part,
+    american,
+    plan,
+    work,
+    jets,
+    rest,
+    row,
+    vols,
+    rates,
+    out,
 ):
     """Write the twelve Greeks of row i into out[:, i]; jets, rest and row are scratch."""
     for i in range(out.shape[1]):
         greeks_one(
             w[i], S[i], K[i], T[i], vol[i], r[i], q[i],
-            times, cash, part, american, plan, work, jets, rest, row,
+            times, cash, part, american, plan, work, jets, rest, vols, rates, row,
         )  # fmt: skip
         for j in range(12):
             out[j, i] = row[j]
@@ -146,8 +175,7 @@ def cash_vol(price, w, S, K, T, r, q, times, cash, part, american, plan, work, j
     The start is Black's implied vol on the forward; then secant steps inside the bracket, the first
     with Black's vega.
     """
-    good = S > 0.0 and K > 0.0 and T > 0.0 and abs(price) < math.inf
-    if not (good and max(S, K, T) < math.inf and abs(r) < math.inf and abs(q) < math.inf):
+    if not fit(price, S, K, T, r, q):
         return math.nan, BAD_INPUT
     least = sure_cash(w, S, K, T, r, q, times, cash, part, american)
     if price < least:

@@ -4,12 +4,18 @@ On a continuous yield; with `dividends` a cash schedule is priced by `american_c
 on a future pass the future as `spot` and `dividend_yield=rate`. Rates and yields may have any sign;
 where both are negative and exercise pays between two boundaries only, both are solved.
 
-Accuracy  Root mean square and worst error, as a share of the spot, against QuantLib's tanh-sinh
-          engine on 111,000 drawn options. Up to two years, rates to 8 %, vols from 6 %: "fast"
-          3e-8 and 2e-6, "precise", at four times the cost, 3e-9 and 3e-7. A day to thirty years,
-          rates -5 % to 30 %, vols 1 % to 300 %: 8e-7 and 1e-4, and 3e-8 and 2e-6; hard lives take
-          more points by themselves. With two boundaries 1e-8, at a hundred times the cost of
-          "fast", whatever is asked.
+Accuracy  Root mean square and worst error, as a share of the spot. Options of a day to two years,
+          vols 6 to 80 %, rates and yields 0 to 8 %, strikes within 2.5 standard deviations: "fast"
+          5e-8 and 5e-6, "precise", at four times the cost, 1e-8 and 5e-7 (seen in four draws of
+          80,000, the worst rows and 300 others by QuantLib's tanh-sinh engine: 3e-8 and 3.4e-6,
+          7e-9 and 2.4e-7). A day to thirty years, rates -5 % to 30 %, vols 1 % to 300 %: about
+          1e-6 and 1e-4, and 3e-8 and 2e-6; hard lives take more points by themselves. With two
+          boundaries 1e-8, at a hundred times the cost of "fast", whatever is asked.
+          Greeks are least exact next to the boundary. "fast" less "precise" on that draw at spot
+          100, 99 rows of 100 and the worst of 40,000: delta 5e-6, 3e-4; gamma 2e-5, 0.03; vega
+          5e-4, 0.08; theta 2e-3, 1.6; rho 0.01, 1.1; vanna 1e-3, 2.3; volga 0.1, 340; charm 0.03,
+          560; speed 2e-4, 16; zomma 0.015, 120; color 0.6, 7e5. For the third order (speed, zomma,
+          color) and for charm near the boundary ask for "precise".
 Units     as `surfaces.pricing.bsm`; Greeks as `surfaces.pricing.greeks`, on spot.
 Source    see `surfaces.kernels.american_boundary` and `american_double`.
 Checked   tests/surfaces/pricing/test_american*.py: Andersen-Lake-Offengenden (2016), QuantLib's
@@ -38,6 +44,9 @@ from surfaces.pricing.implied import ImpliedVol
 
 Accuracy = Literal["fast", "precise"]
 COMPUTED = NAMES[:13]  # an early exercise leaves no density at expiry
+BY_VOL = {"vega", "vanna", "volga", "zomma"}
+RHO, RATE_STEP = NAMES.index("rho"), 1e-4
+NEVER, ONE, TWO = np.arange(3, dtype=np.uint8)  # exercise boundaries of a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +98,14 @@ def price(
     >>> float(price(right=-1, spot=36.0, strike=40.0, years=1.0, vol=0.2, rate=0.06).round(3))
     4.487
     """
-    box = containers.of(right, spot, strike, years, vol, rate, dividend_yield)
     if dividends is not None:
         from surfaces.pricing import american_cash
 
-        found = american_cash.price(
+        return american_cash.price(
             right=right, spot=spot, strike=strike, years=years, vol=vol, rate=rate,
             dividends=dividends, dividend_yield=dividend_yield, accuracy=accuracy,
         )  # fmt: skip
-        return box.wrap("price", found, found.shape)
+    box = containers.of(right, spot, strike, years, vol, rate, dividend_yield)
     shape, columns = spot_columns(right, spot, strike, years, vol, rate, dividend_yield)
     return box.wrap("price", _priced(columns, accuracy)[0], shape)
 
@@ -141,51 +149,73 @@ def greeks(
 
     The European part is analytic, the premium's spot and time derivatives are taken under its
     integral, and its vol and rate derivatives are central differences (0.2 % of vol, 1 bp of rate).
-    Past the exercise boundary delta is +1 or -1, dual delta the opposite and the others are zero;
-    gamma jumps there. `which` names the numbers to return; there is no density.
+    Where the rate lies on the edge of early exercise (a put at rate 0, a call at rate = yield <= 0)
+    rho looks to the side with a premium. Past the exercise boundary delta is +1 or -1, dual delta
+    the opposite and the others are zero; gamma jumps there.
+
+    `which` names the numbers to return (there is no density); without vega, vanna, volga, zomma and
+    rho the price of a row is all it costs. With `dividends` dual_delta is not among them: a price
+    does not scale with spot and strike alone while the cash stays. `which=None` returns what is.
     """
-    names = wanted(which, COMPUTED)
-    box = containers.of(right, spot, strike, years, vol, rate, dividend_yield)
     if dividends is not None:
         from surfaces.pricing import american_cash
 
-        cash = american_cash.greeks(
+        return american_cash.greeks(
             right=right, spot=spot, strike=strike, years=years, vol=vol, rate=rate,
             dividends=dividends, dividend_yield=dividend_yield, accuracy=accuracy,
+            which=which, units=units,
         )  # fmt: skip
-        have = [name for name in names if name in cash.values or which is not None]
-        values = {name: getattr(cash, name) for name in have}
-        shape = np.shape(cash.price)
-        return Greeks({name: box.wrap(name, a, shape) for name, a in values.items()}).in_units(
-            units
-        )
+    names = wanted(which, COMPUTED)
+    box = containers.of(right, spot, strike, years, vol, rate, dividend_yield)
     shape, columns = spot_columns(right, spot, strike, years, vol, rate, dividend_yield)
-    rows = _greek_rows(columns, accuracy)
+    rows = _greek_rows(columns, names, accuracy)
     chosen = rows[[NAMES.index(name) for name in names]]
     return Greeks.from_rows(chosen, shape, names, box).in_units(units)
 
 
-def _greek_rows(columns: list[Floats], accuracy: Accuracy) -> Floats:
-    """One row for each of NAMES; options never exercised early are `bsm`'s to the last bit."""
+def _greek_rows(columns: list[Floats], names: list[str], accuracy: Accuracy) -> Floats:
+    """One row for each of NAMES, of which `names` are right; the price is `price`'s.
+
+    Options never exercised early are `bsm`'s to the last bit, but for rho at the edge.
+    """
     from surfaces.kernels.american_greeks import fill_greeks
 
-    rows = np.empty((len(NAMES), columns[0].size))
+    rows, extra = np.empty((len(NAMES), columns[0].size)), np.empty(columns[0].size)
+    bumps = 0 if BY_VOL & set(names) else 2, 4 if "rho" in names else 2
     for hard, engine in _engines(accuracy):
-        if not fill_greeks(*columns, hard, engine, rows):
+        if not fill_greeks(*columns, hard, *bumps, engine, extra, rows):
             break
-    two = _two_boundaries(columns[0], *columns[5:])
+    two = np.flatnonzero(regimes(columns[0], *columns[5:]) == TWO)
     if two.size:
         from surfaces.kernels.american_double import fill_double_greeks
 
-        found = np.empty((len(NAMES), two.size))
-        fill_double_greeks(*(a[two] for a in columns), *_pair(), found)
-        rows[:, two] = found
-    never = _never_early(columns[0], *columns[5:])
+        found, more = np.empty((len(NAMES), two.size)), np.empty(two.size)
+        fill_double_greeks(*(a[two] for a in columns), *bumps, *_pair(), more, found)
+        rows[:, two], extra[two] = found, more
+    never = regimes(columns[0], *columns[5:]) == NEVER
     if never.any():
         w, S, K, T, v, r, q = (a[never] for a in columns)
         plain = bsm.greeks(right=w, spot=S, strike=K, years=T, vol=v, rate=r, dividend_yield=q)
         rows[:, never] = list(plain.values.values())
+        if "rho" in names:
+            _rho_at_the_edge(columns, np.flatnonzero(never), rows, accuracy)
+    rows[0] = _settled(columns, rows[0], extra)
     return rows
+
+
+def _rho_at_the_edge(
+    columns: list[Floats], never: NDArray[np.int64], rows: Floats, accuracy: Accuracy
+) -> None:
+    """Add the premium's slope to rho where a small step in rate makes early exercise pay."""
+    w, r, q = (columns[i][never] for i in (0, 5, 6))
+    side = np.where(w > 0.0, -1.0, 1.0)
+    edge = r == np.where(w > 0.0, q, 0.0)
+    if not edge.any():
+        return
+    some = never[edge]
+    moved = [a[some] for a in columns]
+    moved[5] = moved[5] + side[edge] * RATE_STEP
+    rows[RHO, some] += side[edge] * _priced(moved, accuracy)[1] / RATE_STEP
 
 
 def vol(
@@ -204,20 +234,19 @@ def vol(
 
     BELOW_INTRINSIC is below the best sure exercise (intrinsic or later), NO_VEGA exactly there;
     ABOVE_BOUND at or above spot for a call, strike for a put (grown to expiry with two
-    boundaries); the others as in `surfaces.pricing.implied.vol`.
+    boundaries); BAD_INPUT also where rate or yield times years is past +-700; the others as in
+    `surfaces.pricing.implied.vol`.
     """
-    box = containers.of(price, right, spot, strike, years, rate, dividend_yield)
     if dividends is not None:
         from surfaces.pricing import american_cash
 
-        got = american_cash.vol(
+        return american_cash.vol(
             price=price, right=right, spot=spot, strike=strike, years=years, rate=rate,
             dividends=dividends, dividend_yield=dividend_yield, accuracy=accuracy,
         )  # fmt: skip
-        shape = got.vol.shape
-        return ImpliedVol(box.wrap("vol", got.vol, shape), box.wrap("status", got.status, shape))
     from surfaces.kernels.american_vol import fill_vol
 
+    box = containers.of(price, right, spot, strike, years, rate, dividend_yield)
     shape, columns = check.columns(
         check.numbers("price", price),
         check.right(right),
@@ -232,7 +261,7 @@ def vol(
     for hard, engine in _engines(accuracy):
         if not fill_vol(*columns, hard, engine, out, status):
             break
-    two = _two_boundaries(columns[1], *columns[5:])
+    two = np.flatnonzero(regimes(columns[1], *columns[5:]) == TWO)
     if two.size:
         from surfaces.kernels.american_double import fill_double_vol
 
@@ -271,7 +300,7 @@ def boundary(
     for hard, engine in _engines(accuracy):
         if not kernel.fill_region(w, *rest, hard, engine, lower, upper):
             break
-    two = _two_boundaries(w, *rest[3:])
+    two = np.flatnonzero(regimes(w, *rest[3:]) == TWO)
     if two.size:
         from surfaces.kernels.american_double import fill_double_region
 
@@ -321,18 +350,20 @@ def _pair() -> tuple[Floats, Floats, Engine, Engine]:
     )
 
 
-def _two_boundaries(w: Floats, r: Floats, q: Floats) -> NDArray[np.int64]:
-    """Rows with two exercise boundaries."""
-    if not (r.size and min(r.min(), q.min()) < 0.0):  # both must be negative; NaN passes
-        return np.empty(0, np.int64)
-    earned, other = np.where(w > 0.0, q, r), np.where(w > 0.0, r, q)
-    return np.flatnonzero((earned < 0.0) & (other < earned))
+def regimes(right: Floats, rate: Floats, dividend_yield: Floats) -> NDArray[np.uint8]:
+    """How many exercise boundaries each row has: NEVER, ONE or TWO, as `kernels.american.regime`.
 
-
-def _never_early(w: Floats, r: Floats, q: Floats) -> NDArray[np.bool_]:
-    """Rows that are European whatever happens."""
-    earned, other = np.where(w > 0.0, q, r), np.where(w > 0.0, r, q)
-    return np.asarray((earned <= 0.0) & (other >= earned))
+    Rows with a NaN count as ONE: they are left to the solver, which gives them their status.
+    """
+    found = np.full(rate.size, ONE)
+    if rate.size and min(rate.min(), dividend_yield.min()) > 0.0:
+        return found
+    call = right > 0.0
+    earned = np.where(call, dividend_yield, rate)  # what exercising early earns interest at
+    other = np.where(call, rate, dividend_yield)
+    found[(earned <= 0.0) & (other >= earned)] = NEVER
+    found[(earned < 0.0) & (other < earned)] = TWO
+    return found
 
 
 def _priced(columns: list[Floats], accuracy: Accuracy) -> tuple[Floats, Floats]:
@@ -341,14 +372,19 @@ def _priced(columns: list[Floats], accuracy: Accuracy) -> tuple[Floats, Floats]:
     for hard, engine in _engines(accuracy):
         if not kernel.fill_price(*columns, hard, engine, value, extra):
             break
-    w, S, K, T, v, r, q = columns
-    two = _two_boundaries(w, r, q)
+    two = np.flatnonzero(regimes(columns[0], *columns[5:]) == TWO)
     if two.size:
         from surfaces.kernels.american_double import fill_double
 
         found, more = np.empty(two.size), np.empty(two.size)
         fill_double(*(a[two] for a in columns), *_pair(), found, more)
         value[two], extra[two] = found, more
+    return _settled(columns, value, extra), extra
+
+
+def _settled(columns: list[Floats], value: Floats, extra: Floats) -> Floats:
+    """`value` where there is a premium, else the European price; not below either bound."""
+    w, S, K, T, v, r, q = columns
     plain = bsm.price(right=w, spot=S, strike=K, years=T, vol=v, rate=r, dividend_yield=q)
     kept = np.where(extra > 0.0, np.maximum(value, plain), plain)
-    return np.maximum(kept, w * (S - K)) + 0.0, extra  # adding zero takes the sign off -0.0
+    return np.asarray(np.maximum(kept, w * (S - K)) + 0.0)  # adding zero takes the sign off -0.0

@@ -4,8 +4,15 @@ The share is lognormal between ex-dates and falls by the dividend at each (the "
 lognormal model); see `surfaces.pricing.dividends` for which dividends count. One schedule serves
 all rows of a call. An American call may be exercised up to the instant before an ex-date.
 
-Accuracy  "fast" has an error of 1e-3 USD (root mean square, spot 560, up to 18 months), "precise"
-          3e-4 at three times the cost; errors vary smoothly with strike, so vols implied
+Accuracy  USD at spot 560 (times strike / spot where that is larger), three days to 18 months, vols
+          8 to 80 %, rates to 7 %, six dividends of 1.80, strikes within three standard deviations:
+                           root mean square   99 rows of 100   worst
+          "fast"           2e-3               5e-3             0.2
+          "precise"        5e-4               6e-4             0.1 (at three times the cost)
+          European         1e-4, 1e-5                          3e-3, 2e-4
+          without cash     1e-3, 2e-4                          0.05, 5e-3
+          seen on 40,000 rows, those furthest apart by a grid five times as fine: worst 0.11 and
+          0.044, calm puts far in the money. Errors vary smoothly with strike, so vols implied
           from a chain do not zigzag. Rates or yields below zero can cut the exercise region off
           from deep in the money; early exercise there is only of first order in the time step.
           Shares that dividends above spot wipe out within days are priced to a percent.
@@ -15,19 +22,21 @@ Checked   tests/surfaces/pricing/test_american_cash.py: a fine Crank-Nicolson ta
           quadrature, Haug-Haug-Lewis (2003), QuantLib, `surfaces.pricing.american` without cash.
 """
 
+from collections.abc import Sequence
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from surfaces import checks as check
+from surfaces import containers
 from surfaces.errors import InvalidInput
 from surfaces.kernels import pde_cash as kernel
 from surfaces.kernels.pde_cash import Plan
 from surfaces.pricing.bsm import spot_columns
 from surfaces.pricing.dividends import Dividends
-from surfaces.pricing.greeks import NAMES, Floats, Greeks
+from surfaces.pricing.greeks import NAMES, Floats, Greeks, Unit, wanted
 from surfaces.pricing.implied import ImpliedVol
 
 Accuracy = Literal["fast", "precise"]
@@ -36,6 +45,7 @@ WILD = 10.0  # vol sqrt(years): prices are within 6e-7 of spot or strike of thei
 Exercise = Literal["american", "european"]
 
 COMPUTED = NAMES[:12]  # price to color
+BY_VOL = {"vega", "vanna", "volga", "zomma"}
 
 
 def price(
@@ -50,8 +60,8 @@ def price(
     dividend_yield: ArrayLike = 0.0,
     accuracy: Accuracy = "fast",
     exercise: Exercise = "american",
-) -> Floats:
-    """Price options with cash dividends; all arrays broadcast together.
+) -> Any:
+    """Price options with cash dividends; arguments broadcast and results come as in `black.price`.
 
     Parameters
     ----------
@@ -82,11 +92,12 @@ def price(
     >>> float(price(right="c", spot=560.0, **terms).round(1))
     53.0
     """
+    box = containers.of(right, spot, strike, years, vol, rate, dividend_yield)
     shape, columns = _columns(right, spot, strike, years, vol, rate, dividend_yield)
     plan, terms = _terms(dividends, accuracy, exercise)
     out = np.empty(columns[0].size)
     kernel.fill_price(*columns, *terms, plan, _work(plan, terms[0]), np.empty((2, 5)), out)
-    return out.reshape(shape)
+    return box.wrap("price", out, shape)
 
 
 def greeks(
@@ -101,22 +112,42 @@ def greeks(
     dividend_yield: ArrayLike = 0.0,
     accuracy: Accuracy = "fast",
     exercise: Exercise = "american",
+    which: Sequence[str] | None = None,
+    units: Unit = "natural",
 ) -> Greeks:
     """Price and eleven Greeks with respect to spot; arguments and errors as in `price`.
 
     Dividends stay fixed in date and amount while spot, vol, rate or time moves. Spot and time
     derivatives come from the grid; those by vol and rate are central differences (3 % of vol, 10 bp
     of rate) on top of the closed form on the same forward. Past the exercise boundary delta is +1
-    or -1 and the others are zero; gamma jumps there. Costs five prices.
+    or -1 and the others are zero; gamma jumps there.
+
+    `which` names the numbers to return. Costs a price, two more for any of vega, vanna, volga and
+    zomma, and two more for rho. There is no dual delta: a price does not scale with spot and strike
+    alone while the cash stays.
     """
     from surfaces.kernels.pde_risk import fill_greeks
 
+    names = _asked(which)
+    box = containers.of(right, spot, strike, years, vol, rate, dividend_yield)
     shape, columns = _columns(right, spot, strike, years, vol, rate, dividend_yield)
     plan, terms = _terms(dividends, accuracy, exercise)
     rows = np.empty((len(COMPUTED), columns[0].size))
     scratch = np.empty((2, 5)), np.empty((3, 3)), np.empty(len(COMPUTED))
-    fill_greeks(*columns, *terms, plan, _work(plan, terms[0]), *scratch, rows)
-    return Greeks.from_rows(rows, shape)
+    bumps = not BY_VOL.isdisjoint(names), "rho" in names
+    fill_greeks(*columns, *terms, plan, _work(plan, terms[0]), *scratch, *bumps, rows)
+    chosen = rows[[NAMES.index(name) for name in names]]
+    return Greeks.from_rows(chosen, shape, names, box).in_units(units)
+
+
+def _asked(which: Sequence[str] | None) -> list[str]:
+    """The Greeks asked for; says why there is no dual delta."""
+    if which is not None and ("dual_delta" in which or "density" in which):
+        raise InvalidInput(
+            "which asks for dual_delta or density: with cash dividends a price does not scale with "
+            "spot and strike alone; difference american_cash.price in strike, or leave them out"
+        )
+    return wanted(which, COMPUTED)
 
 
 def vol(
@@ -136,10 +167,11 @@ def vol(
 
     BELOW_INTRINSIC is below the value at no vol (American: the best sure exercise), NO_VEGA exactly
     there; ABOVE_BOUND at or above what no vol reaches (spot for a call, strike for a put);
-    BAD_INPUT and NOT_CONVERGED as in `surfaces.pricing.implied.vol`.
+    BAD_INPUT and NOT_CONVERGED as in `american.vol`.
     """
     from surfaces.kernels.pde_risk import fill_vol
 
+    box = containers.of(price, right, spot, strike, years, rate, dividend_yield)
     shape, columns = check.columns(
         check.numbers("price", price),
         check.right(right),
@@ -153,7 +185,7 @@ def vol(
     size = columns[0].size
     out, status = np.empty(size), np.empty(size, np.uint8)
     fill_vol(*columns, *terms, plan, _work(plan, terms[0]), np.empty((2, 5)), out, status)
-    return ImpliedVol(out.reshape(shape), status.reshape(shape))
+    return ImpliedVol(box.wrap("vol", out, shape), box.wrap("status", status, shape))
 
 
 def _columns(*given: ArrayLike) -> tuple[tuple[int, ...], list[Floats]]:

@@ -1,22 +1,27 @@
-"""American quotes of a whole chain as vols, and as the European prices a smile is fitted to.
+"""American vols of a whole chain, and the European prices a smile is fitted to.
 
 American vols are costly, European ones are not, and their difference along the strikes of one
-expiry and side is small and smooth. So it is solved for on about twenty strikes and interpolated;
-every other strike costs a European vol. Two interpolations of different order say how far that may
-be trusted: rows where they disagree (few strikes, noise, in the money near the exercise boundary)
-are solved one by one, as are rows without a European vol.
+expiry and side is small and smooth. So it is solved for on twenty strikes and interpolated. The
+difference also depends on the row's own price, which an outlier or a quote in cents moves away
+from its neighbours': so every interpolated vol is priced, twice, and takes one secant step. Rows
+that would have to step far are solved one by one, as are those where two interpolations of
+different order disagree (in the money near the exercise boundary), those of expiries with few
+strikes, and those without a European vol.
 
-Accuracy  interpolated vols are within 1e-5 of `american.vol`, usually within 1e-7; see TRUSTED.
+Accuracy  within 1e-5 of `american.vol` wherever it finds a vol, also where single quotes are off
+          by dollars; usually within 1e-7. Statuses are those of `american.vol`.
 Units     as `american`; one call takes many expiries, of any rate and yield, in any order.
 Checked   tests/surfaces/pricing/test_american_chain.py: vols that made the prices, `american.vol`.
 """
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from surfaces import checks as check
+from surfaces import containers
 from surfaces.pricing import american, bsm, implied
 from surfaces.pricing.american import Accuracy
 from surfaces.pricing.dividends import Dividends
@@ -29,7 +34,9 @@ Rows = NDArray[np.int64]
 SAMPLES = 20  # strikes solved for an expiry and side
 FEWEST = 30  # rows of an expiry and side below which all are solved
 STENCIL = 6  # points an interpolation uses, and two fewer to check it
-TRUSTED = 5e-7  # vol: disagreement of the two interpolations up to which the better one is used
+TRUSTED = 3e-5  # vol: disagreement of the two interpolations up to which the better one is used
+WIDTH = 5e-4  # share of the vol between the two prices of a secant step
+LONGEST = 5e-4  # share of the vol: longer steps are not taken, the row is solved instead
 
 
 def vols(
@@ -57,7 +64,12 @@ def vols(
     rate, dividend_yield : continuously compounded decimals per year, of each row's expiry
     dividends : a cash schedule, or None; the vols are then those of the spot model
     accuracy : "fast" or "precise"
+
+    Returns
+    -------
+    Numbers for numbers, Series for Series, as `american.vol`.
     """
+    box = containers.of(price, right, spot, strike, years, rate, dividend_yield)
     shape, columns = check.columns(
         check.numbers("price", price),
         check.right(right),
@@ -68,7 +80,7 @@ def vols(
         check.numbers("dividend_yield", dividend_yield),
     )
     found, status = _solved(columns, dividends, accuracy)
-    return ImpliedVol(found.reshape(shape), status.reshape(shape))
+    return ImpliedVol(box.wrap("vol", found, shape), box.wrap("status", status, shape))
 
 
 def prices(
@@ -81,12 +93,13 @@ def prices(
     rate: ArrayLike,
     dividend_yield: ArrayLike = 0.0,
     dividends: Dividends | None = None,
-) -> Floats:
+) -> Any:
     """European prices of the same contracts at the vols of `vols`; NaN where a vol is NaN.
 
-    USD per share. With `dividends` they are prices of the spot model, whose Black vol on the
-    forward is another one than `vol`.
+    USD per share, as Series for Series. With `dividends` they are prices of the spot model, whose
+    Black vol on the forward is another one than `vol`.
     """
+    box = containers.of(vol, right, spot, strike, years, rate, dividend_yield)
     given = [check.numbers("vol", vol)]
     named = {"spot": spot, "strike": strike, "years": years, "rate": rate}
     named["dividend_yield"] = dividend_yield
@@ -104,7 +117,7 @@ def prices(
             right=w, spot=S, strike=K, years=T, vol=v, rate=r, dividend_yield=q,
             dividends=dividends,
         )  # fmt: skip
-    return out.reshape(shape)
+    return box.wrap("price", out, shape)
 
 
 def _solved(
@@ -117,11 +130,9 @@ def _solved(
         df = np.exp(-r * T)
         plain = implied.vol(price=price, right=w, forward=forward, strike=K, years=T, df=df)
     found, status = np.array(plain.vol), np.array(plain.status)
-    if dividends is None:
-        earned, other = np.where(w > 0.0, q, r), np.where(w > 0.0, r, q)
-        early = ~((earned <= 0.0) & (other >= earned))  # NaN rates are left to the solver
-    else:
-        early = np.ones(price.size, bool)
+    # a cash dividend may pay for early exercise whatever the rates
+    early = american.regimes(w, r, q) != american.NEVER
+    early |= dividends is not None
 
     def solve(rows: Rows) -> None:
         """American vols of `rows` in place."""
@@ -132,7 +143,8 @@ def _solved(
         )  # fmt: skip
         found[rows], status[rows] = got.vol, got.status
 
-    usable = np.flatnonzero(early & (status == Status.OK))
+    priced = np.maximum(np.abs(r), np.abs(q)) * T <= bsm.MOST
+    usable = np.flatnonzero(early & priced & (status == Status.OK))
     order, bounds = _slices(usable, (w, S, T, r, q), K)
     sample = _sampled(bounds)
     chosen = order[sample]
@@ -144,15 +156,39 @@ def _solved(
         shift[between], sure[between] = _interpolated(
             np.log(K[order]), bounds, sample, gaps, between
         )
-    safe = between[sure[between]]
-    found[order[safe]] -= shift[safe]
+    near = order[between[sure[between]]]
+    start = plain.vol[near] - shift[between[sure[between]]]
+    better, fine = _stepped(start, [a[near] for a in columns], dividends, accuracy)
+    found[near] = better
     done = ~early
     done[chosen] = True
-    done[order[safe]] = True
+    done[near[fine]] = True
     rest = np.flatnonzero(~done)
     if rest.size:
         solve(rest)
     return found, status
+
+
+def _stepped(
+    start: Floats, columns: list[Floats], dividends: Dividends | None, accuracy: Accuracy
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """(one secant step from the vols `start` towards the prices, whether it may be relied on)."""
+    price, w, S, K, T, r, q = columns
+    if not price.size:
+        return start, np.zeros(0, bool)
+    able = start > 0.0
+    v = np.where(able, start, 0.2)
+    at, beyond = (
+        american.price(
+            right=w, spot=S, strike=K, years=T, vol=a, rate=r, dividend_yield=q,
+            dividends=dividends, accuracy=accuracy,
+        )
+        for a in (v, v * (1.0 + WIDTH))
+    )  # fmt: skip
+    with np.errstate(all="ignore"):  # no slope where the option is exercised
+        step = (price - at) * (v * WIDTH) / (beyond - at)
+        fine = able & (beyond > at) & (np.abs(step) <= LONGEST * v) & (price > w * (S - K))
+    return v + step, fine
 
 
 def _forwards(S: Floats, T: Floats, r: Floats, q: Floats, dividends: Dividends | None) -> Floats:

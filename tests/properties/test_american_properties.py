@@ -11,8 +11,8 @@ from bounds import EPS, spot_price_error
 from surfaces.pricing import american, bsm
 from surfaces.status import Status
 
-ERROR = {"fast": 2e-6, "precise": 3e-7}
-TYPICAL = {"fast": 3e-8, "precise": 3e-9}
+ERROR = {"fast": 5e-6, "precise": 5e-7}
+TYPICAL = {"fast": 5e-8, "precise": 1e-8}
 MODES = {"fast": 40_000, "precise": 10_000}
 
 

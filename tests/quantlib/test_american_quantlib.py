@@ -6,7 +6,7 @@ engine on the reference table (spot 500), but near the boundary of calm options 
 its high-precision scheme, 60 times the cost; that one alone judges `precise`, on two hundred
 rows, half of them where our two modes differ most. QuantLib counts whole days: years are days/365.
 
-A hundred thousand rows take a minute: set OPTMM_LONG_TESTS=1 to run them.
+Eighty thousand rows take a minute: set OPTMM_LONG_TESTS=1 to run them.
 """
 
 import os
@@ -17,26 +17,27 @@ import pytest
 from surfaces.pricing import american
 
 # as a share of the spot: root mean square and worst
-STATED = {"fast": (3e-8, 2e-6), "precise": (3e-9, 3e-7)}
+STATED = {"fast": (5e-8, 5e-6), "precise": (1e-8, 5e-7)}
 REFEREE = (1.2e-5 / 500.0, 1.7e-4 / 500.0)
 HIGH = 1.3e-8  # of its high-precision scheme, seen near the boundary against a finer one
 LONG = bool(os.environ.get("OPTMM_LONG_TESTS"))
 
 
 def drawn(seed: int, n: int) -> dict[str, np.ndarray]:
-    """Listed options: a day to two years, 8 % to 90 %, rates 0.5 to 8 %, yields 0 to 6 %."""
+    """The draw `american` states its errors for: a day to two years, vols 6 to 80 %, rates and
+    yields 0 to 8 %, strikes within 2.5 standard deviations."""
     rng = np.random.default_rng(seed)
     years = np.round(np.exp(rng.uniform(0.0, np.log(730.0), n))) / 365.0
-    vol = np.exp(rng.uniform(np.log(0.08), np.log(0.9), n))
-    spread = np.minimum(2.5 * vol * np.sqrt(years), 0.7)
+    vol = np.exp(rng.uniform(np.log(0.06), np.log(0.8), n))
+    spread = 2.5 * vol * np.sqrt(years)
     return {
         "right": rng.choice([-1.0, 1.0], n),
         "spot": np.full(n, 500.0),
         "strike": 500.0 * np.exp(rng.uniform(-1.0, 1.0, n) * spread),
         "years": years,
         "vol": vol,
-        "rate": rng.uniform(0.005, 0.08, n),
-        "dividend_yield": np.where(rng.random(n) < 0.1, 0.0, rng.uniform(0.0, 0.06, n)),
+        "rate": rng.uniform(0.0, 0.08, n),
+        "dividend_yield": rng.uniform(0.0, 0.08, n),
     }
 
 
@@ -101,6 +102,7 @@ def compare(ql, rows: dict) -> None:
     error = (fast - want) / 500.0
     assert np.max(np.abs(error)) <= STATED["fast"][1] + HIGH, worst(error, rows)
     assert np.sqrt(np.mean(error**2)) <= np.hypot(STATED["fast"][0], REFEREE[0])
+    assert np.sqrt(np.mean((fast - precise) ** 2)) <= 500.0 * STATED["fast"][0]
     hard = np.argsort(-np.abs(fast - precise))[:100]
     for picked in (hard, np.arange(100)):
         few = {name: v[picked] for name, v in rows.items()}
@@ -114,9 +116,9 @@ def test_two_thousand_drawn_options(ql):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LONG, reason="set OPTMM_LONG_TESTS=1 for a hundred thousand rows")
-def test_a_hundred_thousand_drawn_options(ql):
-    compare(ql, drawn(52, 100_000))
+@pytest.mark.skipif(not LONG, reason="set OPTMM_LONG_TESTS=1 for eighty thousand rows")
+def test_eighty_thousand_drawn_options(ql):
+    compare(ql, drawn(52, 80_000))
 
 
 def test_the_referee_is_what_is_claimed_of_it(ql, tables):

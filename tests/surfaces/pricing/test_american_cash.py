@@ -8,7 +8,7 @@ from surfaces.pricing import american, american_cash, bsm, cash_european
 from surfaces.pricing.dividends import Dividends
 from surfaces.status import Status
 
-TARGET = {"fast": 4e-3, "precise": 1.3e-3}  # USD, root mean square at spot 560
+TARGET = {"fast": 2e-3, "precise": 5e-4}  # USD, root mean square at spot 560, as stated
 NONE = Dividends([], 0.0)
 QUARTERLY = Dividends.declared(years=[0.1, 0.35, 0.6, 0.85], cash=1.8)
 
@@ -34,8 +34,8 @@ def test_error_against_a_fine_grid_is_within_target(rows, accuracy, exercise):
     kw = {"accuracy": accuracy, "exercise": exercise}
     got = np.array([float(american_cash.price(**of_row(row), **kw)) for row in table])
     error = got - [float(row[exercise]) for row in table]
-    assert np.sqrt(np.mean(error**2)) <= 0.5 * TARGET[accuracy]
-    assert np.max(np.abs(error)) <= 2.0 * TARGET[accuracy], table[int(np.argmax(np.abs(error)))]
+    assert np.sqrt(np.mean(error**2)) <= TARGET[accuracy]
+    assert np.max(np.abs(error)) <= 3.0 * TARGET[accuracy], table[int(np.argmax(np.abs(error)))]
 
 
 def test_european_prices_against_exact_quadrature(rows):
@@ -282,6 +282,67 @@ def test_greeks_past_the_boundary_and_without_chance():
     assert got.rho == pytest.approx(held, rel=1e-6)
 
 
+def test_which_changes_no_number_and_units_scale():
+    kw = {"right": [1, -1], "spot": 560.0, "strike": [540.0, 580.0], "years": 0.7, "vol": 0.25,
+          "rate": 0.045, "dividends": QUARTERLY}  # fmt: skip
+    whole = american_cash.greeks(**kw)
+    for which in (["price", "delta", "color"], ["vega", "zomma"], ["rho"], "theta"):
+        got = american.greeks(**kw, which=which)
+        assert list(got.values) == ([which] if isinstance(which, str) else which)
+        for name, value in got.items():
+            np.testing.assert_array_equal(value, getattr(whole, name), err_msg=name)
+    assert list(american.greeks(**kw).values) == list(whole.values)
+    trader = american_cash.greeks(**kw, units="trader")
+    np.testing.assert_allclose(trader.vega, whole.vega / 100.0)
+    np.testing.assert_allclose(trader.theta, whole.theta / 365.0)
+
+
+def test_what_is_not_computed_is_refused_before_the_grid_runs(monkeypatch):
+    kw = {"right": 1, "spot": 560.0, "strike": 540.0, "years": 0.7, "vol": 0.25, "rate": 0.045}
+    monkeypatch.setattr(american_cash, "_terms", None)  # what every run begins with
+    with pytest.raises(InvalidInput, match="does not scale with spot and strike alone"):
+        american.greeks(**kw, dividends=QUARTERLY, which=["delta", "dual_delta"])
+    with pytest.raises(InvalidInput, match="which is 'dollar', must be some of price, delta"):
+        american.greeks(**kw, dividends=QUARTERLY, which="dollar")
+
+
+def test_series_in_series_out_and_numbers_for_numbers():
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    rows = {"spot": [560.0, 560.0], "strike": [540.0, 580.0], "vol": [0.2, 0.3]}
+    kw = {"right": -1, "years": 0.5, "rate": 0.045, "dividends": QUARTERLY}
+    frame, table = pd.DataFrame(rows, index=["a", "b"]), pl.DataFrame(rows)
+    for run in (american_cash.price, american.price):
+        plain = run(**kw, **rows)
+        got = run(**kw, **{name: frame[name] for name in rows})
+        assert list(got.index) == ["a", "b"] and got.name == "price"
+        np.testing.assert_array_equal(got.to_numpy(), plain)
+        assert isinstance(run(**kw, **{name: table[name] for name in rows}), pl.Series)
+        one = {name: values[0] for name, values in rows.items()}
+        assert isinstance(run(**kw, **one), np.float64)
+    quotes = {name: frame[name] for name in ("spot", "strike")}
+    for back in (american_cash.vol, american.vol):
+        solved = back(price=got, **kw, **quotes)
+        assert list(solved.vol.index) == list(solved.status.index) == ["a", "b"]
+        assert isinstance(back(price=30.0, spot=560.0, strike=560.0, **kw).vol, np.float64)
+    risk = american_cash.greeks(**kw, **{name: frame[name] for name in rows})
+    assert list(risk.to_pandas().index) == ["a", "b"]
+    assert isinstance(american_cash.greeks(**kw, **one).delta, np.float64)
+
+
+def test_edges_are_those_of_the_yield_engine():
+    """No spot, no strike, no time, at, in and out of the money: the same slopes, or limits."""
+    corners = [(0.0, 100.0, 1.0), (100.0, 0.0, 1.0), (100.0, 100.0, 0.0), (110.0, 100.0, 0.0),
+               (90.0, 100.0, 0.0), (0.0, 0.0, 1.0)]  # fmt: skip
+    for w in (1, -1):
+        for spot, strike, years in corners:
+            kw = {"right": w, "spot": spot, "strike": strike, "years": years, "vol": 0.2,
+                  "rate": 0.05}  # fmt: skip
+            got, want = american_cash.greeks(**kw, dividends=NONE), american.greeks(**kw)
+            for name in ("price", "delta", "gamma", "vega", "theta", "rho"):
+                same = pytest.approx(float(getattr(want, name)), abs=1e-9)
+                assert getattr(got, name) == same, (name, kw)
+
+
 @pytest.mark.parametrize("exercise", ["american", "european"])
 def test_vol_inverts_price(drawn, exercise):
     paid = Dividends.declared(years=[0.1, 0.6, 1.1, 2.0], cash=0.8)
@@ -315,6 +376,9 @@ def test_statuses_say_why_a_quote_has_no_vol():
     ]  # fmt: skip
     assert np.all(np.isnan(got.vol[1:5]))
     assert got.vol[5] == 0.0
+    far = american_cash.vol(price=5.0, right=-1, spot=100.0, strike=100.0, years=100.0, rate=8.0,
+                            dividends=NONE)  # fmt: skip
+    assert int(far.status) == Status.BAD_INPUT  # e^-800 is no discount factor
 
 
 def test_mistakes_of_the_caller_raise():

@@ -131,6 +131,70 @@ def test_greeks_without_early_exercise_are_european():
         np.testing.assert_allclose(value, getattr(plain, name), rtol=1e-13, err_msg=name)
 
 
+# what "fast" Greeks of 99 rows of 100 stay within of "precise" ones at spot 100, as stated
+FAST = {"delta": 5e-6, "gamma": 2e-5, "vega": 5e-4, "theta": 2e-3, "rho": 0.01, "vanna": 1e-3,
+        "volga": 0.1, "charm": 0.03, "speed": 2e-4, "zomma": 0.015, "color": 0.6}  # fmt: skip
+
+
+def test_fast_greeks_are_as_near_precise_ones_as_stated():
+    rng, n = np.random.default_rng(17), 6_000
+    years = np.exp(rng.uniform(0.0, np.log(730.0), n)) / 365.0
+    vol = np.exp(rng.uniform(np.log(0.06), np.log(0.8), n))
+    strike = 100.0 * np.exp(rng.uniform(-2.5, 2.5, n) * vol * np.sqrt(years))
+    rows = {"right": rng.choice([-1.0, 1.0], n), "spot": 100.0, "strike": strike, "years": years,
+            "vol": vol, "rate": rng.uniform(0.0, 0.08, n),
+            "dividend_yield": rng.uniform(0.0, 0.08, n)}  # fmt: skip
+    fast, precise = (american.greeks(**rows, accuracy=mode) for mode in ("fast", "precise"))
+    for name, stated in FAST.items():
+        gap = np.abs(getattr(fast, name) - getattr(precise, name))
+        assert np.quantile(gap, 0.99) <= stated, name
+
+
+@pytest.mark.parametrize("accuracy", ["fast", "precise"])
+def test_which_changes_no_number(book, accuracy):
+    """Any choice gives the numbers of the whole, and price is `price` to the last bit."""
+    few = {name: values[:40] for name, values in book.items()}
+    whole = american.greeks(**few, accuracy=accuracy)
+    assert whole.price.tobytes() == american.price(**few, accuracy=accuracy).tobytes()
+    flat = ["price", "delta", "gamma", "theta", "charm", "speed", "color", "dual_delta"]
+    for which in (flat, ["vega", "volga", "vanna", "zomma"], ["rho"], ["rho", "delta", "vega"]):
+        got = american.greeks(**few, accuracy=accuracy, which=which)
+        assert list(got.values) == which
+        for name in which:
+            np.testing.assert_array_equal(getattr(got, name), getattr(whole, name), err_msg=name)
+
+
+def test_price_row_of_greeks_has_no_minus_zero():
+    kw = {"right": -1, "spot": 100.0, "strike": 100.0, "years": 0.0, "vol": 0.2, "rate": 0.05}
+    assert np.signbit(american.price(**kw)) == np.signbit(american.greeks(**kw).price) == 0
+
+
+def test_two_boundaries_which_and_price():
+    strike = np.array([90.0, 100.0, 115.0])
+    kw = {"right": -1, "spot": 100.0, "strike": strike, "years": 1.0, "vol": 0.1, "rate": -0.01,
+          "dividend_yield": -0.04}  # fmt: skip
+    whole = american.greeks(**kw)
+    assert whole.price.tobytes() == american.price(**kw).tobytes()
+    for name in ("delta", "vega", "rho"):
+        got = american.greeks(**kw, which=name)
+        np.testing.assert_array_equal(getattr(got, name), getattr(whole, name))
+
+
+@pytest.mark.parametrize("right", [1, -1])
+def test_rho_does_not_jump_where_early_exercise_begins(right):
+    """At rate = yield = 0 rho is that of the side with a premium: a step of 1 bp of the price."""
+    kw = {"right": right, "spot": 100.0, "strike": 100.0, "years": 1.0, "vol": 0.2}
+    at, near, beyond = (
+        float(american.greeks(**kw, rate=-right * r, which="rho").rho) for r in (0.0, 1e-8, 1e-4)
+    )
+    assert at == pytest.approx(near, abs=1e-2)
+    assert at == pytest.approx(beyond, abs=1.0)
+    step = -right * 1e-4
+    moved = american.price(**kw, rate=step, accuracy="precise")
+    slope = (moved - american.price(**kw, rate=0.0, accuracy="precise")) / step
+    assert at == pytest.approx(float(slope), abs=0.05)
+
+
 def test_greeks_are_finite_at_the_corners():
     corners = np.array(np.meshgrid([1.0, -1.0], [80.0, 100.0, 125.0], [0.0, 1e-7, 0.5],
                                    [0.0, 1e-7, 0.3], [0.0, 0.05], [0.05, 0.0]))  # fmt: skip
@@ -163,6 +227,9 @@ def test_vol_of_bad_quotes():
     assert np.array_equal(np.isfinite(got.vol), got.ok)
     expired = american.vol(price=1.0, **{**kw, "years": 0.0})
     assert int(expired.status) == S.BAD_INPUT
+    for r, q in ((8.0, 0.0), (-8.0, 0.0), (0.05, 8.0), (-0.05, -8.0)):  # e^800 is no number
+        far = kw | {"years": 100.0, "rate": r, "dividend_yield": q}
+        assert int(american.vol(price=25.0, **far).status) == S.BAD_INPUT
 
 
 def test_vol_without_early_exercise_is_the_european_one():
