@@ -29,6 +29,7 @@ PENDING = 255  # a row that the other engine must solve
 MAX_STEPS = 80
 WIDEST = 60.0  # sigma sqrt(T) past which a price is at its cap in double precision
 MOST = 700.0  # |rate| x years, which the pricers refuse as well
+GRAIN = 1e-13  # of spot and strike: what is this near to the best sure exercise holds no vol
 CLOSE = 1e-14  # product of the last two relative steps: what a further secant step would gain
 
 
@@ -59,10 +60,13 @@ def american_vol(price, w, S, K, T, r, q, node, point, outer, inner, blend, key)
     if kind == 0:
         return cap, code
     least = sure_value(w, S, K, T, r, q)
-    if price < least:
+    if price <= 0.0 or least <= 0.0:  # out of the money any price at all holds a vol
+        if price <= 0.0:
+            return (0.0, NO_VEGA) if price == 0.0 == least else (math.nan, BELOW_INTRINSIC)
+    elif abs(price - least) <= GRAIN * max(S, K):
+        return math.nan, NO_VEGA
+    elif price < least:
         return math.nan, BELOW_INTRINSIC
-    if price == least:
-        return (0.0, NO_VEGA) if price == 0.0 else (math.nan, NO_VEGA)
     if price >= (S if w > 0.0 else K):
         return math.nan, ABOVE_BOUND
     x, slope = 0.2, 0.0  # the European cap may be missing: too dear, or too cheap for a vol

@@ -338,7 +338,8 @@ def price_and_slopes(w, S, K, T, sigma, r, q, times, cash, part, american, plan,
         jet[j] *= K
     cap, grows = (S, -q) if w > 0.0 else (K, -r)
     cap *= math.exp(max(grows, 0.0) * T if american else grows * T)
-    jet[0] = min(max(jet[0], w * (S - K) if american else 0.0, 0.0), cap)
+    least = sure_cash(w, S, K, T, r, q, times, cash, part, american) if american else 0.0
+    jet[0] = min(max(jet[0], least, 0.0), cap)
     return done
 
 

@@ -29,6 +29,7 @@ VOL_STEP = 0.03  # share of the vol
 RATE_STEP = 1e-3
 SURE_STEP = 1e-5  # share of spot, where there is no chance and so no curvature
 MAX_STEPS = 60
+GRAIN = 1e-7  # of spot and strike: as near as this to the best sure exercise a price holds no vol
 WIDEST = 12.0  # sigma sqrt(T) past which a price is at its cap
 TOLERANCE = 1e-9  # share of the vol
 
@@ -112,6 +113,8 @@ def greeks_one(
     out[11] = (2.0 * q - r - var) * s2 - (2.0 * var * S + drift) * s3 - half * s4
     forward = sure_forward(S, T, r, q, times, cash, part)
     same = r - math.log(forward / S) / T if forward > 1e-3 * S else math.inf
+    least = sure_cash(w, S, K, T, r, q, times, cash, part, american)
+    flat = american and least > 0.0 and value - least <= GRAIN * max(S, K)
     h = VOL_STEP * sigma
     terms = (times, cash, part, american, plan, work, jets)
     if vols:
@@ -129,6 +132,8 @@ def greeks_one(
         out[6] += (rest[0, 1] - rest[1, 1]) / (2.0 * h)
         out[7] += (rest[0, 0] - 2.0 * rest[2, 0] + rest[1, 0]) / (h * h)
         out[10] += (rest[0, 2] - rest[1, 2]) / (2.0 * h)
+    if flat:  # exercise at a known moment: the grid's noise is no slope in vol
+        out[3], out[6], out[7], out[10] = 0.0, 0.0, 0.0, 0.0
     if not rates:
         return
     fill_rest(w, S, K, T, sigma, r + RATE_STEP, q, same, *terms, rest[0])
@@ -178,10 +183,13 @@ def cash_vol(price, w, S, K, T, r, q, times, cash, part, american, plan, work, j
     if not fit(price, S, K, T, r, q):
         return math.nan, BAD_INPUT
     least = sure_cash(w, S, K, T, r, q, times, cash, part, american)
-    if price < least:
+    if price <= 0.0 or least <= 0.0:
+        if price <= 0.0:
+            return (0.0, NO_VEGA) if price == 0.0 == least else (math.nan, BELOW_INTRINSIC)
+    elif abs(price - least) <= GRAIN * max(S, K):
+        return math.nan, NO_VEGA
+    elif price < least:
         return math.nan, BELOW_INTRINSIC
-    if price == least:
-        return (0.0, NO_VEGA) if price == 0.0 else (math.nan, NO_VEGA)
     cap, grows = (S, -q) if w > 0.0 else (K, -r)
     if price >= cap * math.exp(max(grows, 0.0) * T if american else grows * T):
         return math.nan, ABOVE_BOUND

@@ -27,7 +27,7 @@ from functools import cache
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from surfaces import checks as check
 from surfaces import containers
@@ -96,7 +96,14 @@ def price(
     shape, columns = _columns(right, spot, strike, years, vol, rate, dividend_yield)
     plan, terms = _terms(dividends, accuracy, exercise)
     out = np.empty(columns[0].size)
-    kernel.fill_price(*columns, *terms, plan, _work(plan, terms[0]), np.empty((2, 5)), out)
+    free = _free(dividends, columns[3])
+    if free.any():
+        out[free] = _without(columns, free, accuracy, exercise, ["price"])[0]
+    due = np.flatnonzero(~free)
+    if due.size:
+        found, some = np.empty(due.size), [a[due] for a in columns]
+        kernel.fill_price(*some, *terms, plan, _work(plan, terms[0]), np.empty((2, 5)), found)
+        out[due] = found
     return box.wrap("price", out, shape)
 
 
@@ -135,7 +142,14 @@ def greeks(
     rows = np.empty((len(COMPUTED), columns[0].size))
     scratch = np.empty((2, 5)), np.empty((3, 3)), np.empty(len(COMPUTED))
     bumps = not BY_VOL.isdisjoint(names), "rho" in names
-    fill_greeks(*columns, *terms, plan, _work(plan, terms[0]), *scratch, *bumps, rows)
+    free = _free(dividends, columns[3])
+    if free.any():
+        rows[:, free] = _without(columns, free, accuracy, exercise, names)
+    due = np.flatnonzero(~free)
+    if due.size:
+        found, some = np.empty((len(COMPUTED), due.size)), [a[due] for a in columns]
+        fill_greeks(*some, *terms, plan, _work(plan, terms[0]), *scratch, *bumps, found)
+        rows[:, due] = found
     chosen = rows[[NAMES.index(name) for name in names]]
     return Greeks.from_rows(chosen, shape, names, box).in_units(units)
 
@@ -184,7 +198,21 @@ def vol(
     plan, terms = _terms(dividends, accuracy, exercise)
     size = columns[0].size
     out, status = np.empty(size), np.empty(size, np.uint8)
-    fill_vol(*columns, *terms, plan, _work(plan, terms[0]), np.empty((2, 5)), out, status)
+    free = _free(dividends, columns[4]) & (exercise == "american")
+    if free.any():
+        from surfaces.pricing import american
+
+        p, w, S, K, T, r, q = (a[free] for a in columns)
+        got = american.vol(
+            price=p, right=w, spot=S, strike=K, years=T, rate=r, dividend_yield=q, accuracy=accuracy
+        )
+        out[free], status[free] = got.vol, got.status
+    due = np.flatnonzero(~free)
+    if due.size:
+        found, codes = np.empty(due.size), np.empty(due.size, np.uint8)
+        some, work = [a[due] for a in columns], _work(plan, terms[0])
+        fill_vol(*some, *terms, plan, work, np.empty((2, 5)), found, codes)
+        out[due], status[due] = found, codes
     return ImpliedVol(box.wrap("vol", out, shape), box.wrap("status", status, shape))
 
 
@@ -197,6 +225,43 @@ def _columns(*given: ArrayLike) -> tuple[tuple[int, ...], list[Floats]]:
     with np.errstate(divide="ignore"):
         columns[4] = np.minimum(vol, WILD / np.sqrt(years))
     return shape, columns
+
+
+def _free(dividends: Dividends, years: Floats) -> NDArray[np.bool_]:
+    """Rows that expire before the first dividend: priced without a grid, more exactly."""
+    coming = dividends.years[dividends.years > 0.0]
+    return years < coming[0] if coming.size else np.ones(years.size, bool)
+
+
+def _without(
+    columns: list[Floats],
+    free: NDArray[np.bool_],
+    accuracy: Accuracy,
+    exercise: Exercise,
+    names: list[str],
+) -> Floats:
+    """One row for each of COMPUTED, or the price alone, of options that see no dividend."""
+    from surfaces.pricing import american, bsm
+
+    w, S, K, T, v, r, q = (a[free] for a in columns)
+    if exercise == "european":
+        found = bsm.greeks(
+            right=w, spot=S, strike=K, years=T, vol=v, rate=r, dividend_yield=q, which=names
+        )
+    elif names == ["price"]:
+        plain = american.price(
+            right=w, spot=S, strike=K, years=T, vol=v, rate=r, dividend_yield=q, accuracy=accuracy
+        )
+        return np.asarray(plain)[None]
+    else:
+        found = american.greeks(
+            right=w, spot=S, strike=K, years=T, vol=v, rate=r, dividend_yield=q,
+            accuracy=accuracy, which=names,
+        )  # fmt: skip
+    rows = np.zeros((len(COMPUTED), w.size))  # what was not asked for is not looked at
+    for name, values in found.items():
+        rows[COMPUTED.index(name)] = values
+    return rows
 
 
 @cache

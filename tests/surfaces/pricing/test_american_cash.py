@@ -391,3 +391,35 @@ def test_mistakes_of_the_caller_raise():
         american_cash.price(**kw, dividends=NONE, exercise="bermudan")
     with pytest.raises(InvalidInput, match=r"vol is -0.1 per sqrt-year, must be >= 0"):
         american_cash.price(**{**kw, "vol": -0.1}, dividends=NONE)
+
+
+def test_without_a_dividend_before_expiry_it_is_the_engine_on_a_yield():
+    """Row by row: a schedule whose first ex-date lies past an option's expiry is no schedule."""
+    late = Dividends.declared(years=[-0.5, 1.0], cash=1.8)
+    kw = {"right": [-1, 1, -1], "spot": 560.0, "strike": 560.0, "vol": 0.2, "rate": 0.04}
+    years = np.array([0.25, 0.99, 1.01])
+    got = american.greeks(**kw, years=years, dividends=late)
+    want = american.greeks(**kw, years=years)
+    for name in ("price", "delta", "vega", "rho"):
+        np.testing.assert_array_equal(got.values[name][:2], want.values[name][:2], err_msg=name)
+    assert got.price[2] > want.price[2] + 0.1  # the last put sees the dividend
+    np.testing.assert_array_equal(american.price(**kw, years=years, dividends=late), got.price)
+    market = {k: v for k, v in kw.items() if k != "vol"}
+    back = american.vol(price=got.price, **market, years=years, dividends=late)
+    np.testing.assert_allclose(back.vol, 0.2, atol=1e-6)
+    european = american_cash.price(**kw, years=0.5, dividends=late, exercise="european")
+    np.testing.assert_array_equal(european, bsm.price(**kw, years=0.5))
+
+
+def test_a_price_of_a_sure_exercise_holds_no_vol():
+    """A put that waits for the next dividend and is exercised then, whatever the vol to 12 %."""
+    soon = Dividends.declared(years=0.02 + 0.25 * np.arange(8), cash=1.8)
+    kw = {"right": "p", "spot": 561.2, "strike": 715.0, "years": 2.0, "rate": 0.043}
+    vols = np.array([0.04, 0.08, 0.12])
+    got = american.greeks(**kw, vol=vols, dividends=soon)
+    wait = 715.0 * np.exp(-0.043 * 0.02) - (561.2 - 1.8 * np.exp(-0.043 * 0.02))
+    np.testing.assert_allclose(got.price, wait, atol=1e-5)
+    np.testing.assert_array_equal(got.vega, 0.0)
+    back = american.vol(price=got.price, **kw, dividends=soon)
+    assert (back.status == Status.NO_VEGA).all()
+    assert np.isnan(back.vol).all()

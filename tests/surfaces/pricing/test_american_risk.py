@@ -248,3 +248,18 @@ def test_vol_next_to_the_european_one_is_solved_to_the_end():
     vols = 0.0724 + np.linspace(0.0, 1e-3, 200)
     got = american.vol(price=american.price(vol=vols, **kw), **kw)
     np.testing.assert_allclose(got.vol, vols, rtol=1e-12)
+
+
+def test_a_price_without_time_value_holds_no_vol():
+    """A day's carry is all that a call far in the money has above intrinsic: any vol makes it."""
+    kw = {"right": 1, "spot": 561.2, "strike": 450.0, "years": 1 / 365, "rate": 0.043,
+          "dividend_yield": 0.012}  # fmt: skip
+    price = american.price(**kw, vol=[0.1, 0.28])
+    assert price[0] == price[1]
+    got = american.vol(price=price, **kw)
+    assert (got.status == Status.NO_VEGA).all()
+    assert np.isnan(got.vol).all()
+    cheap = american.vol(price=1e-30, **kw | {"strike": 700.0})
+    assert cheap.ok  # out of the money any price holds one
+    again = american.price(**kw | {"strike": 700.0}, vol=cheap.vol)
+    assert again == pytest.approx(1e-30, rel=1e-9)
