@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 
 from surfaces.kernels import mixture as curve
 from surfaces.kernels.mixture_solve import Links
-from surfaces.smiles.mixture_grid import Dictionary, dictionary, spans
+from surfaces.smiles.mixture_grid import GROWTH, SPACING, Dictionary, dictionary, spans
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 MISSING = 1e-12  # of a half spread: prices below it are not worth a column
+STRETCH = GROWTH / SPACING
+NEAR = 0.2  # s by which link rows may be off their places
 SAME_LEVEL = 0.15  # relative move of s that a dictionary outlives
 
 
@@ -28,7 +30,7 @@ class Settings:
     calendar: bool = True
     margin: float = 1e-3  # relative price by which later expiries must be dearer
     edge: float = 1.3  # of the union of two quoted ranges, where they must be
-    points: int = 160  # rows of a pair
+    points: int = 200  # rows of a pair
     link_cap: float = 1e3  # cost of a relative price gap of one
     prior: float = 0.0  # precision of the previous weights, in units of the first guess
     mu_cold: float = 30.0
@@ -62,28 +64,26 @@ class Design:
     spans: Ints
     links: Links
     link_k: Array
+    settings: Settings
 
 
 def design(quotes: Packed, before: Design | None, settings: Settings) -> Design:
-    """Dictionary and matrices, as much of them as possible from `before`."""
+    """Dictionary and matrices, as much of them as possible from `before`.
+
+    The dictionary stays while levels and reach do; link rows stand at distances from the forward
+    and so outlive a move of it; the quotes' matrix is theirs alone.
+    """
     low, high = quotes.k[quotes.start[:-1]], quotes.k[quotes.start[1:] - 1]
     reach = spans(low, high, settings.edge)
-    words = None if before is None else before.words
-    if words is not None and before is not None:
-        same = np.array_equal(before.start, quotes.start) and np.array_equal(before.k, quotes.k)
-        level = _level(quotes) if not same else words.s
-        slack = 0.5 * words.s
-        fits = (np.abs(level / words.s - 1.0) < SAME_LEVEL) | np.isnan(level)
-        fits &= (reach[:, 0] >= words.reach[:, 0] - slack) & (
-            reach[:, 1] <= words.reach[:, 1] + slack
-        )
-        if same:
-            return before
-        if not fits.all():
-            words = None
-    if words is None:
+    if before is not None and not _fits(before, quotes, reach, settings):
+        before = None
+    if before is None:
         half = np.where(quotes.two_sided, quotes.half, np.inf)
         words = dictionary(quotes.k, quotes.mid, half, quotes.start, reach)
+    elif np.array_equal(before.start, quotes.start) and np.array_equal(before.k, quotes.k):
+        return before
+    else:
+        words = before.words
     m, bumps = words.centre.shape
     size = quotes.k.size
     matrix, columns = np.zeros((size, bumps)), np.zeros((size, 2), np.int64)
@@ -92,16 +92,30 @@ def design(quotes: Packed, before: Design | None, settings: Settings) -> Design:
     curve.fill_design(quotes.k, quotes.start, *shape, least, matrix, columns)
     per = settings.points if settings.calendar else 0
     link_k = _link_points(words, low, high, per, settings.edge)
+    if before is not None:
+        near = NEAR * np.repeat(words.s[:-1], per)
+        if np.all(np.abs(link_k - before.link_k) <= near):
+            rest = before.links, before.link_k
+            return Design(words, quotes.k, quotes.start, matrix, columns, *rest, settings)
     start = np.minimum(np.arange(m + 1), m - 1) * per
     early, late = np.zeros((2, link_k.size, bumps))
     early_spans, late_spans = np.zeros((2, link_k.size, 2), np.int64)
     cap = np.full(link_k.size, settings.link_cap)
-    rows = Links(start, early, late, early_spans, late_spans, cap)
-    curve.fill_links(
-        link_k, start, *shape, settings.margin, rows.early, rows.late, rows.early_spans,
-        rows.late_spans,
-    )  # fmt: skip
-    return Design(words, quotes.k, quotes.start, matrix, columns, rows, link_k)
+    curve.fill_links(link_k, start, *shape, settings.margin, early, late, early_spans, late_spans)
+    links = Links(start, early, late, early_spans, late_spans, cap)
+    return Design(words, quotes.k, quotes.start, matrix, columns, links, link_k, settings)
+
+
+def _fits(before: Design, quotes: Packed, reach: Array, settings: Settings) -> bool:
+    """Whether an earlier dictionary still serves: same settings, levels and reach."""
+    words = before.words
+    if before.settings != settings or words.s.size != reach.shape[0]:
+        return False
+    level, slack = _level(quotes), 0.5 * words.s
+    fits = (np.abs(level / words.s - 1.0) < SAME_LEVEL) | np.isnan(level)
+    fits &= reach[:, 0] >= words.reach[:, 0] - slack
+    fits &= reach[:, 1] <= words.reach[:, 1] + slack
+    return bool(fits.all())
 
 
 def _level(quotes: Packed) -> Array:
@@ -120,13 +134,22 @@ def _level(quotes: Packed) -> Array:
 
 
 def _link_points(words: Dictionary, low: Array, high: Array, per: int, edge: float) -> Array:
-    """k of the link rows, `per` a pair: even in asinh(k/s) over `edge` times the union quoted."""
+    """k of the link rows, `per` a pair, over `edge` times the union quoted.
+
+    Their distances grow with |k|/s as those of the bumps do, so that each bump has as many.
+    """
     first, last = np.minimum(low[1:], low[:-1]), np.maximum(high[1:], high[:-1])
     middle, half = 0.5 * (first + last), 0.5 * edge * (last - first)
     s = words.s[:-1]
-    ends = np.arcsinh((middle - half) / s), np.arcsinh((middle + half) / s)
-    grid = np.linspace(*ends, per, axis=1) if per else np.zeros((s.size, 0))
-    return np.ascontiguousarray(s[:, None] * np.sinh(grid)).ravel()
+    left, right = _stretched((middle - half) / s), _stretched((middle + half) / s)
+    y = np.linspace(left, right, per, axis=1) if per else np.zeros((s.size, 0))
+    z = np.sign(y) * np.expm1(STRETCH * np.abs(y)) / STRETCH
+    return np.ascontiguousarray(s[:, None] * z).ravel()
+
+
+def _stretched(z: Array) -> Array:
+    """A coordinate in which the bumps stand about evenly."""
+    return np.asarray(np.sign(z) * np.log1p(STRETCH * np.abs(z)) / STRETCH)
 
 
 def kept(packed: Packed, keep: Flags, of: Ints) -> Packed:

@@ -1,10 +1,11 @@
 """The fixed dictionary of a mixture smile: where its bumps stand, how wide, and a first guess.
 
-Lengths are in s = at-the-money vol sqrt(years), z = k/s. Bumps are half an s apart in the core and
-wider apart in the wings, as the smile itself changes more slowly there. The guess is the density
-of a robust cubic through the mid vols, narrowed by the bumps' own width; beyond the quotes total
-variance goes with the root of |z|. It sets the unit of each weight, so that roughness and walls
-mean the same everywhere; where it is wrong by a factor of a hundred the fit does not mind.
+Lengths are in s = at-the-money vol sqrt(years), z = k/s. Bumps are half an s apart in the core,
+closer where the vol is lower than at the money (a bump cannot be wider than what it is to draw),
+and wider apart in the wings, as the smile itself changes more slowly there. The guess is the
+density of a robust cubic through the mid vols, narrowed by the bumps' own width; beyond the quotes
+total variance goes with the root of |z|. It sets the unit of each weight, so that roughness and
+walls mean the same everywhere; where it is wrong by a factor of a hundred the fit does not mind.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ Ints = NDArray[np.int64]
 
 SPACING = 0.5  # of the core, in s
 WIDTH = 0.9  # a bump's width in units of the local spacing
+NARROWEST = 0.5  # share of the spacing that a call wing of low vol comes down to
 GROWTH = 0.05  # of the spacing, per s beyond the core
 CORE = (1.0, 1.5)  # how far the core reaches, left and right
 LEAST_REACH = 2.0  # s on either side of the forward, whatever is quoted
@@ -106,7 +108,7 @@ def _slice(k: Array, total: Array, error: Array, reach: Array) -> tuple[float, A
     if abs(level - 1.0) > OFF:
         s *= level
         smile = _Guess(k / s, total / s, error / s)
-    z, spacing = _stand(reach / s)
+    z, spacing = _stand(reach / s, smile)
     width = WIDTH * spacing
     edge = np.concatenate(
         ([z[0] - 0.5 * spacing[0]], 0.5 * (z[1:] + z[:-1]), [z[-1] + 0.5 * spacing[-1]])
@@ -137,17 +139,21 @@ def _tails(d2: Array) -> tuple[Array, Array]:
     return below, above
 
 
-def _stand(reach: Array) -> tuple[Array, Array]:
+def _stand(reach: Array, smile: "_Guess") -> tuple[Array, Array]:
     """Centres and spacings over `reach` (2,), in s; coarser if there would be too many."""
     low = min(float(reach[0]), -LEAST_REACH) - MARGIN
     high = max(float(reach[1]), LEAST_REACH) + MARGIN
     growth = GROWTH
+    grid = np.linspace(0.0, high + 1.0, 65)
+    share = np.clip(np.sqrt(smile.variance(grid)), NARROWEST, 1.0).tolist()
+    per = (grid.size - 1) / float(grid[-1])
     while True:
         left, right = [0.0], [0.0]
         while left[-1] > low and len(left) <= MOST_BUMPS:
             left.append(left[-1] - SPACING - growth * max(-left[-1] - CORE[0], 0.0))
         while right[-1] < high and len(right) <= MOST_BUMPS:
-            right.append(right[-1] + SPACING + growth * max(right[-1] - CORE[1], 0.0))
+            local = SPACING * share[int(right[-1] * per)]
+            right.append(right[-1] + local + growth * max(right[-1] - CORE[1], 0.0))
         if len(left) + len(right) - 1 <= MOST_BUMPS:
             z = np.array(left[:0:-1] + right)
             return z, np.gradient(z)

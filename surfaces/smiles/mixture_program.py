@@ -22,7 +22,7 @@ from surfaces.status import Status
 
 WILD, WILD_SCALE, WILD_SHARE = 10.0, 6.0, 0.2  # half spreads, medians, share of an expiry
 NEAR = 0.02  # relative price gap at which a row next to a broken one joins too
-ROUNDS = 5
+ROUNDS = 9
 BINDING = 1e-2  # multiplier above which a link row is expected to bind again
 LITTLE = 0.1  # of the first guess: weights below it are held no tighter
 UNHEARD = 1e-6  # cap of a quote that is left out

@@ -183,7 +183,7 @@ def test_the_wings_are_finite_positive_and_obey_lee():
 
 @pytest.mark.parametrize("s", [1e-3, 0.1, 1.0])
 def test_a_flat_smile_comes_back_flat(s):
-    """Black's own prices, +-1 %: at the quotes within a tenth of the spread, half-way within all."""
+    """Black's own prices, +-1 %: at the quotes within a tenth of it, half-way within it."""
     quotes = made_up(s, -3.0, 3.0, 31, 0.01, np.ones_like)
     fit = mixture.fit_slice(*quotes[:3])
     at = np.sqrt(MIXTURE.total_variance(quotes.k, fit.theta[0])) / s - 1.0
@@ -283,6 +283,20 @@ def test_a_warm_fit_is_the_cold_one(calendar):
     assert (warm.hits >= cold.hits - 1).all()
     np.testing.assert_array_equal(kept[0], before.state.u)
     np.testing.assert_array_equal(kept[1], before.theta)
+
+
+def test_a_dictionary_outlives_a_small_move_and_not_a_large_one():
+    """Forwards a tenth of a deviation off keep it; a third more vol does not, nor new settings."""
+    first = mixture.fit_joint([made_up(0.1), made_up(0.2)])
+
+    def again(*shapes, **settings):
+        return mixture.fit_joint(shapes, previous=first, settings=Settings(**settings)).design
+
+    small = [q._replace(k=q.k + 0.01) for q in (made_up(0.1), made_up(0.2))]
+    assert again(*small).words is first.design.words
+    assert again(*small).links is first.design.links
+    assert again(made_up(0.13), made_up(0.26)).words is not first.design.words
+    assert again(made_up(0.1), made_up(0.2), margin=2e-3).words is not first.design.words
 
 
 def test_the_same_quotes_give_the_same_bits():
