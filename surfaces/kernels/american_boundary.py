@@ -35,7 +35,7 @@ INNER = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
 }
-LOOPS = INNER | {"fastmath": {"contract", "nsz"}}
+LOOPS = INNER | {"fastmath": {"nsz"}}  # no "contract": see `surfaces.kernels.normal`
 
 CALM = 3.0  # 2 max(r, r - q) / sigma^2 from which fixed point B is used
 BLOCK = 8  # the number of nodes is a multiple of it: whole vectors

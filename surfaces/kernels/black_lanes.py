@@ -31,13 +31,13 @@ SMALLEST, LARGEST = 1e-140, 1e140  # of forward and strike on the fast path: no 
 inner = nb.njit(
     cache=True,
     error_model="numpy",
-    fastmath={"contract", "nsz"},
+    fastmath={"nsz"},
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
 
 
-@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
+@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"nsz"})
 def odd_series(h, t):
     """M(h - t) - M(h + t) for t < SMALL by seven terms of the series in `black.mills_gap`.
 
@@ -56,7 +56,7 @@ def odd_series(h, t):
     return total
 
 
-@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
+@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"nsz"})
 def share(w, moneyness, tail):
     """w N(w d), where `tail` is N(-|.|) on the side of the out-of-the-money option."""
     return w * (tail if (w > 0.0) == (moneyness <= 0.0) else 1.0 - tail)

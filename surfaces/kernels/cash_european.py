@@ -135,7 +135,7 @@ def grid(i, n, S, T, sigma, b, years, keep, cash):
     return bottom, step, int(max((high - bottom) / step, 1.0)) + 2
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@nb.njit(cache=True, error_model="numpy", fastmath={"nsz"})
 def spread(x, a, m, inverse, part):
     """part = a exp(-z^2/2), z = (x - m) inverse."""
     for k in range(part.size):

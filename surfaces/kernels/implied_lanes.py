@@ -37,7 +37,7 @@ DONE, NONE, MOVING, HIGH = (
 )  # marks: solved, not for lanes, not settled, past half
 
 
-@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
+@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"nsz"})
 def start(x, inv_beta):
     """s within 1 % for s < 1: the inverse of s [phi(h) - h N(-h)] = beta, then its term in s^2."""
     r = x * inv_beta
@@ -66,7 +66,7 @@ def start(x, inv_beta):
     return s + 0.25 * s * s * s / (6.0 + 2.5 * h * h)
 
 
-@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
+@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"nsz"})
 def step(x, inv_share, s):
     """One third-order Householder step in s towards ln b = ln share, b as in `low_objective`."""
     inv = 1.0 / s
@@ -129,7 +129,7 @@ def solve(x, inv_beta, inv_share, T, mark, s, vol):
     return count
 
 
-@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
+@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"nsz"})
 def start_high(x, inv_rest):
     """s of a price near its cap: 1 - b is about (1 + e^x) N(-s/2)."""
     p = 1.0 / (inv_rest * (1.0 + exp(x)))
@@ -141,7 +141,7 @@ def start_high(x, inv_rest):
     return 2.0 * (t if t > 1e-3 else 1e-3)
 
 
-@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"contract", "nsz"})
+@nb.njit(cache=True, error_model="numpy", forceinline=True, fastmath={"nsz"})
 def step_high(x, inv_rest, s):
     """As `step` towards ln(1 - b) = ln(1 - share), as `implied.high_objective` has it."""
     inv = 1.0 / s

@@ -32,7 +32,7 @@ import numba as nb
 
 from surfaces.kernels.black import price_one
 
-FMA = {"contract", "nsz"}
+SIGNLESS = {"nsz"}  # no "contract": see `surfaces.kernels.normal`
 SKIN = 3  # exercised nodes next to the boundary that hold the continued value
 
 
@@ -57,7 +57,7 @@ class Grid(NamedTuple):
     dx: float
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def fill_nodes(w, grid, E):
     """e^y at the nodes."""
     e = math.exp(grid.y0)
@@ -67,7 +67,7 @@ def fill_nodes(w, grid, E):
         e *= ratio
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def fill_start(c, grid, tau, strike, share, E, u):
     """The closed form `share` Black(`strike`) at tau; returns the first node not exercised.
 
@@ -92,7 +92,7 @@ def fill_start(c, grid, tau, strike, share, E, u):
     return first
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def sweep(n, low, lam, theta, tail, u, g):
     """Backward recursion from the out-of-the-money end to node `low`; returns its constants.
 
@@ -123,7 +123,7 @@ def sweep(n, low, lam, theta, tail, u, g):
     return k, middle, side
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def is_paid(c, i, k, A, C, hump, E, g):
     """Whether node i is exercised, given that node i - 1 is: the boundary is not before it."""
     H = hump * c.w * (c.q * E[i] * C - c.r * A)
@@ -135,7 +135,7 @@ def is_paid(c, i, k, A, C, hump, E, g):
     return second <= (1.0 - k * k) * H or here - paid <= -k * H
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def fill_paid(c, n, first, k, A, C, hump, E, u, g):
     """What exercise pays below node `first`, continued next to it; returns y*'s node number.
 
@@ -156,7 +156,7 @@ def fill_paid(c, n, first, k, A, C, hump, E, u, g):
     return first - s
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def substitute(c, i, n, k, A, C, u, g, E):
     """Forward recursion from node i, which follows known ones, to node n - 1."""
     last = u[i - 1]
@@ -175,7 +175,7 @@ def substitute(c, i, n, k, A, C, u, g, E):
             u[n - 1] = g[n - 1] + k * last
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def step(c, grid, held, slope, tail, tau, dtau, theta, u, g, E):
     """One step from tau - dtau to tau in place; returns (held, y*'s node number, slope).
 
@@ -212,7 +212,7 @@ def step(c, grid, held, slope, tail, tau, dtau, theta, u, g, E):
     return held, edge, slope
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def march(c, grid, held, slope, origin, start, end, steps, damped, u, g, E):
     """From tau = start to end in `steps` steps, equal in sqrt(tau - origin); returns as `step`.
 
@@ -233,7 +233,7 @@ def march(c, grid, held, slope, origin, start, end, steps, damped, u, g, E):
     return held, edge, slope
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def between(u, n, z):
     """Lagrange interpolation of degree five at node number z; n >= 5."""
     i = min(max(int(z) - 2, 0), n - 5)
@@ -246,7 +246,7 @@ def between(u, n, z):
     return (ends + inner + middle) / 120.0
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def spline_ramp(t):
     """max(t, 0) averaged with the cubic B-spline."""
     total = 0.0
@@ -256,7 +256,7 @@ def spline_ramp(t):
     return total / 120.0
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def rounding(t):
     """What Kreiss' smoothing of fourth order adds to max(t, 0); zero for |t| >= 3.
 
@@ -267,7 +267,7 @@ def rounding(t):
     return here - bend / 6.0 - max(t, 0.0)
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def fill_rounded(n, z, jump, v):
     """Round a kink at node number z, where the slope per node rises by `jump`."""
     low = max(int(z) - 2, 0)

@@ -20,7 +20,7 @@ import numba as nb
 
 from surfaces.kernels.american import regime, sure_value
 from surfaces.kernels.pde import (
-    FMA,
+    SIGNLESS,
     Contract,
     Grid,
     between,
@@ -80,7 +80,7 @@ def sure_cash(w, S, K, T, r, q, times, cash, part, american):
     return max(best, math.exp(-r * T) * w * (s - K), 0.0)
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def reachable(c, x, first, k, end, dx, times, cash, part, reach):
     """(low, high) of y that spot may reach by `end`, past the ex-dates first..k-1; cash per K."""
     y = x + (c.r - c.q - 0.5 * c.sigma * c.sigma) * c.T
@@ -95,7 +95,7 @@ def reachable(c, x, first, k, end, dx, times, cash, part, reach):
     return min(low, high - 2.0 * ROOM * dx), high
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def felt_range(c, left, k, last, cash, part, felt):
     """(low, high) of y where, with `left` years to go, neither forward nor nothing; cash per K."""
     drift = (c.r - c.q - 0.5 * c.sigma * c.sigma) * left
@@ -108,7 +108,7 @@ def felt_range(c, left, k, last, cash, part, felt):
     return min(drift, 0.0) - wide, high
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def segment_grid(c, x, first, k, last, begin, end, fresh, times, cash, part, plan):
     """(grid, spot's node) for the segment from `begin` to `end`, years from now.
 
@@ -144,7 +144,7 @@ def segment_grid(c, x, first, k, last, begin, end, fresh, times, cash, part, pla
     return Grid(n, y0, dx), node
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def fill_mapped(c, old, held, edge, slope, tau, paid, keep, new, u, E, v):
     """Value just before an ex-date, without exercise there, at the nodes of `new`.
 
@@ -180,7 +180,7 @@ def fill_mapped(c, old, held, edge, slope, tau, paid, keep, new, u, E, v):
     return (math.log(paid / keep) + drift - new.y0) / new.dx, -fall * paid * new.dx
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FMA)
+@nb.njit(cache=True, error_model="numpy", fastmath=SIGNLESS)
 def exercise(c, n, tau, E, v, g):
     """Take what exercise pays where it is more; returns the first node that waits, 0 for none.
 

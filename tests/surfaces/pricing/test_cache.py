@@ -103,3 +103,40 @@ def test_the_fingerprint_sees_sources_and_flags(monkeypatch, copy: Path):
     engine.mkdir(parents=True)
     (engine / "core.py").write_text("import numba\n")
     assert cache.fingerprint(copy) != first
+
+
+HERE = Path(surfaces.__file__).parents[1]
+COLD = """
+import hashlib, sys
+import numpy as np
+from surfaces.pricing import american, black, implied
+rng, n = np.random.default_rng(0), 2_000
+years, forward = rng.uniform(0.01, 2.0, n), rng.uniform(90.0, 110.0, n)
+strike, vol = forward * np.exp(0.3 * rng.normal(size=n)), rng.uniform(0.05, 0.9, n)
+right = rng.choice([-1.0, 1.0], n)
+greeks = black.greeks(right=right, forward=forward, strike=strike, years=years, vol=vol)
+back = implied.vol(price=greeks.price, right=right, forward=forward, strike=strike, years=years)
+early = american.premium(right=right, spot=forward, strike=strike, years=years, vol=vol,
+                         rate=0.05, dividend_yield=0.02)
+for found in (*greeks.values.values(), back.vol, early):
+    print(hashlib.sha256(np.ascontiguousarray(found)).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_compiles_computes_the_bits_of_one_that_loads(tmp_path: Path):
+    """The compiler makes several copies of a function; fused differently they differ by an ulp."""
+    env = os.environ | {"OPTMM_CACHE_DIR": str(tmp_path)}
+    run = [
+        subprocess.run(
+            [sys.executable, "-c", COLD],
+            env=env,
+            cwd=HERE,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    ]
+    assert len(run[0].split()) == 16
+    assert run[0] == run[1]
