@@ -116,9 +116,9 @@ def test_two_thousand_drawn_options(ql):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LONG, reason="set OPTMM_LONG_TESTS=1 for eighty thousand rows")
-def test_eighty_thousand_drawn_options(ql):
-    compare(ql, drawn(52, 80_000))
+@pytest.mark.skipif(not LONG, reason="set OPTMM_LONG_TESTS=1 for a hundred thousand rows")
+def test_a_hundred_thousand_drawn_options(ql):
+    compare(ql, drawn(52, 100_000))
 
 
 def test_the_referee_is_what_is_claimed_of_it(ql, tables):
