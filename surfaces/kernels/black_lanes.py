@@ -249,6 +249,31 @@ def grow(S, T, r, q, F, root, df, dq, b):
 
 
 @inner
+def ready_forward(chain, first, dated, T, df, root, r):
+    """Fill root, and the rate if any Greek in time is wanted; once an expiry of a chain."""
+    if not chain:
+        roots(T, df, root)
+        if dated:
+            discount_rates(df, root, r)
+    elif first == 0:
+        roots(T[:1], df[:1], root[:1])
+        discount_rates(df[:1], root[:1], r[:1])
+        spread(root)
+        spread(r)
+
+
+@inner
+def ready_spot(chain, first, S, T, r, q, F, root, df, dq, b):
+    """Fill what `grow` does; once an expiry of a chain."""
+    if not chain:
+        grow(S, T, r, q, F, root, df, dq, b)
+    elif first == 0:
+        grow(S[:1], T[:1], r[:1], q[:1], F[:1], root[:1], df[:1], dq[:1], b[:1])
+        for row in (F, root, df, dq, b):
+            spread(row)
+
+
+@inner
 def rest(spot, at, hard, w, U, K, T, vol, x, y, where, out):
     """The marked options of a block by the scalar kernel; False if one was bad input."""
     fine = True
@@ -297,11 +322,8 @@ def fill(spot, chain, w, K, vol, U, T, x, y, bounds, where, rows, out):
         df, dq = rows[DF, :n], rows[DQ, :n]
         for first in range(0, size, step):
             at = start + max(min(first, size - step), 0)  # the last one goes back, not to be odd
-            w_, K_, v_ = (
-                part(w, at, n, rows[RIGHT]),
-                part(K, at, n, rows[STRIKE]),
-                part(vol, at, n, rows[VOL]),
-            )
+            w_, K_ = part(w, at, n, rows[RIGHT]), part(K, at, n, rows[STRIKE])
+            v_ = part(vol, at, n, rows[VOL])
             if chain:
                 U_, T_ = one(U, m, n, rows[UNDERLYING]), one(T, m, n, rows[YEARS])
                 x_, y_ = one(x, m, n, rows[X]), one(y, m, n, rows[Y])
@@ -310,45 +332,15 @@ def fill(spot, chain, w, K, vol, U, T, x, y, bounds, where, rows, out):
                 x_, y_ = part(x, at, n, rows[X]), part(y, at, n, rows[Y])
             if spot:
                 r = x_
-                if not chain:
-                    grow(U_, T_, x_, y_, F, root, df, dq, b)
-                elif first == 0:
-                    grow(U_[:1], T_[:1], x_[:1], y_[:1], F[:1], root[:1], df[:1], dq[:1], b[:1])
-                    for row in (F, root, df, dq, b):
-                        spread(row)
+                ready_spot(chain, first, U_, T_, x_, y_, F, root, df, dq, b)
             else:
                 F, df, dq = U_, x_, x_
-                if not chain:
-                    roots(T_, df, root)
-                    if dated:
-                        discount_rates(df, root, r)
-                elif first == 0:
-                    roots(T_[:1], df[:1], root[:1])
-                    discount_rates(df[:1], root[:1], r[:1])
-                    spread(root)
-                    spread(r)
+                ready_forward(chain, first, dated, T_, df, root, r)
             count = state(w_, F, K_, root, v_, d1, phi, tail1, tail2, otm, hard)
             store_low(
-                where,
-                at,
-                w_,
-                U_,
-                K_,
-                F,
-                root,
-                v_,
-                df,
-                dq,
-                r,
-                b,
-                own,
-                d1,
-                phi,
-                tail1,
-                otm,
-                price,
-                out,
-            )
+                where, at, w_, U_, K_, F, root, v_, df, dq, r, b, own,
+                d1, phi, tail1, otm, price, out,
+            )  # fmt: skip
             if third:
                 store_high(
                     where, at, w_, U_, K_, F, root, v_, df, dq, r, b, d1, phi, tail1, tail2, out
