@@ -3,11 +3,12 @@
 import numba as nb
 import numpy as np
 
+from surfaces.kernels.compiling import OUTER
 from surfaces.kernels.mixture_linear import BORDER, add_gram, dot, factor, forward, times
 from surfaces.kernels.mixture_solve import fill_base
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**OUTER)
 def link_values(blocks, links, u, out):
     """What every link row is about, (c,): above zero it is not kept."""
     spare = np.empty(out.size)
@@ -20,7 +21,7 @@ def link_values(blocks, links, u, out):
             part[i] -= other[i]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**OUTER)
 def link_gaps(blocks, links, u, share, out):
     """`link_values` without the margin, which is `share` of what the rows say of the early side."""
     for t in range(blocks.bumps.size - 1):
@@ -32,7 +33,7 @@ def link_gaps(blocks, links, u, share, out):
         out[i] -= share * early[i]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**OUTER)
 def own_system(t, rows, blocks, state, H):
     """Factor of the Newton matrix of slice `t` alone: its quotes, roughness, prior and walls."""
     n, low, high = blocks.bumps[t], rows.start[t], rows.start[t + 1]
@@ -46,7 +47,7 @@ def own_system(t, rows, blocks, state, H):
     return factor(H, n, n + BORDER)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**OUTER)
 def quadratic(H, n, B, out):
     """out[i] = B[i] H^-1 B[i]' for rows of B (p, >= n) and a factor H."""
     x = np.empty(n + BORDER)

@@ -10,6 +10,7 @@ import math
 import numba as nb
 import numpy as np
 
+from surfaces.kernels.compiling import ALLOCATES, INNER, OUTER, keep_apart
 from surfaces.kernels.mixture_linear import (
     BORDER,
     add_gram,
@@ -51,12 +52,13 @@ from surfaces.kernels.mixture_solve import (
 )
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def moved(first, last, rows, blocks, links, u, out):
     """Change of every hinge's x when the weights change by u, into `out`.
 
     Quotes from above, quotes from below, links: in this order, each in chain order.
     """
+    keep_apart()
     q0, q1, c0 = rows.start[first], rows.start[last], links.start[first]
     q = q1 - q0
     for t in range(first, last):
@@ -76,9 +78,10 @@ def moved(first, last, rows, blocks, links, u, out):
             part[i] -= other[i]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def fill_x(first, last, rows, blocks, links, state, h):
     """What every hinge is about, at the present weights, and its cap."""
+    keep_apart()
     q0, c0 = rows.start[first], links.start[first]
     q = rows.start[last] - q0
     moved(first, last, rows, blocks, links, state.u, h[X])
@@ -92,9 +95,10 @@ def fill_x(first, last, rows, blocks, links, state, h):
         h[CAP, i] = links.cap[c0 + i - 2 * q]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def start_cold(first, last, rows, blocks, links, mu, state, h):
     """Start from u = 1 on the central path of `mu`, but for the linear equations."""
+    keep_apart()
     for t in range(first, last):
         for a in range(blocks.bumps[t]):
             state.u[t, a] = 1.0
@@ -105,10 +109,11 @@ def start_cold(first, last, rows, blocks, links, mu, state, h):
     centre(mu, h)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def start_warm(first, last, rows, blocks, links, mu, state, h):
     """Start where an earlier solution passed `mu`: multipliers stay, and what the quotes' moves do
     to the linear equations is left to the first steps."""
+    keep_apart()
     q0, c0 = rows.start[first], links.start[first]
     q = rows.start[last] - q0
     for t in range(first, last):
@@ -134,9 +139,10 @@ def start_warm(first, last, rows, blocks, links, mu, state, h):
             h[Y, i] = min(mu / h[S, i], 0.5 * cap)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def keep(first, last, rows, blocks, links, mu, state, h):
     """Remember where this solution passed `mu`."""
+    keep_apart()
     q0, c0 = rows.start[first], links.start[first]
     q = rows.start[last] - q0
     for t in range(first, last):
@@ -152,9 +158,10 @@ def keep(first, last, rows, blocks, links, mu, state, h):
             state.warm_links[row, c0 + i - 2 * q] = h[S + row, i]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def factor_chain(first, last, rows, blocks, links, state, base, h, room, C, mover):
     """Newton matrix of the chain, factorised; room is scratch as long as h."""
+    keep_apart()
     q0, c0 = rows.start[first], links.start[first]
     q = rows.start[last] - q0
     stiffness(h, room)
@@ -183,12 +190,13 @@ def factor_chain(first, last, rows, blocks, links, state, base, h, room, C, move
         factor(H, n, n + BORDER)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def direction(first, last, rows, blocks, links, state, tau, h, room, du, dz, d, mover):
     """Newton step into d, du, dz and the table; on entry du, dz, DS, DP, DY hold a forecast.
 
     Returns the reciprocal of the longest step allowed.
     """
+    keep_apart()
     q0, c0 = rows.start[first], links.start[first]
     q = rows.start[last] - q0
     pull(h, tau, room)
@@ -234,9 +242,10 @@ def direction(first, last, rows, blocks, links, state, tau, h, room, du, dz, d, 
     return max(worst, hinge_wall(h))
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def gap_after(first, last, blocks, state, h, du, dz, step):
     """Complementarity left after a step."""
+    keep_apart()
     total = hinge_gap(h, step)
     for t in range(first, last):
         n = blocks.bumps[t]
@@ -246,9 +255,10 @@ def gap_after(first, last, blocks, state, h, du, dz, step):
     return total
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def take(first, last, blocks, state, h, du, dz, d, step):
     """Move everything by `step`."""
+    keep_apart()
     for pair in ((S, DS), (P, DP), (Y, DY), (X, DX)):
         x, dx = h[pair[0]], h[pair[1]]
         for i in range(x.size):
@@ -262,7 +272,7 @@ def take(first, last, blocks, state, h, du, dz, d, step):
             state.nu[t, e] += step * d[t - first, n + e]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**OUTER)
 def chain(first, last, rows, blocks, links, state, options):
     """Solve slices first to last - 1 together: (status, steps).
 

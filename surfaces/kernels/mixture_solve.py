@@ -20,13 +20,13 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from surfaces.kernels.compiling import INNER, fma, keep_apart
 from surfaces.kernels.mixture_linear import (
     BORDER,
-    SUMS,
     add_gram,
     axpy,
     backward,
-    dots_4,
+    dot,
     forward,
     forward_rows,
     sub_cross,
@@ -34,7 +34,7 @@ from surfaces.kernels.mixture_linear import (
 )
 
 SOLVED, SLOW, STUCK = 0, 1, 2
-LIMITS = {"contract", "nsz", "reassoc", "nnan"}
+LIMITS = {"nsz", "reassoc", "nnan"}  # a maximum has no roundings to reorder
 S, P, Y, DS, DP, DY, X, DX, CAP = range(9)  # rows of a table of hinges
 TABLE = 9
 FORECAST = 3.0  # a forecast is worth its cost while mu is this many times its goal
@@ -97,9 +97,10 @@ class State(NamedTuple):
     system: Array  # (m, bumps + 2, bumps + 2) factor of the last Newton matrix
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def centre(mu, h):
     """Hinges on the central path of `mu`, given x: y solves mu/(cap - y) - mu/y = x."""
+    keep_apart()
     for i in range(h.shape[1]):
         x, cap = h[X, i], h[CAP, i]
         push = abs(x) * cap
@@ -111,18 +112,20 @@ def centre(mu, h):
         h[P, i] = mu / v
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@nb.njit(**INNER)
 def stiffness(h, out):
     """Second derivative of each hinge in the Newton system."""
+    keep_apart()
     s, p, y, cap = h[S], h[P], h[Y], h[CAP]
     for i in range(s.size):
         v = cap[i] - y[i]
         out[i] = y[i] * v / (s[i] * v + p[i] * y[i])
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@nb.njit(**INNER)
 def pull(h, tau, out):
     """First derivative of each hinge, aimed at complementarity `tau`, over a forecast."""
+    keep_apart()
     s, p, y, cap, ds, dp, dy, x = h[S], h[P], h[Y], h[CAP], h[DS], h[DP], h[DY], h[X]
     for i in range(s.size):
         v = cap[i] - y[i]
@@ -132,9 +135,10 @@ def pull(h, tau, out):
         out[i] = y[i] + (apart + a * v - b * y[i]) / (s[i] * v + p[i] * y[i])
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@nb.njit(**INNER)
 def move(h, tau):
     """The step of every hinge that goes with DX, over the forecast."""
+    keep_apart()
     s, p, y, cap, ds, dp, dy = h[S], h[P], h[Y], h[CAP], h[DS], h[DP], h[DY]
     x, dx = h[X], h[DX]
     for i in range(s.size):
@@ -148,9 +152,10 @@ def move(h, tau):
         dp[i] = (b + p[i] * d) / v
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=LIMITS)
+@nb.njit(**INNER, fastmath=LIMITS)
 def hinge_wall(h):
     """The reciprocal of the longest step that leaves s, p, y and cap - y positive."""
+    keep_apart()
     s, p, y, cap, ds, dp, dy = h[S], h[P], h[Y], h[CAP], h[DS], h[DP], h[DY]
     worst = 0.0
     for i in range(s.size):
@@ -161,7 +166,7 @@ def hinge_wall(h):
     return worst
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=LIMITS)
+@nb.njit(**INNER, fastmath=LIMITS)
 def wall(x, dx):
     """The reciprocal of the longest step that leaves x positive."""
     worst = 0.0
@@ -170,27 +175,34 @@ def wall(x, dx):
     return worst
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=SUMS)
+@nb.njit(**INNER)
+def product_after(x, dx, y, dy, step):
+    """Inner product of x + step dx and y + step dy, in four lanes."""
+    whole = x.size - x.size % 4
+    t0 = t1 = t2 = t3 = 0.0
+    for i in range(0, whole, 4):
+        t0 = fma(fma(step, dx[i], x[i]), fma(step, dy[i], y[i]), t0)
+        t1 = fma(fma(step, dx[i + 1], x[i + 1]), fma(step, dy[i + 1], y[i + 1]), t1)
+        t2 = fma(fma(step, dx[i + 2], x[i + 2]), fma(step, dy[i + 2], y[i + 2]), t2)
+        t3 = fma(fma(step, dx[i + 3], x[i + 3]), fma(step, dy[i + 3], y[i + 3]), t3)
+    for i in range(whole, x.size):
+        t0 = fma(fma(step, dx[i], x[i]), fma(step, dy[i], y[i]), t0)
+    return (t0 + t1) + (t2 + t3)
+
+
+@nb.njit(**INNER)
 def hinge_gap(h, step):
     """Sum of y s + (cap - y) p after a step."""
-    s, p, y, cap, ds, dp, dy = h[S], h[P], h[Y], h[CAP], h[DS], h[DP], h[DY]
-    total = 0.0
-    for i in range(s.size):
-        yi = y[i] + step * dy[i]
-        total += (s[i] + step * ds[i]) * yi + (p[i] + step * dp[i]) * (cap[i] - yi)
-    return total
+    keep_apart()
+    below = product_after(h[S], h[DS], h[Y], h[DY], step)
+    above = -product_after(h[P], h[DP], h[Y], h[DY], step)
+    cap, p, dp = h[CAP], h[P], h[DP]
+    for i in range(p.size):
+        above = fma(cap[i], fma(step, dp[i], p[i]), above)
+    return below + above
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=SUMS)
-def product_after(x, dx, y, dy, step):
-    """Inner product of x + step dx and y + step dy."""
-    total = 0.0
-    for i in range(x.size):
-        total += (x[i] + step * dx[i]) * (y[i] + step * dy[i])
-    return total
-
-
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def scale_rows(h, first, last, c):
     """h[first:last] *= c; zero also where it is infinite if c is zero."""
     for a in range(first, last):
@@ -199,9 +211,10 @@ def scale_rows(h, first, last, c):
             x[i] = x[i] * c if c != 0.0 else 0.0
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def add_rough(u, n, lam, out):
     """out -= the gradient of the third differences' cost."""
+    keep_apart()
     for j in range(n - 3):
         d = lam * (u[j + 3] - 3.0 * u[j + 2] + 3.0 * u[j + 1] - u[j])
         out[j] += d
@@ -210,19 +223,20 @@ def add_rough(u, n, lam, out):
         out[j + 3] -= d
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def add_rough_matrix(n, lam, H):
     """H += its matrix, lower triangle."""
-    pattern = np.array([-1.0, 3.0, -3.0, 1.0])
+    pattern = (-1.0, 3.0, -3.0, 1.0)
     for j in range(n - 3):
         for a in range(4):
             for b in range(a + 1):
                 H[j + a, j + b] += lam * pattern[a] * pattern[b]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def fill_base(t, rows, blocks, weight, H):
     """The part of a Newton matrix that no step changes, lower triangle and border."""
+    keep_apart()
     n, low, high = blocks.bumps[t], rows.start[t], rows.start[t + 1]
     for a in range(n + BORDER):
         for b in range(n + BORDER):
@@ -237,9 +251,10 @@ def fill_base(t, rows, blocks, weight, H):
         H[n + 1, a] = blocks.border[t, 1, a]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def couple(t, blocks, links, weight, previous, C, T, H):
     """Add link rows t-1 to H of slice t, and take what eliminating slice t-1 leaves of it."""
+    keep_apart()
     n, before, low = blocks.bumps[t], blocks.bumps[t - 1], links.start[t - 1]
     add_gram(links.late, links.late_spans, low, weight, H)
     for a in range(n):
@@ -250,9 +265,10 @@ def couple(t, blocks, links, weight, previous, C, T, H):
     sub_gram(T, before, n, H)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**INNER)
 def solve_blocks(first, last, bumps, system, mover, d):
     """Solve the factorised block tridiagonal system in place; row 0 of d is slice `first`."""
+    keep_apart()
     for t in range(first, last):
         n, x = bumps[t], d[t - first]
         forward(system[t], n, n + BORDER, x)
@@ -265,19 +281,8 @@ def solve_blocks(first, last, bumps, system, mover, d):
         if t + 1 < last:
             p = bumps[t + 1]
             T, after = mover[t - first], d[t + 1 - first, :p]
-            for k in range(0, n, 4):
-                k1, k2, k3 = min(k + 1, n - 1), min(k + 2, n - 1), min(k + 3, n - 1)
-                t0, t1, t2, t3 = dots_4(after, T[k, :p], T[k1, :p], T[k2, :p], T[k3, :p])
-                x[k] -= t0
-                if k + 1 < n:
-                    x[k1] -= t1
-                if k + 2 < n:
-                    x[k2] -= t2
-                if k + 3 < n:
-                    x[k3] -= t3
+            for k in range(n):
+                x[k] -= dot(after, T[k, :p])
             for k in range(n, n + BORDER):
-                total = 0.0
-                for b in range(p):
-                    total += after[b] * T[k, b]
-                x[k] += total
+                x[k] += dot(after, T[k, :p])
         backward(system[t], n + BORDER, x)
