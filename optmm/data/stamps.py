@@ -42,6 +42,7 @@ CLOCK = re.compile(r"(?<![\d:+-])(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s
 ISO = re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})(?=\b|t)")
 ASIAN = re.compile(r"(\d{4})\s*[年년]\s*(\d{1,2})\s*[月월]\s*(\d{1,2})")
 YEAR, DAY = re.compile(r"\b(20\d{2})\b"), re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)?\b")
+TIME_ALONE = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 WORD = re.compile(r"[^\W\d_]+")
 NAME = re.compile(r"(20\d{2})[-_]?(\d{2})[-_]?(\d{2})(?:[-_ T]*(\d{2})[:h]?(\d{2})(?=\D*ET\b))?")
 
@@ -98,10 +99,12 @@ def read_at(text: str, day: dt.date | None = None) -> int:
     """
     given = text.strip().upper().replace("Z", "+00:00")
     try:
-        if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", given):
+        if is_time_alone(given):
             if day is None:
                 raise UsageError(f"--at {text!r} needs its date here: write {AT_EXAMPLES}")
-            when = dt.datetime.combine(day, dt.time.fromisoformat(given.zfill(5)))
+            when = dt.datetime.combine(
+                day, dt.time.fromisoformat(given.zfill(5 if len(given) < 6 else 8))
+            )
         else:
             when = dt.datetime.fromisoformat(given)
             if re.fullmatch(r"[\d-]+", given):
@@ -113,6 +116,11 @@ def read_at(text: str, day: dt.date | None = None) -> int:
     if when.tzinfo is None:
         when = when.replace(tzinfo=ZoneInfo(NEW_YORK))
     return int(when.timestamp()) * 10**9
+
+
+def is_time_alone(text: str) -> bool:
+    """Whether `text` is a time of day without a date."""
+    return TIME_ALONE.fullmatch(text.strip()) is not None
 
 
 def in_force(stamp_ns: int) -> tuple[int, str]:
