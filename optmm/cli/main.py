@@ -14,7 +14,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 
-from optmm.cli import bench, data, doctor, iv, journal, price, replay, report, simulate
+from optmm.cli import bench, calibrate, data, doctor, iv, journal, price, replay, report, simulate
 from optmm.errors import OptmmError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("replay")(replay.replay)
 app.command("demo")(replay.demo)
 app.command("simulate")(simulate.simulate)
 app.command("report")(report.report)
+app.command("calibrate")(calibrate.calibrate)
 app.command("price")(price.price)
 app.command("iv")(iv.iv)
 app.command("doctor")(doctor.doctor)

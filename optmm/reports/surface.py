@@ -22,8 +22,8 @@ def _least(values: pl.Series) -> float | None:
     return float(finite.min()) if finite.size else None
 
 
-def _totals(rows: pl.DataFrame) -> dict[str, Any]:
-    """What is said of one expiry and of all of them alike."""
+def totals(rows: pl.DataFrame) -> dict[str, Any]:
+    """What is said of one expiry and of all of them alike, from rows of surface.parquet."""
     margins = ("min_g", "calendar_margin", "calendar_margin_wings")
     negative = {name: int((rows[name].fill_nan(None) < 0.0).sum() or 0) for name in margins}
     return {
@@ -49,7 +49,7 @@ def _expiry(rows: pl.DataFrame) -> dict[str, Any]:
     if last["years"] < SHORTEST:
         close |= {"rate": None, "carry": None}
     name = {"expiry": str(last["expiry"]), "root": last["root"]}
-    return name | _totals(rows) | {"paths": dict(paths.iter_rows()), "close": close}
+    return name | totals(rows) | {"paths": dict(paths.iter_rows()), "close": close}
 
 
 def section(run: Run) -> dict[str, Any]:
@@ -62,4 +62,4 @@ def section(run: Run) -> dict[str, Any]:
     slices = rows.sort("slice", "ts_ns", maintain_order=True).partition_by(
         "slice", maintain_order=True
     )
-    return _totals(rows) | {"expiries": [_expiry(part) for part in slices]}
+    return totals(rows) | {"expiries": [_expiry(part) for part in slices]}
