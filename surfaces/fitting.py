@@ -28,7 +28,7 @@ def fit(
     quotes: Any,
     *,
     valuation_ns: int,
-    model: str = "svi",
+    model: str = "mixture",
     spot: float | None = None,
     rate: float | None = None,
 ) -> VolSurface:

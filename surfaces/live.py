@@ -23,7 +23,7 @@ from surfaces.errors import InvalidInput
 from surfaces.premium import PremiumCache, PremiumLimits
 from surfaces.pricing import black
 from surfaces.scoring import Curve
-from surfaces.slices import SliceTask, fit_slices, quote_table
+from surfaces.slices import SliceTask, Together, fit_slices, quote_table
 from surfaces.smiles.base import Array, CurveStack, smile
 from surfaces.smiles.quotes import quote_vols
 from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
@@ -42,7 +42,7 @@ class FitConfig:
     rate, and parity only informs the rate.
     """
 
-    model: str = "svi"
+    model: str = "mixture"
     future: bool = False
     rate_prior: float = 0.03
     rate_prior_sd: float = 0.015
@@ -100,6 +100,7 @@ class LiveFitter:
             slices.right, slices.strike, slices.american, slices.slice_start, self.config.premium
         )
         self._last: VolSurface | None = None
+        self._together: Together | None = None
         self._belief: CarryState | None = None
         self._rate_ns = 0
         self._american = np.array(
@@ -275,11 +276,13 @@ class LiveFitter:
             alive=book.alive,
             last=self._last,
             last_good_s=self.config.last_good_s,
+            together=self._together,
         )
-        curves, used, chi2 = fit_slices(task)
+        fitted = fit_slices(task)
+        curves, self._together = fitted.curves, fitted.together
         stack = scoring.stacked(curves)
-        table = quote_table(task, stack, some, used)
-        scores = self._score(book, market.forwards, dfs, premium, curves, stack, table, chi2)
+        table = quote_table(task, stack, some, fitted.used)
+        scores = self._score(book, market.forwards, dfs, premium, curves, stack, table, fitted.chi2)
         _annotate(curves, market, scores)
         last = self._last
         rate = market.belief.rate.copy()

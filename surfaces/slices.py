@@ -1,7 +1,7 @@
-"""Every expiry of a chain fitted in turn, shortest first, each with its way out when it fails.
+"""Every expiry of a chain fitted, together or shortest first, each with its way out when it fails.
 
-The ways out, in order: a lower rung of the ladder (parabola, flat), the last good curve at today's
-time to expiry, a flat vol borrowed from the neighbours in time. `path` says which one it was.
+The ways out, in order: a lower rung (SVI, parabola, flat), the last good curve at today's time to
+expiry, a flat vol borrowed from the neighbours in time. `path` says which one it was.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from surfaces import grouped
 from surfaces.scoring import Curve, misfits, stacked
 from surfaces.smiles.base import (
+    CHAINS,
     EDGE,
     SMILES,
     Array,
     Below,
+    ChainFit,
     CurveStack,
     SmileFit,
-    fit_ladder,
+    fit_rungs,
     reach,
     smile,
 )
@@ -27,6 +29,7 @@ from surfaces.surface import UNKNOWN_VOL_ERROR, QuoteTable, VolSurface
 from surfaces.units import E9
 
 VOL_BOUNDS = (1e-4, 20.0)
+FALLBACKS = ("svi", "parabola", "flat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class SliceTask:
     """What there is to fit: q out-of-the-money quotes of m slices.
 
     `vols`, `slice_of`, `two_sided` (q,); `years`, `alive` (m,). `last`: the surface before, whose
-    curves start the search and stand in for a failure while younger than `last_good_s` seconds.
+    curves start the search and stand in for a failure while younger than `last_good_s` seconds;
+    `together`: how its expiries were fitted, if they were fitted together.
     """
 
     model: str
@@ -46,6 +50,25 @@ class SliceTask:
     alive: NDArray[np.bool_]
     last: VolSurface | None
     last_good_s: float
+    together: "Together | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Slices fitted as one program, in rising years, and what came of it."""
+
+    ids: tuple[int, ...]
+    fit: ChainFit
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Curves (m), which quotes they were drawn from (q,), reduced chi-squares (m,)."""
+
+    curves: list[Curve]
+    used: NDArray[np.bool_]
+    chi2: Array
+    together: Together | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +82,24 @@ class _Offer:
     around: Array  # a grid of k wide enough for all that will be asked
 
 
-def fit_slices(task: SliceTask) -> tuple[list[Curve], NDArray[np.bool_], Array]:
-    """Fit all: the curves (m), which quotes were used (q,), and reduced chi-squares (m,)."""
+def fit_slices(task: SliceTask) -> Fitted:
+    """Fit every slice of `task`."""
     m = task.years.size
     curves = [Curve() for _ in range(m)]
     drawn: list[SmileQuotes | None] = [None] * m
     used = np.zeros(task.slice_of.size, bool)
     offers = _offers(task)
+    order = np.argsort(task.years, kind="stable").tolist()
+    together, found = _fit_together(task, order, offers)
     below: Below | None = None
     shorter = 0.0
-    for j in np.argsort(task.years, kind="stable").tolist():
+    for j in order:
         if not task.alive[j]:
             curves[j] = _kept(task, j, "none", "expired") or Curve(notes=("expired",))
             continue
         floor = below if task.years[j] > shorter else None
-        curves[j], mask = _fit_one(task, j, offers[j], floor)
+        failed = together is not None and j in together.ids
+        curves[j], mask = _fit_one(task, j, offers[j], floor, found.get(j), failed)
         curve, offer = curves[j], offers[j]
         if mask is None or offer is None:
             continue
@@ -87,7 +113,43 @@ def fit_slices(task: SliceTask) -> tuple[list[Curve], NDArray[np.bool_], Array]:
         if quotes is not None:
             curve.fit_error = error
     _borrow(task, curves)
-    return curves, used, chi2
+    return Fitted(curves, used, chi2, together)
+
+
+def _fit_together(
+    task: SliceTask, order: list[int], offers: "list[_Offer | None]"
+) -> tuple[Together | None, dict[int, SmileFit]]:
+    """All slices of one program, if the model is one; of settlement classes that share an instant
+    the first is in it. Returns the fits that are within reason, by slice."""
+    model = CHAINS.get(task.model)
+    if model is None:
+        return None, {}
+    least, shorter = smile(task.model).minimum_quotes, 0.0
+    ids: list[int] = []
+    quotes: list[SmileQuotes] = []
+    for j in order:
+        offer = offers[j]
+        if not task.alive[j] or offer is None or task.years[j] <= shorter:
+            continue
+        if np.count_nonzero(~offer.quotes.one_sided) >= least:
+            ids.append(j)
+            quotes.append(offer.quotes)
+            shorter = float(task.years[j])
+    if not ids:
+        return None, {}
+    last = task.together
+    before = last.fit if last is not None and last.ids == tuple(ids) else None
+    fit = model.fit_chain(quotes, before)
+    there = {j: f for j, f in zip(ids, fit.slices, strict=True) if f is not None}
+    names = [smile(f.model) for f in there.values()]
+    stack = CurveStack.of_curves(names, [f.theta for f in there.values()])
+    around = np.array([o.around for j in there if (o := offers[j]) is not None])
+    w = stack.total_variance(np.arange(len(there)), around) if there else np.zeros((0, 1))
+    years = task.years[list(there)]
+    low, high = (bound * bound * years for bound in VOL_BOUNDS)
+    sane = (w.min(axis=1, initial=np.inf) > low) & (w.max(axis=1, initial=0.0) < high)
+    found = {j: f for (j, f), fine in zip(there.items(), sane, strict=True) if fine}
+    return Together(tuple(ids), fit), found
 
 
 def quote_table(
@@ -108,14 +170,23 @@ def quote_table(
 
 
 def _fit_one(
-    task: SliceTask, j: int, offer: _Offer | None, below: Below | None
+    task: SliceTask,
+    j: int,
+    offer: _Offer | None,
+    below: Below | None,
+    found: SmileFit | None,
+    failed: bool,
 ) -> tuple[Curve, NDArray[np.bool_] | None]:
-    """One slice: its curve, and which quotes of the offer were used (None if none were)."""
+    """One slice, unless it is `found`: its curve, and which quotes of the offer were used (None if
+    none were). `failed`: the wanted model has been tried."""
     if offer is None:
         return _kept(task, j, "last_good", "no_quotes") or Curve(), None
-    found = fit_ladder(task.model, offer.quotes, _start(task, j), below)
-    if found is None or not _sane(found, offer):
-        return _kept(task, j, "last_good", "fit_failed") or Curve(), None
+    if found is None:
+        own = () if failed else (task.model,)
+        rungs = tuple(dict.fromkeys(own + FALLBACKS))
+        found = fit_rungs(rungs, offer.quotes, _start(task, j) if own else None, below)
+        if found is None or not _sane(found, offer):
+            return _kept(task, j, "last_good", "fit_failed") or Curve(), None
     last = task.last
     if last is not None and last.path[j] != "none" and _rank(found.model) < _rank(last.models[j]):
         age_s = (task.now_ns - int(last.fit_ns[j])) / E9

@@ -1,15 +1,28 @@
 """One expiry's smile: the shelf of models and the quotes they are fitted to."""
 
-from surfaces.smiles import parabola, svi
-from surfaces.smiles.base import SMILES, SmileFit, SmileModel, fit_ladder, smile
+from surfaces.smiles import mixture, parabola, svi
+from surfaces.smiles.base import (
+    CHAINS,
+    SMILES,
+    ChainFit,
+    ChainModel,
+    SmileFit,
+    SmileModel,
+    fit_rungs,
+    smile,
+)
 from surfaces.smiles.quotes import SmileQuotes
 
 __all__ = [
+    "CHAINS",
     "SMILES",
+    "ChainFit",
+    "ChainModel",
     "SmileFit",
     "SmileModel",
     "SmileQuotes",
-    "fit_ladder",
+    "fit_rungs",
+    "mixture",
     "parabola",
     "smile",
     "svi",

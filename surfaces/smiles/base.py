@@ -8,7 +8,7 @@ and one `register` line; config, `fit(model=)` and the test battery find it in `
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,32 @@ class Below:
     k_high: float
 
 
+@dataclass(frozen=True, slots=True)
+class ChainFit:
+    """All expiries fitted; `slices` in the order of the quotes, None where one could not be.
+
+    `memory` is the model's own: what its next fit starts from.
+    """
+
+    slices: tuple[SmileFit | None, ...]
+    memory: Any = None
+
+
+class ChainModel(Protocol):
+    """A model that fits all expiries together. A `SmileModel` of the same name evaluates it."""
+
+    @property
+    def name(self) -> str:
+        """The name of the smile whose parameters it finds."""
+
+    def fit_chain(
+        self, slices: Sequence[SmileQuotes], previous: ChainFit | None = None
+    ) -> ChainFit:
+        """Fit `slices`, in rising years; `previous` is of the same expiries, a while earlier."""
+
+
 SMILES: dict[str, SmileModel] = {}
+CHAINS: dict[str, ChainModel] = {}
 
 
 def register(model: SmileModel) -> SmileModel:
@@ -82,6 +107,15 @@ def register(model: SmileModel) -> SmileModel:
     if model.name in SMILES:
         raise InvalidInput(f"smile {model.name!r} is already registered by {SMILES[model.name]!r}")
     SMILES[model.name] = model
+    return model
+
+
+def register_chain(model: ChainModel) -> ChainModel:
+    """Put `model` on the shelf of those that fit a whole chain; its smile must be on the other."""
+    smile(model.name)
+    if model.name in CHAINS:
+        raise InvalidInput(f"chain model {model.name!r} is already registered")
+    CHAINS[model.name] = model
     return model
 
 
@@ -94,22 +128,22 @@ def smile(name: str) -> SmileModel:
         raise InvalidInput(f"unknown smile {name!r}; choose one of {choices}") from None
 
 
-def fit_ladder(
-    name: str,
+def fit_rungs(
+    rungs: Sequence[str],
     quotes: SmileQuotes,
     start: Array | None = None,
     below: Below | None = None,
 ) -> SmileFit | None:
-    """Fit `name`, else a parabola, else a flat vol, by how many strikes are quoted on both sides.
+    """Fit the first of `rungs` that has enough strikes quoted on both sides and holds.
 
-    `start` belongs to `name` only. Returns None when no rung holds: nothing is quoted.
+    `start` belongs to the first rung only. Returns None when none holds: nothing is quoted.
     """
     two_sided = int(np.count_nonzero(~quotes.one_sided))
-    for rung in dict.fromkeys((name, "parabola", "flat")):
+    for i, rung in enumerate(rungs):
         model = smile(rung)
         if two_sided < model.minimum_quotes:
             continue
-        found = model.fit(quotes, start if rung == name else None, below)
+        found = model.fit(quotes, start if i == 0 else None, below)
         if found is not None and np.isfinite(found.theta).all():
             return found
     return None

@@ -18,6 +18,7 @@ Wings   beyond the outermost bump (half an s past 1.3 times what is quoted here 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ from numpy.typing import ArrayLike
 from surfaces import checks as check
 from surfaces.errors import InvalidInput
 from surfaces.kernels import mixture as curve_kernel
-from surfaces.smiles.base import Array, Below, SmileFit
+from surfaces.smiles.base import Array, Below, ChainFit, SmileFit, register, register_chain
 from surfaces.smiles.mixture_design import Packed, Settings
 from surfaces.smiles.mixture_program import MixtureFit, solve
 from surfaces.smiles.quotes import SmileQuotes
@@ -173,21 +174,45 @@ class MixtureSmile:
         self, quotes: SmileQuotes, start: Array | None = None, below: Below | None = None
     ) -> SmileFit | None:
         """Fit one expiry alone; `start` and `below` belong to `fit_joint`, which has no order."""
-        found = fit_slice(*priced(quotes))
+        found = fit_joint(priced([quotes]))
         if found.status[0] != 0:
             return None
         return SmileFit(self.name, found.theta[0], found.used[slice(*found.start[:2])])
 
 
-def priced(quotes: SmileQuotes) -> tuple[Array, Array, Array]:
-    """k, bid and ask of `Quotes` from vols."""
-    root = np.sqrt(quotes.years)
-    bid = otm_price(quotes.k, np.nan_to_num(quotes.bid_vol) * root)
-    return (
-        quotes.k,
-        np.where(quotes.one_sided, 0.0, bid),
-        otm_price(quotes.k, quotes.ask_vol * root),
+@dataclass(frozen=True, slots=True)
+class MixtureChain:
+    """All expiries of a chain at once, with `settings`; `memory` is a `MixtureFit`."""
+
+    name: str = "mixture"
+    settings: Settings = Settings()
+
+    def fit_chain(
+        self, slices: Sequence[SmileQuotes], previous: ChainFit | None = None
+    ) -> ChainFit:
+        """Fit `slices`, in rising years; warm from `previous` of the same expiries."""
+        before = None if previous is None else previous.memory
+        found = fit_joint(priced(slices), previous=before, settings=self.settings)
+        fits = [
+            SmileFit(self.name, found.theta[t], found.used[slice(*found.start[t : t + 2])])
+            if found.status[t] == 0
+            else None
+            for t in range(len(slices))
+        ]
+        return ChainFit(tuple(fits), found)
+
+
+def priced(slices: Sequence[SmileQuotes]) -> list[Quotes]:
+    """Out-of-the-money prices of quotes that are given in vols."""
+    root = np.concatenate([np.full(len(q), np.sqrt(q.years)) for q in slices])
+    k, bid, ask = (
+        np.concatenate([getattr(q, name) for q in slices]) for name in ("k", "bid_vol", "ask_vol")
     )
+    heard = ~np.concatenate([q.one_sided for q in slices])
+    bid = otm_price(k, np.where(heard, bid, np.nan) * root)
+    ask = otm_price(k, ask * root)
+    ends = np.cumsum([0, *(len(q) for q in slices)])
+    return [Quotes(k[i:j], bid[i:j], ask[i:j]) for i, j in pairwise(ends.tolist())]
 
 
 def otm_price(k: Array, total_vol: Array) -> Array:
@@ -207,6 +232,8 @@ def _curve(k: Array, theta: Array, want: bool) -> tuple[Array, Array, Array]:
     As `CurveStack` gives them: theta (p,) for one curve, or (p, curves, 1...) and k (curves, ...).
     """
     k = np.asarray(k, np.float64)
+    if not k.size:
+        return k.copy(), k.copy(), k.copy()
     if theta.ndim == 1 or theta[0].size == 1:
         table, points = theta.reshape(1, -1), k.reshape(1, -1)
     else:
@@ -219,4 +246,5 @@ def _curve(k: Array, theta: Array, want: bool) -> tuple[Array, Array, Array]:
     return w, w1, w2
 
 
-MIXTURE = MixtureSmile()
+MIXTURE = register(MixtureSmile())
+MIXTURE_CHAIN = register_chain(MixtureChain())

@@ -25,7 +25,7 @@ def test_european_truth_is_recovered(european):
     got = feed(fitter(world), world)
     np.testing.assert_allclose(got.forwards, world.forwards, rtol=2e-6)
     assert abs(got.rate[-1] - world.rate) < 2e-3
-    assert got.path == ("svi",) * 4 and got.status == ("ok",) * 4
+    assert got.path == ("mixture",) * 4 and got.status == ("ok",) * 4
     for j, theta in enumerate(world.thetas):
         rows = got.chain.rows(j)
         k = np.log(got.chain.strike[rows] / world.forwards[j])
@@ -122,13 +122,13 @@ def test_a_slice_that_goes_dark_keeps_its_last_good_curve(european):
     ask = np.where(np.isnan(bid), np.nan, world.ask)
     second = feed(fit, world, 10, bid=bid, ask=ask)
     assert second.version == 2
-    assert second.path == ("svi", "last_good", "svi", "svi")
+    assert second.path == ("mixture", "last_good", "mixture", "mixture")
     assert "no_quotes" in second.status[1]
     assert second.atm_vol[1] == pytest.approx(first.atm_vol[1], rel=1e-9)
     rows = world.slices.rows(1)
     assert np.all(second.row_uncertainty(rows) > 1.5 * first.row_uncertainty(rows))
     third = feed(fit, world, 11)
-    assert third.path == ("svi",) * 4
+    assert third.path == ("mixture",) * 4
 
 
 def test_a_thin_minute_does_not_replace_a_good_curve(european):
@@ -183,7 +183,7 @@ def test_no_bad_quote_raises(european, bad):
     empty = feed(fit, world, bid=bid, ask=ask, usable=usable)
     assert set(empty.path) == {"none"} and empty.scores.quotes.sum() == 0
     good = feed(fit, world, 1)
-    assert good.path == ("svi",) * 4
+    assert good.path == ("mixture",) * 4
     after = feed(fit, world, 2, bid=bid, ask=ask, usable=usable)
     assert set(after.path) == {"last_good"}
     np.testing.assert_allclose(after.row_vols(), good.row_vols(), rtol=1e-9)

@@ -103,7 +103,7 @@ def test_goog_2015_is_fitted_and_its_parity_holds(shared_data):
     assert len(slices) == 2192 and slices.slices == 12
     fitter = LiveFitter(slices, FitConfig(rate_prior=0.02, rate_prior_sd=0.015))
     surface = fitter.update(now, spot=spot, bid=bid, ask=ask)
-    assert surface.path == ("svi",) * 12
+    assert surface.path == ("mixture",) * 12
     assert surface.scores.hits.sum() / surface.scores.quotes.sum() > 0.98
     assert not any("parity" in s or "butterfly" in s for s in surface.status)
     error = surface.forward_error / spot + 2e-4

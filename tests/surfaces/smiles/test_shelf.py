@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from surfaces.errors import InvalidInput
-from surfaces.smiles import SMILES, fit_ladder, smile
+from surfaces.smiles import SMILES, fit_rungs, smile
 from surfaces.smiles.base import CurveStack, register
 from surfaces.smiles.quotes import SmileQuotes, quote_vols
 
@@ -51,7 +51,7 @@ def test_fits_stay_between_the_lowest_and_highest_quote(name):
     ("count", "rung"), [(15, "svi"), (5, "svi"), (4, "parabola"), (3, "parabola"), (2, "flat")]
 )
 def test_the_ladder_goes_by_the_number_of_strikes(count, rung):
-    assert fit_ladder("svi", quotes(count)).model == rung
+    assert fit_rungs(("svi", "parabola", "flat"), quotes(count)).model == rung
 
 
 def test_a_parabola_does_not_extrapolate():
@@ -63,12 +63,12 @@ def test_a_parabola_does_not_extrapolate():
 
 def test_nothing_quoted_is_no_fit():
     book = quotes(2).keep(np.zeros(2, bool))
-    assert fit_ladder("svi", book) is None
+    assert fit_rungs(("svi", "parabola", "flat"), book) is None
 
 
 def test_an_unknown_name_lists_the_choices():
     with pytest.raises(
-        InvalidInput, match=r"unknown smile 'sabre'; choose one of flat, parab.*svi"
+        InvalidInput, match=r"unknown smile 'sabre'; choose one of .*flat, mixture, parab.*svi"
     ):
         smile("sabre")
 

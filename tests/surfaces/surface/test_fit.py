@@ -81,7 +81,7 @@ def test_roots_that_share_an_expiry_are_fitted_apart(european):
     both["root"] = ["A"] * n + ["B"] * n
     got = fit(both, valuation_ns=world.now_ns, spot=world.spot)
     assert got.chain.roots == ("A", "B") * 4
-    assert got.path == ("svi",) * 8
+    assert got.path == ("mixture",) * 8
     with pytest.raises(InvalidInput, match=r"contracts are listed twice.*`root` column"):
         fit({k: v for k, v in both.items() if k != "root"}, valuation_ns=world.now_ns)
 
