@@ -281,7 +281,7 @@ class LiveFitter:
         fitted = fit_slices(task)
         curves, self._together = fitted.curves, fitted.together
         stack = scoring.stacked(curves)
-        table = quote_table(task, stack, some, fitted.used)
+        table = quote_table(task, stack, some, fitted)
         scores = self._score(book, market.forwards, dfs, premium, curves, stack, table, fitted.chi2)
         _annotate(curves, market, scores)
         last = self._last
@@ -304,6 +304,8 @@ class LiveFitter:
             quoted_range=np.array([(c.k_low, c.k_high) for c in curves]).reshape(-1, 2),
             fit_error=np.array([c.fit_error for c in curves]),
             fit_ns=np.array([c.fit_ns for c in curves], np.int64),
+            error_k=tuple(c.error_k for c in curves),
+            error_vol=tuple(c.error_vol for c in curves),
             scores=scores,
             quotes=table,
             premiums=premiums,

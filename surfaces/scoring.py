@@ -30,6 +30,8 @@ class Curve:
     k_high: float = float("nan")
     fit_error: float = float("nan")
     fit_ns: int = 0
+    error_k: Array | None = None  # where the model knows one standard error of its vol,
+    error_vol: Array | None = None  # and that error
 
 
 def stacked(curves: list[Curve]) -> CurveStack:

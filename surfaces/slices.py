@@ -63,11 +63,17 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Curves (m), which quotes they were drawn from (q,), reduced chi-squares (m,)."""
+    """Curves (m), which quotes they were drawn from (q,), reduced chi-squares (m,).
+
+    `loo`, `loo_sd` (q,): what each quote's residual would be without it, in half spreads, and one
+    standard error of that; NaN from a model that does not say.
+    """
 
     curves: list[Curve]
     used: NDArray[np.bool_]
     chi2: Array
+    loo: Array
+    loo_sd: Array
     together: Together | None
 
 
@@ -112,8 +118,9 @@ def fit_slices(task: SliceTask) -> Fitted:
     for curve, quotes, error in zip(curves, drawn, errors.tolist(), strict=True):
         if quotes is not None:
             curve.fit_error = error
+    loo, loo_sd = _judge(task, curves, offers, together, found)
     _borrow(task, curves)
-    return Fitted(curves, used, chi2, together)
+    return Fitted(curves, used, chi2, loo, loo_sd, together)
 
 
 def _fit_together(
@@ -152,12 +159,42 @@ def _fit_together(
     return Together(tuple(ids), fit), found
 
 
+def _judge(
+    task: SliceTask,
+    curves: list[Curve],
+    offers: "list[_Offer | None]",
+    together: Together | None,
+    found: dict[int, SmileFit],
+) -> tuple[Array, Array]:
+    """Give curves the errors their model knows, in vol; returns quotes left out, as in `Fitted`."""
+    loo, loo_sd = np.full((2, task.slice_of.size), np.nan)
+    errors = None if together is None else together.fit.errors
+    if together is None or errors is None:
+        return loo, loo_sd
+    ids = [together.ids[t] for t in errors.live]
+    stack, of = stacked(curves), np.repeat(ids, np.diff(errors.start))
+    root = np.sqrt(np.maximum(stack.total_variance(of, errors.k), 1e-300))
+    d1 = -errors.k / root + 0.5 * root
+    per_vol = np.exp(-0.5 * d1 * d1) * np.sqrt(task.years[of] / (2.0 * np.pi))
+    vol_error = np.minimum(errors.sd / np.maximum(per_vol, 1e-300), root / np.sqrt(task.years[of]))
+    for c, j in enumerate(ids):
+        offer = offers[j]
+        if j not in found or offer is None:
+            continue
+        part = slice(int(errors.start[c]), int(errors.start[c + 1]))
+        curves[j].error_k, curves[j].error_vol = errors.k[part], vol_error[part]
+        heard = slice(int(errors.quote_start[c]), int(errors.quote_start[c + 1]))
+        loo[offer.positions] = errors.loo[heard]
+        loo_sd[offer.positions] = errors.loo_sd[heard]
+    return loo, loo_sd
+
+
 def quote_table(
-    task: SliceTask, stack: CurveStack, some: NDArray[np.int64], used: NDArray[np.bool_]
+    task: SliceTask, stack: CurveStack, some: NDArray[np.int64], fitted: Fitted
 ) -> QuoteTable:
     """The judged quotes, every two-sided one, with the model's vol beside them.
 
-    `some` (q,): chain rows of the task's quotes; `used` (q,): whether a fit drew on them.
+    `some` (q,): chain rows of the task's quotes.
     """
     judged = np.flatnonzero(task.two_sided)
     of, k = task.slice_of[judged], task.vols.k[judged]
@@ -165,8 +202,9 @@ def quote_table(
     model_vol = np.sqrt(w / task.years[of])
     vols = task.vols
     return QuoteTable(
-        some[judged], k, vols.bid_vol[judged], vols.ask_vol[judged], model_vol, used[judged]
-    )
+        some[judged], k, vols.bid_vol[judged], vols.ask_vol[judged], model_vol,
+        fitted.used[judged], fitted.loo[judged], fitted.loo_sd[judged],
+    )  # fmt: skip
 
 
 def _fit_one(
@@ -255,6 +293,8 @@ def _kept(task: SliceTask, j: int, path: str, why: str) -> Curve | None:
         k_high=float(last.quoted_range[j, 1]),
         fit_error=float(last.fit_error[j]),
         fit_ns=int(last.fit_ns[j]),
+        error_k=last.error_k[j],
+        error_vol=last.error_vol[j],
     )
 
 

@@ -98,7 +98,10 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuoteTable:
-    """The out-of-the-money quotes a surface was judged on, (q,): chain row, vols, used or not."""
+    """The out-of-the-money quotes a surface was judged on, (q,): chain row, vols, used or not.
+
+    `loo`: (model fitted without the quote - mid) / half spread; `loo_sd`: one standard error of it.
+    """
 
     row: NDArray[np.int64]
     k: Array
@@ -106,6 +109,13 @@ class QuoteTable:
     ask_vol: Array
     model_vol: Array
     used: NDArray[np.bool_]
+    loo: Array
+    loo_sd: Array
+
+    @property
+    def edge(self) -> Array:
+        """(mid - fair value without the quote) in standard errors: > 0 is dear."""
+        return -self.loo / self.loo_sd
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,8 +137,10 @@ class VolSurface:
     path: tuple[str, ...]
     status: tuple[str, ...]
     quoted_range: Array  # (m, 2) in k
-    fit_error: Array  # vol, one standard error of a quoted strike
+    fit_error: Array  # vol, one standard error of a quoted strike, all strikes alike
     fit_ns: NDArray[np.int64]  # when each curve was fitted
+    error_k: tuple[Array | None, ...]  # where a curve's model knows the error of its vol, rising,
+    error_vol: tuple[Array | None, ...]  # and that error; None where it does not
     scores: Scores
     quotes: QuoteTable
     premiums: PremiumSnapshot
@@ -150,11 +162,12 @@ class VolSurface:
         skew = w1 / (2.0 * level * self.years)
         k = np.log(self.chain.strike / self.forwards[of])
         row_vol = np.sqrt(np.maximum(stack.total_variance(of, k), 0.0) / self.years[of])
-        row_error = self._error(of, k, level[of])
         made = {"params": params, "atm_vol": level, "skew": skew}
-        made |= {"row_vol": row_vol, "row_error": row_error}
+        made |= {"row_vol": row_vol}
         for name, value in made.items():
             object.__setattr__(self, name, value)
+        parts = [self._error(j, k[self.chain.rows(j)]) for j in range(m)]
+        object.__setattr__(self, "row_error", np.concatenate(parts))
         for name in self.__slots__:
             value = getattr(self, name)
             if isinstance(value, np.ndarray):
@@ -163,16 +176,20 @@ class VolSurface:
     def _models(self) -> list[SmileModel | None]:
         return [SMILES[name] if name else None for name in self.models]
 
-    def _error(self, j: Any, k: Array, atm_vol: Array) -> Array:
-        """One standard error of slice j's vol at k: wider beyond the quotes and with age.
+    def _error(self, j: int, k: Array) -> Array:
+        """One standard error of slice j's vol at k: wider where less is known, and with age.
 
-        `j`, one slice or one for each k, broadcasts with the other two; NaN without a curve.
+        Past the last place the model speaks of, the error grows with the distance.
         """
-        low, high = self.quoted_range[j].T
-        width = np.maximum(atm_vol * np.sqrt(self.years[j]), 1e-9)
+        width = max(float(self.atm_vol[j]) * np.sqrt(self.years[j]), 1e-9)
+        at, known = self.error_k[j], self.error_vol[j]
+        if at is None or known is None:
+            (low, high), base = self.quoted_range[j], self.fit_error[j]
+        else:
+            low, high, base = at[0], at[-1], np.interp(k, at, known)
         outside = np.maximum(np.maximum(low - k, k - high), 0.0) / width
         age = np.maximum(self.ts_ns - self.fit_ns[j], 0) / 1e9
-        return self.fit_error[j] * (1.0 + OUTSIDE * outside) * np.sqrt(1.0 + age / AGE_DOUBLING_S)
+        return base * (1.0 + OUTSIDE * outside) * np.sqrt(1.0 + age / AGE_DOUBLING_S)
 
     def _brackets(self) -> tuple[NDArray[np.int64], Array]:
         """Slices alive with a curve, one per instant (the best quoted), and their years, rising."""
@@ -255,7 +272,7 @@ class VolSurface:
         slices, at = self._brackets()
         if slices.size == 0:
             return np.full(k.shape, np.nan)
-        each = np.stack([self._error(j, k, self.atm_vol[j]) for j in slices])
+        each = np.stack([self._error(int(j), k) for j in slices])
         after = np.clip(np.searchsorted(at, years), 0, slices.size - 1)
         before = np.clip(np.searchsorted(at, years, side="right") - 1, 0, slices.size - 1)
         pick = [np.take_along_axis(each, i[None], axis=0)[0] for i in (before, after)]

@@ -68,5 +68,8 @@ def residuals(surface: "VolSurface") -> "pl.DataFrame":
             "ask_vol": quotes.ask_vol,
             "model_vol": quotes.model_vol,
             "used": quotes.used,
+            "loo": quotes.loo,
+            "loo_sd": quotes.loo_sd,
+            "edge": quotes.edge,
         }
     )

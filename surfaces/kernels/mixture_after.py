@@ -56,3 +56,18 @@ def quadratic(H, n, B, out):
             x[a] = B[i, a] if a < n else 0.0
         forward(H, n, n + BORDER, x)
         out[i] = dot(x[:n], x[:n]) - x[n] * x[n] - x[n + 1] * x[n + 1]
+
+
+@nb.njit(**OUTER)
+def levers(rows, blocks, state, beyond, beyond_start, H, quoted, out):
+    """B H^-1 B' of every quote into `quoted` (q,), and of rows `beyond` (p, bumps) into `out` (p,).
+
+    Rows beyond_start[t] to beyond_start[t + 1] belong to slice t; H is scratch.
+    """
+    for t in range(blocks.bumps.size):
+        n = blocks.bumps[t]
+        own_system(t, rows, blocks, state, H)
+        low, high = rows.start[t], rows.start[t + 1]
+        quadratic(H, n, rows.design[low:high], quoted[low:high])
+        low, high = beyond_start[t], beyond_start[t + 1]
+        quadratic(H, n, beyond[low:high], out[low:high])

@@ -74,15 +74,34 @@ class Below:
     k_high: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Errors:
+    """One standard error of fitted prices along k, and what each quote looks like left out.
+
+    `live` (c,): the slices that it is about, of those given to the fit; arrays end to end in that
+    order, `start` (c + 1,) of `k` and `sd`, `quote_start` (c + 1,) of `loo` and `loo_sd`.
+    """
+
+    live: NDArray[np.int64]
+    start: NDArray[np.int64]
+    k: Array  # rising in each slice, some way past its quotes
+    sd: Array  # of the undiscounted out-of-the-money price, in units of the forward
+    quote_start: NDArray[np.int64]
+    loo: Array  # (model without the quote - mid) / half spread; NaN for a quote without a middle
+    loo_sd: Array  # one standard error of that
+
+
 @dataclass(frozen=True, slots=True)
 class ChainFit:
     """All expiries fitted; `slices` in the order of the quotes, None where one could not be.
 
-    `memory` is the model's own: what its next fit starts from.
+    `memory` is the model's own: what its next fit starts from. `errors`: None from a model that
+    knows none.
     """
 
     slices: tuple[SmileFit | None, ...]
     memory: Any = None
+    errors: Errors | None = None
 
 
 class ChainModel(Protocol):

@@ -17,7 +17,7 @@ Wings   beyond the outermost bump (half an s past 1.3 times what is quoted here 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ from surfaces.errors import InvalidInput
 from surfaces.kernels import mixture as curve_kernel
 from surfaces.smiles.base import Array, Below, ChainFit, SmileFit, register, register_chain
 from surfaces.smiles.mixture_design import Packed, Settings
+from surfaces.smiles.mixture_errors import errors
 from surfaces.smiles.mixture_program import MixtureFit, solve
 from surfaces.smiles.quotes import SmileQuotes
 
@@ -185,7 +186,7 @@ class MixtureChain:
     """All expiries of a chain at once, with `settings`; `memory` is a `MixtureFit`."""
 
     name: str = "mixture"
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
     def fit_chain(
         self, slices: Sequence[SmileQuotes], previous: ChainFit | None = None
@@ -199,7 +200,7 @@ class MixtureChain:
             else None
             for t in range(len(slices))
         ]
-        return ChainFit(tuple(fits), found)
+        return ChainFit(tuple(fits), found, errors(found))
 
 
 def priced(slices: Sequence[SmileQuotes]) -> list[Quotes]:

@@ -10,7 +10,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from surfaces.kernels import mixture as curve
 from surfaces.kernels import mixture_after as after
 from surfaces.kernels import mixture_joint as kernel
 from surfaces.kernels.mixture_linear import BORDER
@@ -50,49 +49,6 @@ class MixtureFit:
     rows: Rows | None
     blocks: Blocks | None
     chosen: Flags  # link rows in use
-
-    def factor(self, t: int) -> tuple[int, Array]:
-        """Bumps of slice `t` and the factor of its Newton matrix (its neighbours held)."""
-        assert self.rows is not None and self.blocks is not None and self.state is not None
-        at = int(np.flatnonzero(self.live == t)[0])
-        size = self.blocks.border.shape[2] + BORDER
-        H = np.zeros((size, size))
-        after.own_system(at, self.rows, self.blocks, self.state, H)
-        return int(self.blocks.bumps[at]), H
-
-    def uncertainty(self, t: int, k: Array) -> Array:
-        """Variance of the out-of-the-money price of slice `t` at k, in squared forwards.
-
-        B H^-1 B' with H the last Newton matrix: in units of the objective, that is for quotes
-        whose error is 1/sqrt(alpha) half spreads. A scale measured elsewhere belongs on top.
-        """
-        n, H = self.factor(t)
-        assert self.design is not None
-        words, at = self.design.words, int(np.flatnonzero(self.live == t)[0])
-        k = np.array(k, np.float64).ravel()
-        X, none = np.zeros((k.size, words.centre.shape[1])), np.zeros(k.size)
-        row = words.centre[at], words.width[at], n, words.scale[at]
-        curve.fill_rows(k, *row, none, 0, X, np.zeros((k.size, 2), np.int64))
-        out = np.empty(k.size)
-        after.quadratic(H, n, X, out)
-        return out
-
-    def leave_one_out(self, t: int) -> Array:
-        """Residuals of slice `t` each quote would have in a fit without it, to first order.
-
-        From the last Newton system (the approximate leave-one-out of Rad and Maleki 2020).
-        """
-        n, H = self.factor(t)
-        assert self.rows is not None and self.state is not None
-        at = int(np.flatnonzero(self.live == t)[0])
-        part = slice(int(self.rows.start[at]), int(self.rows.start[at + 1]))
-        B = self.rows.design[part] * self.rows.per_half[part, None]
-        lever = np.empty(B.shape[0])
-        after.quadratic(H, n, B, lever)
-        r, alpha = self.state.residual[part], self.rows.alpha[part]
-        pull = alpha * r + self.state.force[part]
-        stiff = np.minimum((alpha + self.state.weight[part]) * lever, 0.999)
-        return r + lever * pull / (1.0 - stiff)
 
 
 def solve(packed: Packed, previous: MixtureFit | None, settings: Settings) -> MixtureFit:

@@ -12,6 +12,7 @@ from surfaces import arbitrage
 from surfaces.errors import InvalidInput
 from surfaces.smiles import mixture
 from surfaces.smiles.mixture import MIXTURE, Quotes, Settings, otm_price
+from surfaces.smiles.mixture_errors import errors
 from surfaces.status import Status
 
 TABLE = Path(__file__).parents[2] / "tables" / "spx_20241111_otm.csv"
@@ -359,7 +360,7 @@ def test_leave_one_out_is_what_a_fit_without_the_quote_says():
     jitter = 1.0 + 0.004 * np.resize([1.0, -1.0, 0.5, -0.5], 25)
     bid, ask = quotes.bid * jitter, quotes.ask * jitter
     fit = mixture.fit_slice(quotes.k, bid, ask)
-    guess = fit.leave_one_out(0)
+    guess = errors(fit).loo
     for i in (4, 9, 12, 16, 20):
         rest = np.arange(25) != i
         without = mixture.fit_slice(quotes.k[rest], bid[rest], ask[rest])
@@ -371,18 +372,21 @@ def test_leave_one_out_is_what_a_fit_without_the_quote_says():
         assert guess[i] == pytest.approx(truth, abs=0.25 * abs(truth) + 0.05)
 
 
-def test_uncertainty_grows_where_nothing_is_quoted():
-    """In half spreads of the quotes: larger in the gap than among quotes."""
+def test_errors_grow_where_nothing_is_quoted():
+    """In vol: larger at the edges of a gap and past the quotes than among them."""
     z = np.concatenate((np.linspace(-4.0, -2.0, 15), np.linspace(0.0, 2.0, 15)))
     vol = 0.1 * skewed(z)
     k = 0.1 * z
     fit = mixture.fit_slice(k, otm_price(k, vol * 0.99), otm_price(k, vol * 1.01))
-    at = np.array([-0.3, -0.1, 0.1])
-    vega = (otm_price(at, 0.1001 * skewed(at / 0.1)) - otm_price(at, 0.0999 * skewed(at / 0.1))) / (
-        0.0002 * skewed(at / 0.1)
-    )
-    sd = np.sqrt(fit.uncertainty(0, at)) / vega
-    assert sd[1] > 2.0 * sd[0] and sd[1] > 2.0 * sd[2]
+    found = errors(fit)
+    step = 1e-3 * np.ones_like(found.k)
+    level = 0.1 * skewed(np.clip(found.k / 0.1, -4.0, 2.0))
+    vega = (otm_price(found.k, level + step) - otm_price(found.k, level - step)) / (2.0 * step)
+    sd = found.sd / np.maximum(vega, 1e-12)
+    quoted = np.isin(found.k, k)
+    within = np.median(sd[quoted])
+    assert sd[quoted][[14, 15]].min() > within  # on either side of the gap
+    assert sd[0] > 2.0 * within and sd[-1] > 2.0 * within  # past the last quotes
 
 
 @pytest.mark.parametrize(
