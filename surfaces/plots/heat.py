@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.patheffects import withStroke
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import MaxNLocator
 
 from surfaces.plots import style
@@ -41,7 +41,7 @@ def draw(surface: "VolSurface", title: str = "") -> Figure:
     levels = MaxNLocator(LEVELS).tick_values(*style.span(vol.ravel(), share=0.01, room=0.0))
     filled = panel.contourf(z, t, vol, levels=levels, cmap="viridis", extend="both")
     lines = panel.contour(z, t, vol, levels=levels[1::2], colors="white", linewidths=0.7)
-    halo = [withStroke(linewidth=1.8, foreground=style.INK, alpha=0.55)]
+    halo: list[AbstractPathEffect] = [withStroke(linewidth=1.8, foreground=style.INK, alpha=0.55)]
     lines.set(path_effects=halo)
     for text in panel.clabel(lines, fmt="%g", fontsize=8):
         text.set_path_effects(halo)

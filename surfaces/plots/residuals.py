@@ -48,8 +48,8 @@ def draw(surface: "VolSurface", title: str = "") -> Figure:
     bar = figure.colorbar(drawn, ax=panel, extend="both", fraction=0.035, pad=0.015)
     bar.set_label("model less mid, half spreads", fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    for edge in (-1.0, 1.0):
-        bar.ax.axhline(edge, color=style.INK, lw=0.8, ls=":")
+    for side in (-1.0, 1.0):
+        bar.ax.axhline(side, color=style.INK, lw=0.8, ls=":")
     panel.set_yticks(range(len(shown)), [style.label(surface, j) for j in shown])
     panel.set_ylim(len(shown) - 0.4, -0.6)
     low, high = style.span(z[both], share=0.002, room=0.04)
