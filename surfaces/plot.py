@@ -1,83 +1,74 @@
-"""Figures of a surface. Every function returns a matplotlib `Figure`; nothing is shown or saved."""
+"""Figures of a surface. Every function returns a matplotlib `Figure`; only `save` writes files.
 
-from math import ceil
+Vols and rates in percent, skew in vol points per 1 % of strike, residuals in half spreads.
+"""
+
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+import matplotlib as mpl
 from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from surfaces.plots import heat, style, terms
+from surfaces.plots import residuals as residual_map
+from surfaces.plots import smiles as smile_grid
 
+if TYPE_CHECKING:
     from surfaces.surface import VolSurface
 
-PERCENT = 100.0
-COLUMNS = 4
-INK, MODEL, MISSED = "#44546a", "#c0392b", "#e59866"
+PAGE = 12  # smiles in one figure that `save` writes
+DPI = 130
 
 
-def smiles(surface: "VolSurface", expiries: list[int] | None = None) -> Figure:
-    """Each expiry's quotes as bid-ask bars and its curve, vol in percent against ln(K/F).
+def smiles(surface: "VolSurface", expiries: list[int] | None = None, title: str = "") -> Figure:
+    """Each expiry's quotes as bid-ask bars, its curve and two standard errors around it.
 
-    `expiries`: slice numbers, default every slice that holds a curve. Quotes the fit left out, and
-    those it misses, are drawn in another colour.
+    `expiries`: slice numbers, default every slice that holds a curve. Quotes the curve misses, and
+    those the fit left out, have another colour and end caps; asks without a bid are marks.
     """
-    if expiries is None:
-        expiries = [j for j, name in enumerate(surface.models) if name]
-    rows = max(1, ceil(len(expiries) / COLUMNS))
-    columns = max(1, min(COLUMNS, len(expiries)))
-    figure = Figure(figsize=(3.6 * columns, 2.8 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for panel in panels[len(expiries) :]:
-        panel.set_axis_off()
-    for panel, j in zip(panels, expiries, strict=False):
-        _smile(panel, surface, j)
-    figure.supxlabel("ln(strike / forward)")
-    figure.supylabel("implied volatility, %")
-    return figure
+    return smile_grid.draw(surface, style.fitted(surface) if expiries is None else expiries, title)
 
 
-def _smile(panel: "Axes", surface: "VolSurface", j: int) -> None:
-    quotes = surface.quotes
-    mine = surface.chain.slice_of[quotes.row] == j
-    k, bid, ask = quotes.k[mine], quotes.bid_vol[mine], quotes.ask_vol[mine]
-    model, used = quotes.model_vol[mine], quotes.used[mine]
-    bid = np.where(np.isfinite(bid), bid, 0.0)
-    good = np.isfinite(ask)
-    missed = good & ~(used & (model >= bid) & (model <= ask))
-    for mask, colour in ((good & ~missed, INK), (missed, MISSED)):
-        panel.vlines(k[mask], bid[mask] * PERCENT, ask[mask] * PERCENT, colors=colour, lw=1.2)
-    low, high = surface.quoted_range[j]
-    if surface.models[j] and np.isfinite(low) and high > low:
-        line = np.linspace(low, high, 200)
-        vol = surface.slice_vol(j, surface.forwards[j] * np.exp(line))
-        panel.plot(line, vol * PERCENT, color=MODEL, lw=1.2)
-        top = max(float(vol.max()), float(np.median(ask[good])) if good.any() else 0.0)
-        panel.set_ylim(0.0, 1.4 * top * PERCENT)
-    root = surface.chain.roots[j]
-    title = f"{surface.chain.expiry_labels[j]} {root}".strip()
-    panel.set_title(f"{title}  ({surface.path[j]})", fontsize=8)
-    panel.tick_params(labelsize=7)
+def term_structure(surface: "VolSurface", title: str = "") -> Figure:
+    """At-the-money vol, skew, implied rate and carry against time; borrowed curves are hollow."""
+    return terms.draw(surface, title)
 
 
-def term_structure(surface: "VolSurface") -> Figure:
-    """At-the-money vol with its error bar, percent, against years; fallbacks are hollow."""
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    panel = figure.subplots()
-    have = np.isfinite(surface.atm_vol)
-    own = have & np.array([path not in ("none", "last_good") for path in surface.path], bool)
-    bars = surface.fit_error * PERCENT
-    for mask, fill in ((own, INK), (have & ~own, "white")):
-        panel.errorbar(
-            surface.years[mask],
-            surface.atm_vol[mask] * PERCENT,
-            yerr=np.nan_to_num(bars[mask]),
-            fmt="o",
-            color=INK,
-            markerfacecolor=fill,
-            capsize=2,
-            lw=1.0,
+def residuals(surface: "VolSurface", title: str = "") -> Figure:
+    """Every judged quote by expiry and deviations from the forward, coloured by its residual."""
+    return residual_map.draw(surface, title)
+
+
+def heat_map(surface: "VolSurface", title: str = "") -> Figure:
+    """The surface from above, where strikes are quoted."""
+    return heat.draw(surface, title)
+
+
+def save(surface: "VolSurface", folder: Path, title: str = "") -> list[Path]:
+    """Write every figure as PNG and SVG into `folder`, made if absent; return the paths.
+
+    smiles-1, -2, ... (twelve expiries each), term_structure, residuals, heat_map.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    mine = style.fitted(surface)
+    pages = [mine[i : i + PAGE] for i in range(0, len(mine), PAGE)]
+    say = f"{title}: " if title else ""
+    figures = {
+        f"smiles-{number}": smiles(
+            surface, page, f"{say}implied volatility, page {number} of {len(pages)}"
         )
-    panel.set_xlabel("years to expiry (ACT/365)")
-    panel.set_ylabel("at-the-money volatility, %")
-    return figure
+        for number, page in enumerate(pages, 1)
+    }
+    figures |= {
+        "term_structure": term_structure(surface, f"{say}term structure"),
+        "residuals": residuals(surface, f"{say}residuals"),
+        "heat_map": heat_map(surface, f"{say}implied volatility"),
+    }
+    paths = []
+    with mpl.rc_context({"svg.hashsalt": "optmm"}):
+        for name, figure in figures.items():
+            for suffix, meta in (("png", {"Software": None}), ("svg", {"Date": None})):
+                path = folder / f"{name}.{suffix}"
+                figure.savefig(path, dpi=DPI, metadata=meta)
+                paths.append(path)
+    return paths

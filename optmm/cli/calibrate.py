@@ -81,7 +81,8 @@ def calibrate(
         for path in calibration.write(out, surface):
             typer.echo(f"wrote {path}", err=True)
     if plot is not None:
-        _draw(surface, plot, f"{snapshot.underlying} {report['valuation']}")
+        when = report["valuation"].replace("T", " ").replace(":00Z", " UTC")
+        _draw(surface, plot, f"{snapshot.underlying} {when}")
     if as_json:
         typer.echo(json.dumps(report, indent=2, allow_nan=False))
     else:

@@ -15,11 +15,16 @@ def data() -> None:
 
 @app.command()
 def info(
-    path: Annotated[Path, typer.Argument(help="LEAN Data folder, or folder of a stored day")],
+    path: Annotated[
+        Path, typer.Argument(help="LEAN Data folder, stored day, or a file of one chain")
+    ],
     underlying: Annotated[
         str | None, typer.Option(help="symbol, as GOOG, SPXW, ES; left out: list what is there")
     ] = None,
     date: Annotated[str | None, typer.Option(help="trade date, YYYY-MM-DD")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="time of a file of one chain that does not say it")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
 ) -> None:
     """Show contracts, hours, rows and data quality of a day, or list the days.
@@ -32,7 +37,15 @@ def info(
 
     from optmm.data import info as report
     from optmm.data.readers import open_day
+    from optmm.data.snapshots import is_recorded_day, open_snapshot
 
+    if path.is_file() and not is_recorded_day(path):
+        one = report.snapshot(open_snapshot(path, at=at, underlying=underlying))
+        if as_json:
+            typer.echo(json.dumps(one, allow_nan=False))
+        else:
+            _print_snapshot(one)
+        return
     listing = report.catalogue(path)
     days = sum(len(chain["dates"]) for chain in listing["available"])
     if underlying is None and date is None and days != 1:
@@ -59,6 +72,42 @@ def _print_catalogue(listing: dict[str, Any]) -> None:
         table.add_row(chain["underlying"], chain["class"], ", ".join(chain["dates"]))
     Console().print(table)
     Console(stderr=True).print("Name one with --underlying and --date.", highlight=False)
+
+
+def _print_snapshot(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    under, share = facts["underlying"], facts["two_sided_share"]
+    head = Table(
+        title=f"{under['symbol']} options, {facts['reader']}", title_justify="left",
+        show_header=False,
+    )  # fmt: skip
+    head.add_column("what")
+    head.add_column("value", justify="right")
+    spot = facts["spot_usd"]
+    for row in (
+        ("quotes in force, UTC", _minute(facts["valuation"])),
+        ("underlying", f"{under['kind']}, {'no price' if spot is None else f'{spot:,.2f} USD'}"),
+        ("options read", f"{facts['read']:,}"),
+        ("options usable", f"{facts['options']:,}"),
+        ("two-sided, % of those alive", "n/a" if share is None else f"{100 * share:.1f}"),
+        *((f"quarantined: {reason}", f"{n:,}") for reason, n in facts["quarantined"].items()),
+    ):
+        head.add_row(*row)
+    table = Table(title="Expiries, strikes in USD, fixing in UTC", title_justify="left")
+    for name in ("expiry", "root", "style", "options", "two-sided", "strikes", "fixing"):
+        table.add_column(name, justify="right" if name in ("options", "two-sided") else "left")
+    for s in facts["expiries"]:
+        table.add_row(
+            s["expiry"], s["root"], s["style"], f"{s['options']:,}", f"{s['two_sided']:,}",
+            f"{s['lowest_strike_usd']:g} to {s['highest_strike_usd']:g}", _minute(s["fixing"]),
+        )  # fmt: skip
+    console = Console()
+    console.print(head)
+    console.print(table)
+    for note in facts["notes"]:
+        console.print(f"note: {note}", highlight=False, markup=False)
 
 
 def _print_summary(facts: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def read(raw: bytes, file: str, at: str | None = None, underlying: str | None = 
         `at` is no time.
     """
     frame = _frame(raw, file)
-    named = frame["root"].unique() if "root" in frame.columns else []
+    named: Any = frame["root"].unique() if "root" in frame.columns else []
     roots = [str(root).upper() for root in named if root]
     stem = re.split(r"[._]", file, maxsplit=1)[0]
     name = (underlying or _underlying(roots) or stem).upper()

@@ -21,16 +21,17 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
 from optmm.errors import DataError
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "expiry": pl.Int64, "date": pl.Date, "root": pl.String, "strike": pl.Float64,
     "right": pl.Int8, "bid": pl.Float64, "ask": pl.Float64, "style": pl.String,
 }  # fmt: skip
-SIZES = {"bid_size": pl.Int64, "ask_size": pl.Int64}
+SIZES: dict[str, Any] = {"bid_size": pl.Int64, "ask_size": pl.Int64}
 CONTRACT = ["expiry", "root", "strike", "right"]
 LEAST_TWO_SIDED = 0.25  # real sessions show 0.8 and more, a file from before the open 0.015
 MOSTLY = 0.5  # more than this share already expired: the date is wrong

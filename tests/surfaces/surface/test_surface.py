@@ -107,6 +107,6 @@ def test_an_argument_out_of_range_is_named(surface):
 def test_figures_are_drawn(surface, tmp_path):
     from surfaces import plot
 
-    for figure in (plot.smiles(surface), plot.term_structure(surface)):
-        figure.savefig(tmp_path / "figure.png")
-    assert len(plot.smiles(surface, [1, 2]).axes) == 2
+    for draw in (plot.smiles, plot.term_structure, plot.residuals, plot.heat_map):
+        draw(surface).savefig(tmp_path / "figure.png")
+    assert len(plot.smiles(surface, [1, 2]).axes) == 4  # each with its residuals below

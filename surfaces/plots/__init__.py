@@ -1,0 +1,1 @@
+"""One figure a module, behind `surfaces.plot`; `style` holds what they share."""
