@@ -200,7 +200,7 @@ def _helper(ql: ModuleType, today: object, months: int, percent: float) -> objec
         return _deposit(ql, percent, period, ql.Actual365Fixed())
     schedule = ql.Schedule(
         today,
-        today + period,  # type: ignore[operator]
+        today + period,
         ql.Period(ql.Semiannual),
         ql.NullCalendar(),
         ql.Unadjusted,

@@ -119,4 +119,3 @@ def test_options_pay_for_a_weekend_no_more_than_it_moves(shared_data):
     pooled = np.average(weight, weights=error**-2)
     assert pooled + 2.0 * np.sum(error**-2) ** -0.5 < 0.07
     assert np.all(np.abs(weight - VolClock().weekend) < 3.0 * error)
-    print(readings)
