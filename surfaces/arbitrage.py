@@ -7,6 +7,8 @@ expiry's at-the-money variance, and negative means arbitrage.
 Source  Gatheral-Jacquier 2014 (g, and Vogt's parameters, which must fail); Roper 2010.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -38,11 +40,15 @@ def min_g(model: SmileModel, theta: Array, k_low: float, k_high: float) -> tuple
 
 
 def min_gs(
-    stack: CurveStack, of: NDArray[np.int64], k_low: Array, k_high: Array
+    stack: CurveStack,
+    of: NDArray[np.int64],
+    k_low: Array,
+    k_high: Array,
+    points: int = 401,
 ) -> tuple[Array, Array]:
     """`min_g` of the curves `of` (c,) at once; ranges and both results have the shape (c,)."""
     each = np.arange(of.size)
-    grid = reach(k_low[:, None], k_high[:, None])
+    grid = reach(k_low[:, None], k_high[:, None], points=points)
     lost, lost_at = np.zeros(each.size, bool), np.zeros(each.size)
     for _ in range(3):
         w, w1, w2 = stack.derivatives(of, grid)
@@ -84,39 +90,53 @@ def calendar_margins(
     k_low: Array,
     k_high: Array,
     edge: float = 1.0,
+    points: int = 401,
 ) -> Array:
     """`calendar_margin` of c pairs of curves; `earlier` and `later` (c,) index the stack."""
-    grid = reach(k_low[:, None], k_high[:, None], edge)
+    grid = reach(k_low[:, None], k_high[:, None], edge, points)
     first, second = (stack.total_variance(of, grid) for of in (earlier, later))
     at_money = stack.total_variance(later, np.zeros(later.size))
     return np.where(k_high > k_low, np.min(second - first, axis=1) / at_money, np.nan)
 
 
-def executable_violations(
-    *, strike: Array, bid: Array, ask: Array, right: int, df: float, tolerance: float = 1e-9
-) -> dict[str, NDArray[np.int64]]:
-    """Arbitrage of European quotes that can be traded: buy at the ask, sell at the bid.
+@dataclass(frozen=True, slots=True)
+class Violations:
+    """Chain rows of arbitrages among neighbouring quotes: the nearer strike of a vertical spread,
+    the middle strike of a butterfly."""
 
-    Quotes of one right and expiry in rising strike, USD per share, NaN where absent. Returns the
-    positions of violated neighbours: `vertical` (pair i, i+1) and `butterfly` (triple i, i+1, i+2).
+    vertical: NDArray[np.int64]
+    butterfly: NDArray[np.int64]
+
+
+def executable_violations(
+    *,
+    strike: Array,
+    right: Array,
+    bid: Array,
+    ask: Array,
+    slice_of: NDArray[np.int64],
+    cap: Array,
+    tolerance: float = 1e-9,
+) -> Violations:
+    """Arbitrage between quotes that can be traded: buy at the ask, sell at the bid.
+
+    Chain rows (n,), strikes rising in each slice and right; USD per share, NaN where absent. `cap`
+    (n,): what a spread of one dollar may cost at most: the discount factor of a European option,
+    one of an American.
     """
-    if right < 0:  # a put spread is a call spread in mirrored strikes
-        n = strike.size
-        flipped = executable_violations(
-            strike=-strike[::-1], bid=bid[::-1], ask=ask[::-1], right=1, df=df, tolerance=tolerance
+    vertical, butterfly = [], []
+    for side in (1.0, -1.0):
+        rows = np.flatnonzero(right == side)
+        if side < 0.0:  # a put spread is a call spread in mirrored strikes
+            rows = rows[::-1]
+        of, k, low, high, most = (a[rows] for a in (slice_of, side * strike, bid, ask, cap))
+        width = np.diff(k)
+        broken = (low[1:] - high[:-1] > tolerance) | (
+            low[:-1] - high[1:] - most[1:] * width > tolerance
         )
-        return {
-            "vertical": np.sort(n - 2 - flipped["vertical"]),
-            "butterfly": np.sort(n - 3 - flipped["butterfly"]),
-        }
-    width = np.diff(strike)
-    credit = bid[1:] - ask[:-1]  # higher strike sold for more than the lower one costs
-    capped = bid[:-1] - ask[1:] - df * width
-    vertical = (credit > tolerance) | (capped > tolerance)
-    left, right_width = width[:-1], width[1:]
-    share = right_width / (left + right_width)
-    cost = share * ask[:-2] + (1.0 - share) * ask[2:] - bid[1:-1]
-    return {
-        "vertical": np.flatnonzero(vertical),
-        "butterfly": np.flatnonzero(cost < -tolerance),
-    }
+        vertical.append(rows[:-1][broken & (of[1:] == of[:-1])])
+        total = width[1:] + width[:-1]
+        share = width[1:] / np.where(of[2:] == of[:-2], total, 1.0)
+        cost = share * high[:-2] + (1.0 - share) * high[2:] - low[1:-1]
+        butterfly.append(rows[1:-1][(cost < -tolerance) & (of[2:] == of[:-2])])
+    return Violations(*(np.sort(np.concatenate(found)) for found in (vertical, butterfly)))

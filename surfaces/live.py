@@ -11,27 +11,26 @@ The same updates in the same order give the same surfaces, bit for bit.
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from surfaces import checks as check
 from surfaces import scoring
+from surfaces.certificate import TOLERANCE, Certificate, Subject, certify
+from surfaces.cleaning import Book, clean
 from surfaces.curves import carry as carry_curve
 from surfaces.curves import parity
 from surfaces.curves.carry import CarryConfig, CarryState
-from surfaces.curves.clock import FLOOR_SECONDS, years_to
-from surfaces.errors import InvalidInput
+from surfaces.curves.clock import FLOOR_SECONDS
 from surfaces.premium import PremiumCache, PremiumLimits
 from surfaces.pricing import black
 from surfaces.scoring import Curve
-from surfaces.slices import SliceTask, Together, fit_slices, quote_table
-from surfaces.smiles.base import Array, CurveStack, smile
+from surfaces.slices import Fitted, SliceTask, Together, fit_slices, quote_table
+from surfaces.smiles.base import CHAINS, Array, CurveStack, smile
 from surfaces.smiles.quotes import quote_vols
 from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
 
 __all__ = ["ChainSlices", "FitConfig", "LiveFitter", "VolSurface"]
 
-BUTTERFLY_TOLERANCE = 1e-6
-CALENDAR_TOLERANCE = 1e-4
+MENDS = ("svi",)  # what a slice falls back to that would not be certified, in this order
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ class FitConfig:
     carry_prior_sd: float = 0.03
     forward_noise: float = 1e-4  # of ln(F/S) per square root of an hour
     rate_memory_s: float = 1800.0
+    certificate_points: int = 2000  # a slice and a pair; fewer are faster
     last_good_s: float = 900.0  # a curve this young is kept rather than replaced by a lower rung
     cold_rounds: int = 4  # premium <-> vol rounds of the first fit
     floor_seconds: float = FLOOR_SECONDS
@@ -64,19 +64,6 @@ class FitConfig:
             forward_noise=self.forward_noise,
             rate_memory_s=self.rate_memory_s,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Book:
-    """One refit's cleaned quotes, (n,), NaN where absent, and the times to expiry, (m,)."""
-
-    now_ns: int
-    spot: float
-    bid: Array
-    ask: Array
-    two_sided: NDArray[np.bool_]
-    years: Array
-    alive: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,36 +150,18 @@ class LiveFitter:
 
     def _clean(
         self, now_ns: int, spot: float, bid: ArrayLike, ask: ArrayLike, usable: ArrayLike | None
-    ) -> _Book:
-        """Copies with every unusable side NaN. A wrong shape is the caller's mistake and raises."""
-        n = len(self.chain)
-        good = np.ones(n, bool) if usable is None else np.array(usable, bool)
-        for name, values in (("bid", bid), ("ask", ask), ("usable", good)):
-            if np.shape(values) != (n,):
-                raise InvalidInput(f"{name} has shape {np.shape(values)}, must be ({n},)")
+    ) -> Book:
+        """The quotes that are believed; a spot that is not finite is the last one known."""
         spot = float(spot)
         if not (0.0 < spot < np.inf):
             spot = self._last.spot if self._last else float(np.median(self.chain.strike))
-        # No option is worth more than its underlying (call) or its strike (put).
-        most = 2.0 * np.maximum(self.chain.strike, spot)
-        low, high = (np.array(check.numbers("bid", bid)), np.array(check.numbers("ask", ask)))
-        for side in (low, high):
-            side[~(good & (side > 0.0) & (side < most))] = np.nan
-        crossed = low >= high  # locked too: neither side of such a market is believed
-        low[crossed], high[crossed] = np.nan, np.nan
-        alive = self.chain.fixing_ns > now_ns
-        return _Book(
-            now_ns=int(now_ns),
-            spot=spot,
-            bid=low,
-            ask=high,
-            two_sided=np.isfinite(low) & np.isfinite(high) & alive[self.chain.slice_of],
-            years=years_to(self.chain.fixing_ns, int(now_ns), self.config.floor_seconds),
-            alive=alive,
-        )
+        return clean(
+            self.chain, now_ns=now_ns, spot=spot, bid=bid, ask=ask, usable=usable,
+            floor_seconds=self.config.floor_seconds,
+        )  # fmt: skip
 
     def _imply(
-        self, book: _Book, premium: Array, prior: CarryState, rate: Array, *, learn_rate: bool
+        self, book: Book, premium: Array, prior: CarryState, rate: Array, *, learn_rate: bool
     ) -> _Market:
         """Forwards and rates from parity, folded into the belief `prior`."""
         config, years = self.config, book.years
@@ -243,7 +212,7 @@ class LiveFitter:
         errors = np.hypot(errors, lean * rate_sd)
         return _Market(belief, forwards, errors * (not config.future), labelled)
 
-    def _assemble(self, book: _Book, market: _Market) -> VolSurface:
+    def _assemble(self, book: Book, market: _Market) -> VolSurface:
         """Fit every slice against the given forwards and build the surface."""
         chain, of = self.chain, self.chain.slice_of
         net = np.log(market.forwards / book.spot)
@@ -279,11 +248,20 @@ class LiveFitter:
             together=self._together,
         )
         fitted = fit_slices(task)
-        curves, self._together = fitted.curves, fitted.together
-        stack = scoring.stacked(curves)
+        subject, certificate = self._certify(book, fitted)
+        for rung in MENDS if self.config.model in CHAINS else ():
+            failed = subject.own & subject.there & ~certificate.certified
+            if not failed.any():
+                break
+            instead = dict.fromkeys(np.flatnonzero(failed).tolist(), rung)
+            trial = fit_slices(task, instead, fitted.together)
+            judged = self._certify(book, trial)
+            if judged[1].certified.sum() > certificate.certified.sum():
+                fitted, (subject, certificate) = trial, judged
+        curves, self._together, stack = fitted.curves, fitted.together, subject.stack
         table = quote_table(task, stack, some, fitted)
-        scores = self._score(book, market.forwards, dfs, premium, curves, stack, table, fitted.chi2)
-        _annotate(curves, market, scores)
+        scores = self._score(book, market.forwards, dfs, premium, stack, table, fitted.chi2)
+        _annotate(curves, market, certificate)
         last = self._last
         rate = market.belief.rate.copy()
         return VolSurface(
@@ -301,61 +279,81 @@ class LiveFitter:
             thetas=tuple(np.zeros(0) if c.theta is None else c.theta for c in curves),
             path=tuple(c.path for c in curves),
             status=tuple(",".join(c.notes) or "ok" for c in curves),
-            quoted_range=np.array([(c.k_low, c.k_high) for c in curves]).reshape(-1, 2),
+            quoted_range=_ranges(curves),
             fit_error=np.array([c.fit_error for c in curves]),
             fit_ns=np.array([c.fit_ns for c in curves], np.int64),
             error_k=tuple(c.error_k for c in curves),
             error_vol=tuple(c.error_vol for c in curves),
             scores=scores,
+            certificate=certificate,
+            removed=book.removed,
             quotes=table,
             premiums=premiums,
         )
 
+    def _certify(self, book: Book, fitted: Fitted) -> tuple[Subject, Certificate]:
+        """What is looked at, and what was found."""
+        curves = fitted.curves
+        there = np.array([c.theta is not None for c in curves]) & book.alive
+        subject = Subject(
+            stack=scoring.stacked(curves),
+            years=book.years,
+            quoted=_ranges(curves),
+            there=there,
+            own=np.array([c.path == self.config.model for c in curves]),
+            models=tuple(c.model for c in curves),
+        )
+        return subject, certify(subject, self.config.certificate_points)
+
     def _score(
         self,
-        book: _Book,
+        book: Book,
         forwards: Array,
         dfs: Array,
         premium: Array,
-        curves: list[Curve],
         stack: CurveStack,
         table: QuoteTable,
         chi2: Array,
     ) -> Scores:
-        """Hits in price, chi-square and certificate of every slice."""
-        row, of = table.row, self.chain.slice_of[table.row]
+        """`scoring.score` of this refit."""
+        chain, m = self.chain, book.years.size
+        row, of = table.row, chain.slice_of[table.row]
         known = np.isfinite(table.model_vol)
         price = black.price(
-            right=self.chain.right[row],
+            right=chain.right[row],
             forward=forwards[of],
-            strike=self.chain.strike[row],
+            strike=chain.strike[row],
             years=book.years[of],
             vol=np.where(known, table.model_vol, 0.0),
             df=dfs[of],
         )
-        price = np.where(known, price + premium[row], np.nan)
-        m = book.years.size
         w = stack.total_variance(np.arange(m), np.zeros(m))
-        marks = scoring.marks(
-            price=price,
-            bid=book.bid[row],
-            ask=book.ask[row],
-            k=table.k,
-            of=of,
-            width=np.sqrt(w / book.years) * np.sqrt(book.years),
+        return scoring.score(
+            scoring.Judged(
+                chain=chain,
+                bid=book.bid,
+                ask=book.ask,
+                cap=np.where(chain.american, 1.0, dfs[chain.slice_of]),
+                table=table,
+                price=np.where(known, price + premium[row], np.nan),
+                width=np.sqrt(w / book.years) * np.sqrt(book.years),
+                chi2=chi2,
+            )
         )
-        min_g, margin, wings = scoring.certify(curves, stack, book.years, book.alive)
-        counts = (marks.quotes, marks.hits, marks.core_quotes, marks.core_hits)
-        return Scores(*counts, chi2, min_g, margin, wings)
 
 
-def _annotate(curves: list[Curve], market: _Market, scores: Scores) -> None:
+def _ranges(curves: list[Curve]) -> Array:
+    """The k-range quoted of every curve, (m, 2)."""
+    return np.array([(c.k_low, c.k_high) for c in curves]).reshape(-1, 2)
+
+
+def _annotate(curves: list[Curve], market: _Market, found: Certificate) -> None:
     """Add to each curve's notes what its forward and its certificate have to say."""
     for j, curve in enumerate(curves):
         notes = [*curve.notes, *market.notes[j]]
-        if scores.min_g[j] < -BUTTERFLY_TOLERANCE:
+        if found.min_g[j] < -TOLERANCE:
             notes.append("butterfly")
-        if scores.calendar_margin[j] < -CALENDAR_TOLERANCE:
+        if found.calendar_margin[j] < -TOLERANCE:
             notes.append("calendar")
         curve.notes = tuple(notes)
 

@@ -1,4 +1,4 @@
-"""Marks for a fitted surface: hits, chi-square, error of the vols, and the arbitrage certificate.
+"""Marks for a fitted surface: hits, chi-square, error of the vols.
 
 The quotes that count are chosen before any fit: two-sided, unlocked, usable, out of the money. A
 quote the fit dropped still counts, as a miss. A hit is a model price, early-exercise premium
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from surfaces import arbitrage, grouped
-from surfaces.smiles.base import EDGE, SMILES, Array, CurveStack
+from surfaces import grouped
+from surfaces.arbitrage import executable_violations
+from surfaces.smiles.base import SMILES, Array, CurveStack
 from surfaces.smiles.quotes import SmileQuotes
+from surfaces.surface import ChainSlices, QuoteTable, Scores
 
 CORE = (-3.0, 2.0)
 TOUCH = 1e-9  # USD: a price on the bid is a hit whatever the rounding
@@ -38,6 +40,45 @@ def stacked(curves: list[Curve]) -> CurveStack:
     """The curves as one stack; those without parameters are absent from it."""
     models = [None if c.theta is None else SMILES[c.model] for c in curves]
     return CurveStack.of_curves(models, [c.theta for c in curves])
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Quotes as traded and the curves beside them: what `score` needs to know of a refit.
+
+    Prices USD per chain row (n,), NaN where absent; `price` (q,): the model's, for the rows of
+    `table`; `cap` (n,) as `arbitrage.executable_violations` takes it; `width` (m,): one standard
+    deviation of ln(K/F) at the money.
+    """
+
+    chain: ChainSlices
+    bid: Array
+    ask: Array
+    cap: Array
+    table: QuoteTable
+    price: Array
+    width: Array
+    chi2: Array
+
+
+def score(judged: Judged) -> Scores:
+    """Hits, quotes left out, chi-square and arbitrage among the quotes of every slice."""
+    chain, table = judged.chain, judged.table
+    row, of, m = table.row, chain.slice_of[table.row], chain.slices
+    counts = marks(
+        price=judged.price, bid=judged.bid[row], ask=judged.ask[row], k=table.k, of=of,
+        width=judged.width,
+    )  # fmt: skip
+    found = executable_violations(
+        strike=chain.strike, right=chain.right, bid=judged.bid, ask=judged.ask,
+        slice_of=chain.slice_of, cap=judged.cap,
+    )  # fmt: skip
+    return Scores(
+        counts.quotes, counts.hits, counts.core_quotes, counts.core_hits, judged.chi2,
+        grouped.count(np.abs(table.loo) <= 1.0, of, m),
+        *(np.bincount(chain.slice_of[rows], minlength=m) for rows in
+          (found.vertical, found.butterfly)),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,30 +139,3 @@ def misfits(
     each = np.maximum(count / np.maximum(parameters, 1), 1.0)
     open_part = grouped.median(half, of, m) ** 2 / each
     return np.where(count > 0, chi2, np.nan), np.sqrt(mean_square + open_part)
-
-
-def certify(
-    curves: list[Curve], stack: CurveStack, years: Array, alive: NDArray[np.bool_]
-) -> tuple[Array, Array, Array]:
-    """Per slice: min g, calendar margin against the slice before on strikes both quote, and on 1.3
-    times the union of their ranges. NaN where there is nothing to compare."""
-    low, margin, wings = (np.full(len(curves), np.nan) for _ in range(3))
-    there = [
-        j
-        for j in np.argsort(years, kind="stable").tolist()
-        if curves[j].theta is not None and alive[j] and np.isfinite(curves[j].k_low)
-    ]
-    if not there:
-        return low, margin, wings
-    of = np.array(there)
-    k_low = np.array([curves[j].k_low for j in there])
-    k_high = np.array([curves[j].k_high for j in there])
-    low[of] = arbitrage.min_gs(stack, of, k_low, k_high)[0]
-    later = np.flatnonzero(np.diff(years[of]) > 0.0) + 1
-    pair = (stack, of[later - 1], of[later])
-    (low0, low1), (high0, high1) = ((a[later - 1], a[later]) for a in (k_low, k_high))
-    inner = np.maximum(low0, low1), np.minimum(high0, high1)
-    outer = np.minimum(low0, low1), np.maximum(high0, high1)
-    margin[of[later]] = arbitrage.calendar_margins(*pair, *inner)
-    wings[of[later]] = arbitrage.calendar_margins(*pair, *outer, EDGE)
-    return low, margin, wings

@@ -88,15 +88,23 @@ class _Offer:
     around: Array  # a grid of k wide enough for all that will be asked
 
 
-def fit_slices(task: SliceTask) -> Fitted:
-    """Fit every slice of `task`."""
+def fit_slices(
+    task: SliceTask, instead: dict[int, str] | None = None, done: Together | None = None
+) -> Fitted:
+    """Fit every slice of `task`; those of `instead` with another smile than the task's model.
+
+    `done`: how the slices of this very task were fitted together, if they were.
+    """
+    instead = instead or {}
     m = task.years.size
     curves = [Curve() for _ in range(m)]
     drawn: list[SmileQuotes | None] = [None] * m
     used = np.zeros(task.slice_of.size, bool)
     offers = _offers(task)
     order = np.argsort(task.years, kind="stable").tolist()
-    together, found = _fit_together(task, order, offers)
+    together, found = _fit_together(task, order, offers, done)
+    for j in instead:
+        found.pop(j, None)
     below: Below | None = None
     shorter = 0.0
     for j in order:
@@ -105,7 +113,9 @@ def fit_slices(task: SliceTask) -> Fitted:
             continue
         floor = below if task.years[j] > shorter else None
         failed = together is not None and j in together.ids
-        curves[j], mask = _fit_one(task, j, offers[j], floor, found.get(j), failed)
+        wanted = [instead[j]] if j in instead else [] if failed else [task.model]
+        rungs = tuple(dict.fromkeys([*wanted, *FALLBACKS]))
+        curves[j], mask = _fit_one(task, j, offers[j], floor, found.get(j), rungs)
         curve, offer = curves[j], offers[j]
         if mask is None or offer is None:
             continue
@@ -124,7 +134,10 @@ def fit_slices(task: SliceTask) -> Fitted:
 
 
 def _fit_together(
-    task: SliceTask, order: list[int], offers: "list[_Offer | None]"
+    task: SliceTask,
+    order: list[int],
+    offers: "list[_Offer | None]",
+    done: Together | None,
 ) -> tuple[Together | None, dict[int, SmileFit]]:
     """All slices of one program, if the model is one; of settlement classes that share an instant
     the first is in it. Returns the fits that are within reason, by slice."""
@@ -144,9 +157,11 @@ def _fit_together(
             shorter = float(task.years[j])
     if not ids:
         return None, {}
-    last = task.together
-    before = last.fit if last is not None and last.ids == tuple(ids) else None
-    fit = model.fit_chain(quotes, before)
+    if done is None:
+        last = task.together
+        before = last.fit if last is not None and last.ids == tuple(ids) else None
+        done = Together(tuple(ids), model.fit_chain(quotes, before))
+    fit = done.fit
     there = {j: f for j, f in zip(ids, fit.slices, strict=True) if f is not None}
     names = [smile(f.model) for f in there.values()]
     stack = CurveStack.of_curves(names, [f.theta for f in there.values()])
@@ -156,7 +171,7 @@ def _fit_together(
     low, high = (bound * bound * years for bound in VOL_BOUNDS)
     sane = (w.min(axis=1, initial=np.inf) > low) & (w.max(axis=1, initial=0.0) < high)
     found = {j: f for (j, f), fine in zip(there.items(), sane, strict=True) if fine}
-    return Together(tuple(ids), fit), found
+    return done, found
 
 
 def _judge(
@@ -213,16 +228,15 @@ def _fit_one(
     offer: _Offer | None,
     below: Below | None,
     found: SmileFit | None,
-    failed: bool,
+    rungs: tuple[str, ...],
 ) -> tuple[Curve, NDArray[np.bool_] | None]:
-    """One slice, unless it is `found`: its curve, and which quotes of the offer were used (None if
-    none were). `failed`: the wanted model has been tried."""
+    """One slice, from `rungs` unless it is `found`: its curve, and which quotes of the offer were
+    used (None if none were)."""
     if offer is None:
         return _kept(task, j, "last_good", "no_quotes") or Curve(), None
     if found is None:
-        own = () if failed else (task.model,)
-        rungs = tuple(dict.fromkeys(own + FALLBACKS))
-        found = fit_rungs(rungs, offer.quotes, _start(task, j) if own else None, below)
+        start = _start(task, j) if rungs[0] == task.model else None
+        found = fit_rungs(rungs, offer.quotes, start, below)
         if found is None or not _sane(found, offer):
             return _kept(task, j, "last_good", "fit_failed") or Curve(), None
     last = task.last

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from surfaces import checks as check
+from surfaces.certificate import Certificate
 from surfaces.errors import InvalidInput
 from surfaces.premium import PremiumSnapshot
 from surfaces.smiles.base import SMILES, Array, CurveStack, SmileModel
@@ -91,9 +92,9 @@ class Scores:
     core_quotes: NDArray[np.int64]
     core_hits: NDArray[np.int64]
     chi2: Array  # per degree of freedom, residuals in half spreads
-    min_g: Array
-    calendar_margin: Array  # against the slice before, see surfaces.arbitrage
-    calendar_margin_wings: Array
+    loo_hits: NDArray[np.int64]  # by the fit without the quote; zero from a model that has none
+    verticals: NDArray[np.int64]  # arbitrages of neighbouring quotes at executable prices
+    butterflies: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,6 +143,8 @@ class VolSurface:
     error_k: tuple[Array | None, ...]  # where a curve's model knows the error of its vol, rising,
     error_vol: tuple[Array | None, ...]  # and that error; None where it does not
     scores: Scores
+    certificate: Certificate
+    removed: dict[str, int]  # options whose quotes were not believed, by reason
     quotes: QuoteTable
     premiums: PremiumSnapshot
     params: Array = field(init=False)  # (m, 5) raw SVI, NaN in a fallback
@@ -149,6 +152,7 @@ class VolSurface:
     skew: Array = field(init=False)  # dvol/dk at the forward
     row_vol: Array = field(init=False)
     row_error: Array = field(init=False)
+    row_certified: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         m, of = self.chain.slices, self.chain.slice_of
@@ -163,7 +167,7 @@ class VolSurface:
         k = np.log(self.chain.strike / self.forwards[of])
         row_vol = np.sqrt(np.maximum(stack.total_variance(of, k), 0.0) / self.years[of])
         made = {"params": params, "atm_vol": level, "skew": skew}
-        made |= {"row_vol": row_vol}
+        made |= {"row_vol": row_vol, "row_certified": self.certificate.covers(of, k)}
         for name, value in made.items():
             object.__setattr__(self, name, value)
         parts = [self._error(j, k[self.chain.rows(j)]) for j in range(m)]
@@ -291,15 +295,15 @@ class VolSurface:
         return self.premiums.at(spot)
 
     @property
-    def certificate(self) -> list[dict[str, Any]]:
+    def records(self) -> list[dict[str, Any]]:
         """One record a slice, with the columns of surface.parquet in docs/run_folder.md."""
-        from surfaces.tables import certificate
+        from surfaces.tables import records
 
-        return certificate(self)
+        return records(self)
 
     @property
     def diagnostics(self) -> "pl.DataFrame":
-        """`certificate` as a frame."""
+        """`records` as a frame."""
         from surfaces.tables import diagnostics
 
         return diagnostics(self)

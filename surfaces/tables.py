@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from surfaces.surface import VolSurface
 
 
-def certificate(surface: "VolSurface") -> list[dict[str, Any]]:
+def records(surface: "VolSurface") -> list[dict[str, Any]]:
     """One record a slice: what was fitted, how well, and what holds on a dense grid."""
-    chain, scores = surface.chain, surface.scores
+    chain, scores, checked = surface.chain, surface.scores, surface.certificate
     columns: dict[str, Any] = {
         "years": surface.years,
         "forward": surface.forwards,
@@ -23,8 +23,13 @@ def certificate(surface: "VolSurface") -> list[dict[str, Any]]:
     }
     columns |= dict(zip(("a", "b", "rho", "m", "sigma"), surface.params.T, strict=True))
     columns |= {"atm_vol": surface.atm_vol, "skew": surface.skew}
-    names = ("quotes", "hits", "core_quotes", "core_hits", "chi2", "min_g", "calendar_margin")
-    columns |= {name: getattr(scores, name) for name in (*names, "calendar_margin_wings")}
+    fitted = ("quotes", "hits", "core_quotes", "core_hits", "chi2")
+    columns |= {name: getattr(scores, name) for name in fitted}
+    margins = ("min_g", "calendar_margin", "calendar_margin_wings", "certified")
+    columns |= {name: getattr(checked, name) for name in margins}
+    columns |= dict(zip(("certified_k_low", "certified_k_high"), checked.reach.T, strict=True))
+    others = ("loo_hits", "verticals", "butterflies")
+    columns |= {name: getattr(scores, name) for name in others}
     plain = {name: values.tolist() for name, values in columns.items()}
     out = []
     for j in range(chain.slices):
@@ -44,10 +49,10 @@ def certificate(surface: "VolSurface") -> list[dict[str, Any]]:
 
 
 def diagnostics(surface: "VolSurface") -> "pl.DataFrame":
-    """`certificate` as a frame."""
+    """`records` as a frame."""
     import polars as pl
 
-    return pl.DataFrame(certificate(surface), infer_schema_length=None)
+    return pl.DataFrame(records(surface), infer_schema_length=None)
 
 
 def residuals(surface: "VolSurface") -> "pl.DataFrame":

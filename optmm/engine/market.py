@@ -44,7 +44,9 @@ class MarketView:
             FitConfig(
                 rate_prior=config.rates.prior,
                 rate_prior_sd=config.rates.prior_sd,
+                model=config.surface.model,
                 future=day.chain.underlying.kind == "future",
+                certificate_points=config.surface.certificate_points,
                 # it ages slowly next to spot and vol, which have limits of their own
                 premium=PremiumLimits(max_age_s=PREMIUM_AGE_S),
             ),
@@ -52,7 +54,7 @@ class MarketView:
         self.surface: VolSurface | None = None
         self.fitted_ns = 0
         self.fits = 0
-        self.certificates: list[dict] = []
+        self.records: list[dict] = []
         self._unit: risk_limits.UnitRisk | None = None
 
     def due(self, now_ns: int) -> bool:
@@ -73,7 +75,7 @@ class MarketView:
         self.surface = self.fitter.update(now_ns, spot=spot, bid=bid, ask=ask, usable=usable)
         self.fitted_ns = now_ns
         self.fits += 1
-        self.certificates.extend(self.surface.certificate)
+        self.records.extend(self.surface.records)
         return self.reprice(now_ns, state)
 
     def reprice(self, now_ns: int, state: EngineState) -> quoter.Terms | None:
@@ -99,12 +101,12 @@ class MarketView:
 
     def surface_frame(self) -> pl.DataFrame:
         """surface.parquet."""
-        if not self.certificates:
+        if not self.records:
             raise DataError(
                 f"{self.chain.underlying.symbol}: no surface was ever fitted",
                 remedy="The session has no moment with both an underlying level and option quotes.",
             )
-        return pl.DataFrame(self.certificates, infer_schema_length=None)
+        return pl.DataFrame(self.records, infer_schema_length=None)
 
     def smiles_frame(self) -> pl.DataFrame:
         """smiles.parquet: the quotes of the last fit against its curves."""

@@ -25,6 +25,7 @@ class Why(IntFlag):
     BOUND_GUARD = 65536
     MID_GUARD = 131072
     NO_MARKET = 262144
+    UNCERTIFIED = 524288
 
 
 ABSENT = (
@@ -40,6 +41,7 @@ ABSENT = (
     | Why.THROTTLED
     | Why.REJECTED
     | Why.NO_MARKET
+    | Why.UNCERTIFIED
 )
 
 TEXT = {
@@ -55,6 +57,7 @@ TEXT = {
     Why.THROTTLED: "message budget is used up",
     Why.REJECTED: "the venue refused the quote: it would have crossed when it landed",
     Why.NO_MARKET: "nobody else offers: no displayed ask to stand beside",
+    Why.UNCERTIFIED: "the surface is not certified free of arbitrage at this strike",
     Why.CROSS_GUARD: "moved behind the opposite market side, so as not to cross",
     Why.WIDE_MARKET: "wider because the market is wide",
     Why.WIDE_UNCERTAINTY: "wider because fair value is uncertain",

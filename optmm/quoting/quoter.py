@@ -73,6 +73,7 @@ def terms(
     unit = unit_risk(chain, sheet, config)
     worst = np.maximum(np.abs(unit.rising).max(axis=0), unit.premium_usd)
     why = why | np.where(unit.known, 0, int(Why.NO_THEO))
+    why = why | np.where(sheet.certified, 0, int(Why.UNCERTIFIED))
     return Terms(sheet, half + model.own_half(), why, model, unit, np.where(unit.known, worst, 0.0))
 
 
@@ -121,7 +122,7 @@ def plan(terms: Terms, lots: np.ndarray, hedge_delta_usd: float, config: DeskCon
     )  # fmt: skip
     per_fill = np.floor(config.limits.max_fill_usd / np.maximum(terms.unit_usd, 1e-9))
     largest = np.minimum(per_fill, config.quoting.max_lots).astype(np.int64)
-    dark = terms.why & int(Why.UNCERTAIN | Why.NO_THEO) != 0
+    dark = terms.why & int(Why.UNCERTAIN | Why.NO_THEO | Why.UNCERTIFIED) != 0
     sides = []
     for cap in (caps.bid_lots, caps.ask_lots):
         size = np.where(dark, 0, np.minimum(cap, largest))

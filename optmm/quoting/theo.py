@@ -46,6 +46,7 @@ class TheoSheet:
     carry: np.ndarray
     forward_error: np.ndarray
     vol_error: np.ndarray
+    certified: np.ndarray  # whether the surface's certificate reaches the strike
 
     @property
     def priced(self) -> np.ndarray:
@@ -120,6 +121,7 @@ def sheet(
         carry=carry,
         forward_error=surface.forward_error[j],
         vol_error=np.asarray(surface.row_uncertainty(), np.float64),
+        certified=surface.row_certified,
         **out,
     )
 

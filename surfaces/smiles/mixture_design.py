@@ -30,7 +30,7 @@ class Settings:
     calendar: bool = True
     margin: float = 1e-3  # relative price by which later expiries must be dearer
     edge: float = 1.3  # of the union of two quoted ranges, where they must be
-    points: int = 200  # rows of a pair
+    points: int = 300  # rows of a pair
     link_cap: float = 1e3  # cost of a relative price gap of one
     prior: float = 0.0  # precision of the previous weights, in units of the first guess
     mu_cold: float = 30.0

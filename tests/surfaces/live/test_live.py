@@ -32,8 +32,8 @@ def test_european_truth_is_recovered(european):
         truth = np.sqrt(SVI.total_variance(k, theta) / world.years[j])
         np.testing.assert_allclose(got.row_vols(rows), truth, atol=2e-4)
     np.testing.assert_array_equal(got.scores.hits, got.scores.quotes)
-    assert np.all(got.scores.min_g > 0.0)
-    assert np.all(got.scores.calendar_margin[1:] > 0.0)
+    assert np.all(got.certificate.min_g > 0.0)
+    assert np.all(got.certificate.calendar_margin[1:] > 0.0)
 
 
 def test_forward_errors_cover_the_truth(european):

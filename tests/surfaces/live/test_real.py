@@ -52,7 +52,7 @@ def test_spx_2024_hit_rates_are_those_svi_can_reach(shared_data):
     clean = np.array([rows[i]["clean"] == "1" for i in first])
     scores = surface.scores
     assert scores.hits[clean].sum() / scores.quotes[clean].sum() > 0.69
-    assert np.all(scores.min_g > -1e-6)
+    assert np.all(surface.certificate.min_g > -1e-6)
 
 
 def _goog_at(shared_data, hour: float):

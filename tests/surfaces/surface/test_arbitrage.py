@@ -41,23 +41,35 @@ def test_calendar_margin_is_the_relative_gain_of_variance():
     assert np.isnan(arbitrage.calendar_margin((SVI, short), (SVI, longer), 0.2, 0.1))
 
 
+def violations(strike, right, bid, ask, df=0.98):
+    """Two expiries of the same quotes: neighbours across them are none."""
+    twice = {"strike": strike, "bid": bid, "ask": ask, "cap": np.full(strike.size, df)}
+    found = arbitrage.executable_violations(
+        right=np.full(2 * strike.size, float(right)),
+        slice_of=np.repeat([0, 1], strike.size),
+        **{name: np.tile(values, 2) for name, values in twice.items()},
+    )
+    return found.vertical.tolist(), found.butterfly.tolist()
+
+
 @pytest.mark.parametrize("right", [1, -1])
 def test_executable_violations_name_the_planted_quote_and_no_other(right):
     """Black prices are free of arbitrage, so only what is planted can be found."""
     strike = np.arange(80.0, 121.0, 5.0)
     mid = black.price(right=right, forward=100.0, strike=strike, years=0.5, vol=0.25, df=0.98)
-    clean = arbitrage.executable_violations(
-        strike=strike, bid=mid - 0.01, ask=mid + 0.01, right=right, df=0.98
-    )
-    assert all(found.size == 0 for found in clean.values())
     bid, ask = mid - 0.01, mid + 0.01
-    bid[4] += 2.0
-    ask[4] += 2.0
-    found = arbitrage.executable_violations(strike=strike, bid=bid, ask=ask, right=right, df=0.98)
-    assert 3 in found["butterfly"]
+    assert violations(strike, right, bid, ask) == ([], [])
+    bid[4] += 0.6
+    ask[4] += 0.6
+    assert violations(strike, right, bid, ask) == ([], [4, 13])
+    bid[4] += 9.0
+    ask[4] += 9.0
+    dearer, cheaper = (3, 5) if right > 0 else (5, 3)
+    vertical, butterfly = violations(strike, right, bid, ask)
+    assert dearer in vertical or cheaper in vertical or 4 in vertical
+    assert {4, 13} <= set(butterfly)
 
 
 def test_absent_quotes_violate_nothing():
     strike, none = np.arange(3.0) + 1.0, np.full(3, np.nan)
-    found = arbitrage.executable_violations(strike=strike, bid=none, ask=none, right=1, df=1.0)
-    assert all(v.size == 0 for v in found.values())
+    assert violations(strike, 1, none, none) == ([], [])
