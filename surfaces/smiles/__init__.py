@@ -1,16 +1,31 @@
 """One expiry's smile: the shelf of models and the quotes they are fitted to."""
 
-from surfaces.smiles import parabola, svi
-from surfaces.smiles.base import SMILES, SmileFit, SmileModel, fit_ladder, smile
+from surfaces.smiles import essvi, parabola, svi, svi_domain, svi_forms
+from surfaces.smiles.base import (
+    CHAINS,
+    SMILES,
+    ChainFit,
+    ChainModel,
+    SmileFit,
+    SmileModel,
+    fit_ladder,
+    smile,
+)
 from surfaces.smiles.quotes import SmileQuotes
 
 __all__ = [
+    "CHAINS",
     "SMILES",
+    "ChainFit",
+    "ChainModel",
     "SmileFit",
     "SmileModel",
     "SmileQuotes",
+    "essvi",
     "fit_ladder",
     "parabola",
     "smile",
     "svi",
+    "svi_domain",
+    "svi_forms",
 ]

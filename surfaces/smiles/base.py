@@ -8,7 +8,7 @@ and one `register` line; config, `fit(model=)` and the test battery find it in `
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,37 @@ class Below:
     k_high: float
 
 
+@dataclass(frozen=True, slots=True)
+class ChainFit:
+    """All expiries of a chain fitted together; None for a slice that could not be."""
+
+    slices: tuple[SmileFit | None, ...]
+    memory: Any  # what the model wants back at the next fit, opaque to everyone else
+
+
+class ChainModel(Protocol):
+    """A smile whose expiries are fitted at once; its curves belong to the SmileModel `name`."""
+
+    @property
+    def name(self) -> str:
+        """The name of the smile it fits."""
+
+    def fit_chain(
+        self, slices: Sequence[SmileQuotes], previous: ChainFit | None = None
+    ) -> ChainFit:
+        """Fit slices in rising years, warm from `previous` if it has the same ones."""
+
+
 SMILES: dict[str, SmileModel] = {}
+CHAINS: dict[str, ChainModel] = {}
+
+
+def register_chain(model: ChainModel) -> ChainModel:
+    """Put `model` on the shelf of joint fits; a name is taken once."""
+    if model.name in CHAINS:
+        raise InvalidInput(f"chain {model.name!r} is already registered by {CHAINS[model.name]!r}")
+    CHAINS[model.name] = model
+    return model
 
 
 def register(model: SmileModel) -> SmileModel:

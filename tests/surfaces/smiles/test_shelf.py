@@ -68,7 +68,7 @@ def test_nothing_quoted_is_no_fit():
 
 def test_an_unknown_name_lists_the_choices():
     with pytest.raises(
-        InvalidInput, match=r"unknown smile 'sabre'; choose one of flat, parab.*svi"
+        InvalidInput, match=r"unknown smile 'sabre'; choose one of essvi, flat, parab.*svi"
     ):
         smile("sabre")
 
