@@ -31,6 +31,34 @@ RISE = 1e-3  # of ln theta from slice to slice, at least, in a start
 
 
 @nb.njit(cache=True, error_model="numpy")
+def assign(source, out):
+    """out = source, both (m, 3); a loop, because numba compiles slices for seconds."""
+    for i in range(source.shape[0]):
+        for a in range(3):
+            out[i, a] = source[i, a]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def mix(x, y, share, out):
+    """out = x + share (y - x), all (m, 3)."""
+    for i in range(x.shape[0]):
+        for a in range(3):
+            out[i, a] = x[i, a] + share * (y[i, a] - x[i, a])
+
+
+@nb.njit(cache=True, error_model="numpy")
+def middle_of(values, n):
+    """The (lower) median of the first n values, which it sorts."""
+    for i in range(1, n):
+        own, at = values[i], i
+        while at > 0 and values[at - 1] > own:
+            values[at] = values[at - 1]
+            at -= 1
+        values[at] = own
+    return values[(n - 1) // 2]
+
+
+@nb.njit(cache=True, error_model="numpy")
 def first_levels(book, x):
     """Write ln theta of every slice into x[:, 0]: medians near the money, pooled until rising."""
     m = x.shape[0]
@@ -50,7 +78,7 @@ def first_levels(book, x):
                 distance[at], values[at] = distance[at - 1], values[at - 1]
                 at -= 1
             distance[at], values[at] = abs(book.k[q]), book.mid[q]
-        middle = np.median(values[:n])
+        middle = middle_of(values, n)
         level[blocks] = math.log(max(middle * middle / book.per_year[i], 1e-12))
         weight[blocks], width[blocks] = float(n), 1
         blocks += 1
@@ -87,15 +115,15 @@ def safe_start(book, x):
 def towards_inside(x, inside):
     """Move `x` towards the feasible point `inside` until it is feasible too; how far it went."""
     point = new_point(x.shape[0])
+    trial = np.empty((x.shape[0], 3))
     share = 0.0
-    trial = x.copy()
     for _ in range(8):
+        mix(x, inside, share, trial)
         if set_slacks(trial, point):
-            x[:] = trial
+            assign(trial, x)
             return share
         share = 0.5 * (1.0 + share) if share > 0.0 else 0.02
-        trial[:] = x + share * (inside - x)
-    x[:] = inside
+    assign(inside, x)
     return 1.0
 
 
@@ -154,7 +182,7 @@ def minimise(book, x, mu):
             if damping > 1e4:
                 return cost, count
             continue
-        x[:] = trial
+        assign(trial, x)
         here, there = there, here
         cost = new
         dual_share = longest(dual, dual_step, 1.0)
@@ -189,6 +217,6 @@ def fit(book, warm, x):
             if towards_inside(x, start) == 1.0:
                 mu = 1.0
         else:
-            x[:] = start
+            assign(start, x)
             mu = 1.0
     return minimise(book, x, mu)[1]

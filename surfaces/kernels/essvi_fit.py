@@ -197,7 +197,7 @@ def row_of(x, point, i, row, early, late):
         late[0], late[1], late[2] = 1.0, share - 1.0, -share
         early[0], early[1], early[2] = -1.0, 1.0 - share_before, share_before
     elif row == 3:
-        late[:] = point.bound[i]
+        late[0], late[1], late[2] = point.bound[i, 0], point.bound[i, 1], point.bound[i, 2]
     else:
         late[2] = -1.0 if row == 4 else 1.0
         late[1] = -late[2]

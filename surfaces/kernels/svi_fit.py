@@ -157,9 +157,9 @@ def fit(k, mid, half, one_sided, years, k_low, k_high, grid, floor_w, warm, x):
         return FAILED
     # The penalty is soft and the grid ends: what it gives way is asked for on top, where it gave
     # way is added to the grid, until g >= 0 is proved on the whole line.
-    wide, wide_floor = np.empty(grid.size + ROUNDS), np.full(grid.size + ROUNDS, -1.0)
-    wide[: grid.size] = grid
-    wide_floor[: grid.size] = floor_w
+    wide, wide_floor = np.empty(grid.size + ROUNDS), np.empty(grid.size + ROUNDS)
+    for i in range(grid.size):
+        wide[i], wide_floor[i] = grid[i], floor_w[i]
     raw, at = np.empty(SIZE), np.empty(1)
     asked = LEAST_G
     for found in range(ROUNDS):
@@ -171,7 +171,7 @@ def fit(k, mid, half, one_sided, years, k_low, k_high, grid, floor_w, warm, x):
         if proper(raw) and raw[1] > 0.0:
             exact_lowest_g(raw, COARSE_STEPS, at)
         n = grid.size + found + 1
-        wide[n - 1] = at[0]
+        wide[n - 1], wide_floor[n - 1] = at[0], -1.0
         descend(
             x, k, mid, half, one_sided, years, wide[:n], wide_floor[:n], atm, asked, low, high,
             STEPS[0],

@@ -103,9 +103,10 @@ class Essvi:
             parts.append(_floors(below, ends, float(np.median(quotes.half_vol[firm])), quotes))
         warm = start is not None and _usable(start)
         x = _letters(start[None, :]) if start is not None and warm else np.empty((1, 3))
-        rows = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        counts = np.array([0, rows[0].size])
-        kernel.fit(Book(counts, *rows, np.array([1.0 / quotes.years])), warm, x)
+        k, mid, per_half, side = (np.concatenate(column) for column in zip(*parts, strict=True))
+        start_of = np.array([0, k.size])
+        book = Book(start_of, k, mid, per_half, side, np.array([1.0 / quotes.years]))
+        kernel.fit(book, warm, x)
         return SmileFit(self.name, _parameters(x)[0], np.ones(len(quotes), bool))
 
 
@@ -145,8 +146,9 @@ class EssviChain:
             )
         x = np.empty((len(some), 3))
         memory = None if previous is None else previous.memory
-        warm = isinstance(memory, _Memory) and memory.present == present
-        if warm:
+        warm = False
+        if isinstance(memory, _Memory) and memory.present == present:
+            warm = True
             x[:] = memory.x + np.log(years / memory.years)[:, None]
         kernel.fit(_book(some, years), warm, x)
         fits: list[SmileFit | None] = [None] * len(slices)

@@ -138,7 +138,7 @@ def _inside(name: str, values: Array, remedy: str) -> None:
     _refuse(name, values, ~(np.abs(values) < 1.0), "be inside (-1, 1)", remedy)
 
 
-def _refuse(name: str, values: Array, bad: Array, bound: str, remedy: str) -> None:
+def _refuse(name: str, values: Array, bad: NDArray[np.bool_], bound: str, remedy: str) -> None:
     bad = np.asarray(bad)
     if bad.any():
         first = float(np.asarray(values)[np.unravel_index(np.argmax(bad), bad.shape)])
