@@ -30,7 +30,7 @@ from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
 
 __all__ = ["ChainSlices", "FitConfig", "LiveFitter", "VolSurface"]
 
-MENDS = ("svi",)  # what a slice falls back to that would not be certified, in this order
+MENDS = ("svi", "essvi")  # what a slice falls back to that would not be certified, in this order
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ SLOPE_ROOT_MAX = math.sqrt(2.0)
 HUBER = 1.0  # residuals are in half spreads: quadratic inside the market, linear outside
 BUTTERFLY_WEIGHT = 300.0
 CALENDAR_WEIGHT = 300.0
+ENOUGH = 1e-7  # share of the cost a step must gain for another to follow
+LIMITS = {"contract", "nsz", "reassoc"}  # sums over quotes may be vectorised
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -88,19 +90,18 @@ def g_at(k, x):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def lowest_g(low, high, points, x):
-    """The least g of box letters `x` on an even grid."""
+def least_on(grid, x):
+    """The least g of box letters `x` on a grid."""
     bottom, half_gap, half_sum, m, sigma = shape_of(x)
     least = np.inf
-    for i in range(points):
-        k = low + (high - low) * i / (points - 1)
-        least = min(least, w_and_g(k, bottom, half_gap, half_sum, m, sigma)[1])
+    for i in range(grid.size):
+        least = min(least, w_and_g(grid[i], bottom, half_gap, half_sum, m, sigma)[1])
     return least
 
 
 @nb.njit(cache=True, error_model="numpy")
-def w_and_gradient(k, x, out):
-    """Total variance at one k; its five derivatives in the box letters go into `out`."""
+def fill_gradient(k, x, out):
+    """Write the five derivatives of total variance at one k in the box letters into `out`."""
     left, right, sigma = x[1], x[2], math.exp(x[4])
     d = k - x[3]
     root = math.sqrt(d * d + sigma * sigma)
@@ -111,22 +112,112 @@ def w_and_gradient(k, x, out):
     out[2] = right * (root + d) - sigma * left
     out[3] = -half_gap - half_sum * d / root
     out[4] = sigma * (half_sum * sigma / root - left * right)
-    return x[0] - sigma * left * right + half_gap * d + half_sum * root
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath=LIMITS)
+def quote_cost(low, half_gap, half_sum, m, sigma, k, mid, half, one_sided, years):
+    """Huber cost of the quotes for the letters of `shape_of`."""
+    total = 0.0
+    per_year = 1.0 / years
+    for i in range(k.size):
+        d = k[i] - m
+        w = low + half_gap * d + half_sum * math.sqrt(d * d + sigma * sigma)
+        r = (math.sqrt(max(w, 1e-14) * per_year) - mid[i]) / half[i]
+        size = 0.0 if one_sided[i] and r < 0.0 else abs(r)
+        inner = min(size, HUBER)
+        total += inner * (size - 0.5 * inner)
+    return total
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath=LIMITS)
+def quote_sums(low, half_gap, half_sum, m, sigma, k, mid, half, one_sided, years, sums):
+    """As `quote_cost`; Huber-weighted sums of the rows (1, d, root, dw/dm, dw/dln sigma).
+
+    Fifteen products of the rows and five with the residual go into `sums`, in the order that
+    `box_equations` reads.
+    """
+    total = 0.0
+    a00 = a10 = a11 = a20 = a21 = a22 = a30 = a31 = a32 = a33 = 0.0
+    a40 = a41 = a42 = a43 = a44 = b0 = b1 = b2 = b3 = b4 = 0.0
+    per_year, square = 1.0 / years, sigma * sigma
+    for i in range(k.size):
+        d = k[i] - m
+        root = math.sqrt(d * d + square)
+        w = low + half_gap * d + half_sum * root
+        vol = math.sqrt(max(w, 1e-14) * per_year)
+        per_half = 1.0 / half[i]
+        r = (vol - mid[i]) * per_half
+        size = abs(r)
+        inner = min(size, HUBER)
+        on = 0.0 if one_sided[i] and r < 0.0 else 1.0
+        total += on * inner * (size - 0.5 * inner)
+        chain = 0.5 * per_year * per_half / vol
+        pull = on * chain * (HUBER / max(size, HUBER))
+        weight = pull * chain
+        over = half_sum / root
+        j3 = -half_gap - over * d
+        j4 = over * square
+        b, c, e, f = weight * d, weight * root, weight * j3, weight * j4
+        pull *= r
+        a00 += weight
+        a10 += b
+        a11 += b * d
+        a20 += c
+        a21 += c * d
+        a22 += c * root
+        a30 += e
+        a31 += e * d
+        a32 += e * root
+        a33 += e * j3
+        a40 += f
+        a41 += f * d
+        a42 += f * root
+        a43 += f * j3
+        a44 += f * j4
+        b0 += pull
+        b1 += pull * d
+        b2 += pull * root
+        b3 += pull * j3
+        b4 += pull * j4
+    sums[0], sums[1], sums[2], sums[3], sums[4], sums[5] = a00, a10, a11, a20, a21, a22
+    sums[6], sums[7], sums[8], sums[9], sums[10], sums[11] = a30, a31, a32, a33, a40, a41
+    sums[12], sums[13], sums[14] = a42, a43, a44
+    sums[15], sums[16], sums[17], sums[18], sums[19] = b0, b1, b2, b3, b4
+    return total
+
+
+@nb.njit(cache=True, error_model="numpy")
+def box_equations(sums, x, hessian, gradient):
+    """Gauss-Newton matrix and gradient in the box letters, from the sums of `quote_sums`."""
+    left, right, sigma = x[1], x[2], math.exp(x[4])
+    turn = np.zeros((SIZE, SIZE))  # d(low, gap, sum, m, ln sigma)/d(box letters)
+    turn[0, 0], turn[0, 1], turn[0, 2] = 1.0, -sigma * right, -sigma * left
+    turn[0, 4] = -sigma * left * right
+    turn[1, 1], turn[1, 2], turn[2, 1], turn[2, 2] = -left, right, left, right
+    turn[3, 3] = turn[4, 4] = 1.0
+    full = np.empty((SIZE, SIZE))
+    at = 0
+    for i in range(SIZE):
+        for j in range(i + 1):
+            full[i, j] = full[j, i] = sums[at]
+            at += 1
+    for i in range(SIZE):
+        gradient[i] = 0.0
+        for a in range(SIZE):
+            gradient[i] += turn[a, i] * sums[15 + a]
+        for j in range(i + 1):
+            total = 0.0
+            for a in range(SIZE):
+                for b in range(SIZE):
+                    total += turn[a, i] * full[a, b] * turn[b, j]
+            hessian[i, j] = total
 
 
 @nb.njit(cache=True, error_model="numpy")
 def cost_at(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g):
     """Huber cost of the quotes plus the elastic penalties; see `normal_equations`."""
     low, half_gap, half_sum, m, sigma = shape_of(x)
-    total = 0.0
-    for i in range(k.size):
-        d = k[i] - m
-        w = low + half_gap * d + half_sum * math.sqrt(d * d + sigma * sigma)
-        r = (math.sqrt(max(w, 1e-14) / years) - mid[i]) / half[i]
-        if one_sided[i] and r < 0.0:
-            continue
-        size = abs(r)
-        total += 0.5 * r * r if size <= HUBER else HUBER * (size - 0.5 * HUBER)
+    total = quote_cost(low, half_gap, half_sum, m, sigma, k, mid, half, one_sided, years)
     for i in range(grid.size):
         w, g = w_and_g(grid[i], low, half_gap, half_sum, m, sigma)
         short = least_g - g
@@ -139,41 +230,27 @@ def cost_at(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def accumulate(jac, r, weight, hessian, gradient):
-    """Add one weighted residual row to the Gauss-Newton normal equations."""
+def accumulate(jac, r, hessian, gradient):
+    """Add one residual row to the Gauss-Newton normal equations."""
     for i in range(SIZE):
-        scaled = weight * jac[i]
-        gradient[i] += scaled * r
+        gradient[i] += jac[i] * r
         for j in range(i + 1):
-            hessian[i, j] += scaled * jac[j]
+            hessian[i, j] += jac[i] * jac[j]
 
 
 @nb.njit(cache=True, error_model="numpy")
 def normal_equations(
     x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, hessian, gradient
 ):
-    """Gauss-Newton matrix and gradient: Huber-weighted vol residuals, g >= least_g, w >= floor_w.
+    """The cost, and its Gauss-Newton matrix and gradient.
 
-    A one-sided quote (no bid: `mid` is then the ask) only pulls when the curve is above it.
+    Huber-weighted vol residuals, g >= least_g, w >= floor_w. A one-sided quote (no bid: `mid` is
+    then the ask) only pulls when the curve is above it.
     """
-    for i in range(SIZE):
-        gradient[i] = 0.0
-        for j in range(SIZE):
-            hessian[i, j] = 0.0
-    jac = np.empty(SIZE)
-    moved = np.empty(SIZE)
+    jac, moved, sums = np.empty(SIZE), np.empty(SIZE), np.empty(20)
     low, half_gap, half_sum, m, sigma = shape_of(x)
-    for i in range(k.size):
-        w = max(w_and_gradient(k[i], x, jac), 1e-14)
-        vol = math.sqrt(w / years)
-        r = (vol - mid[i]) / half[i]
-        if one_sided[i] and r < 0.0:
-            continue
-        chain = 1.0 / (2.0 * vol * years * half[i])
-        for j in range(SIZE):
-            jac[j] *= chain
-        size = abs(r)
-        accumulate(jac, r, 1.0 if size <= HUBER else HUBER / size, hessian, gradient)
+    total = quote_sums(low, half_gap, half_sum, m, sigma, k, mid, half, one_sided, years, sums)
+    box_equations(sums, x, hessian, gradient)
     for i in range(grid.size):
         w, g = w_and_g(grid[i], low, half_gap, half_sum, m, sigma)
         if g < least_g:
@@ -182,12 +259,17 @@ def normal_equations(
                 step = 1e-6 * max(abs(x[j]), 1e-3)
                 moved[j] += step
                 jac[j] = -BUTTERFLY_WEIGHT * (g_at(grid[i], moved) - g) / step
-            accumulate(jac, BUTTERFLY_WEIGHT * (least_g - g), 1.0, hessian, gradient)
+            r = BUTTERFLY_WEIGHT * (least_g - g)
+            accumulate(jac, r, hessian, gradient)
+            total += 0.5 * r * r
         if w < floor_w[i]:
-            w_and_gradient(grid[i], x, jac)
+            fill_gradient(grid[i], x, jac)
             for j in range(SIZE):
                 jac[j] *= -CALENDAR_WEIGHT / scale_w
-            accumulate(jac, CALENDAR_WEIGHT * (floor_w[i] - w) / scale_w, 1.0, hessian, gradient)
+            r = CALENDAR_WEIGHT * (floor_w[i] - w) / scale_w
+            accumulate(jac, r, hessian, gradient)
+            total += 0.5 * r * r
+    return total
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -249,47 +331,37 @@ def projected_step(x, hessian, gradient, damping, low, high, trial):
 
 @nb.njit(cache=True, error_model="numpy")
 def descend(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low, high, steps):
-    """Projected Levenberg-Marquardt from `x`, in place; returns the final cost."""
-    hessian = np.empty((SIZE, SIZE))
-    gradient = np.empty(SIZE)
+    """Projected Levenberg-Marquardt from `x`, in place; returns the first and the final cost."""
+    hessian, gradient = np.empty((SIZE, SIZE)), np.empty(SIZE)
+    new_hessian, new_gradient = np.empty((SIZE, SIZE)), np.empty(SIZE)
     trial = np.empty(SIZE)
     for i in range(SIZE):
         x[i] = min(max(x[i], low[i]), high[i])
-    cost = cost_at(x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g)
+    cost = normal_equations(
+        x, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, hessian, gradient
+    )
+    first = cost
     damping = 1e-3
-    fresh = True
     for _ in range(steps):
-        if fresh:
-            normal_equations(
-                x,
-                k,
-                mid,
-                half,
-                one_sided,
-                years,
-                grid,
-                floor_w,
-                scale_w,
-                least_g,
-                hessian,
-                gradient,
-            )
-        fresh = False
         if projected_step(x, hessian, gradient, damping, low, high, trial):
-            new = cost_at(trial, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g)
+            new = normal_equations(
+                trial, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g,
+                new_hessian, new_gradient,
+            )  # fmt: skip
             if new < cost:
                 gain = cost - new
                 copy(trial, x)
                 cost = new
+                hessian, new_hessian = new_hessian, hessian
+                gradient, new_gradient = new_gradient, gradient
                 damping = max(damping * 0.2, 1e-12)
-                fresh = True
-                if gain <= 1e-9 * cost or cost < 1e-22:
+                if gain <= ENOUGH * cost or cost < 1e-22:
                     break
                 continue
         damping *= 6.0
         if damping > 1e8:
             break
-    return cost
+    return first, cost
 
 
 @nb.njit(cache=True, error_model="numpy")

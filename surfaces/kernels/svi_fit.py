@@ -8,13 +8,26 @@ import math
 import numba as nb
 import numpy as np
 
-from surfaces.kernels.svi import SIZE, SLOPE_ROOT_MAX, copy, cost_at, descend, lowest_g, solve
+from surfaces.kernels.svi import (
+    SIZE,
+    SLOPE_ROOT_MAX,
+    copy,
+    cost_at,
+    descend,
+    least_on,
+    solve,
+    to_raw,
+)
+from surfaces.kernels.svi_domain import FREE, judge, proper
+from surfaces.kernels.svi_domain import lowest_g as exact_lowest_g
 
-FINE = 401  # points on which g >= 0 is judged
 LEAST_G = 1e-3  # what the elastic penalty asks of g
-BUTTERFLY_ROUNDS = 6
+EDGE = 1.3  # the search looks this far beyond the quoted range
+ROUNDS = 8  # of asking for g >= 0
+FAMILIAR = 1.5  # a fit that gains less than this on its start had a good start
 # An array, because numba compiles a copy of the callee for every literal it is given.
 STEPS = np.array([30, 80])  # of a warm and of a cold descent
+COARSE_STEPS = 12  # bisections that find the lowest g well enough to ask for more
 FAILED, CLEAN, DIRTY = 0, 1, 2  # what `fit` found: nothing, a curve, a curve with g < 0 somewhere
 
 
@@ -44,7 +57,7 @@ def linear_start(k, w, weight, m, sigma, x):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def search(k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low, high, x):
+def search(k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, span, low, high, x):
     """Cold start: the linear problem on a coarse (m, sigma) grid, then descend from the best."""
     starts, kept = 40, 3
     costs = np.full(starts, np.inf)
@@ -55,10 +68,10 @@ def search(k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low,
         w[i] = mid[i] * mid[i] * years
         width = 2.0 * mid[i] * years * half[i]
         weight[i] = 0.0 if one_sided[i] else 1.0 / (width * width)
-    span = grid[grid.size - 1] - grid[0]
+    first = 0.5 * (k[0] + k[k.size - 1] - span)
     trial = np.empty(SIZE)
     for s in range(starts):
-        m = grid[0] + span * (s % 8 + 0.5) / 8.0
+        m = first + span * (s % 8 + 0.5) / 8.0
         sigma = span * 0.02 * 2.6 ** (s // 8)
         if linear_start(k, w, weight, m, sigma, trial):
             for i in range(SIZE):
@@ -76,21 +89,10 @@ def search(k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low,
             break
         copy(points[least], trial)
         costs[least] = np.inf
-        cost = descend(
-            trial,
-            k,
-            mid,
-            half,
-            one_sided,
-            years,
-            grid,
-            floor_w,
-            scale_w,
-            least_g,
-            low,
-            high,
+        _, cost = descend(
+            trial, k, mid, half, one_sided, years, grid, floor_w, scale_w, least_g, low, high,
             STEPS[1],
-        )
+        )  # fmt: skip
         if cost < best:
             best = cost
             copy(trial, x)
@@ -136,25 +138,43 @@ def fit(k, mid, half, one_sided, years, k_low, k_high, grid, floor_w, warm, x):
     """
     low, high = np.empty(SIZE), np.empty(SIZE)
     atm = set_box(k, mid, one_sided, years, k_low, k_high, low, high)
-    cost = np.inf
+    first, cost = np.inf, np.inf
     if warm:
-        cost = descend(
+        first, cost = descend(
             x, k, mid, half, one_sided, years, grid, floor_w, atm, LEAST_G, low, high, STEPS[0]
         )
-    if cost > 4.0 * k.size:  # no start, or one that may sit in a local minimum
+    # No start, or one that quotes left far behind, and that may end in a local minimum.
+    if cost > 4.0 * k.size and not first < FAMILIAR * cost:
         cold = np.empty(SIZE)
-        found = search(k, mid, half, one_sided, years, grid, floor_w, atm, LEAST_G, low, high, cold)
+        found = search(
+            k, mid, half, one_sided, years, grid, floor_w, atm, LEAST_G, EDGE * (k_high - k_low),
+            low, high, cold,
+        )  # fmt: skip
         if found < cost:
             cost = found
             copy(cold, x)
     if not cost < np.inf:
         return FAILED
-    # The penalty is soft, so what it gives way is asked for on top until g >= 0 really holds.
+    # The penalty is soft and the grid ends: what it gives way is asked for on top, where it gave
+    # way is added to the grid, until g >= 0 is proved on the whole line.
+    wide, wide_floor = np.empty(grid.size + ROUNDS), np.empty(grid.size + ROUNDS)
+    for i in range(grid.size):
+        wide[i], wide_floor[i] = grid[i], floor_w[i]
+    raw, at = np.empty(SIZE), np.empty(1)
     asked = LEAST_G
-    for _ in range(BUTTERFLY_ROUNDS):
-        g = lowest_g(grid[0], grid[-1], FINE, x)
-        if g >= 0.0:
-            return CLEAN if x[0] > 0.0 else DIRTY
-        asked += LEAST_G - 1.5 * g
-        descend(x, k, mid, half, one_sided, years, grid, floor_w, atm, asked, low, high, STEPS[0])
-    return DIRTY
+    for found in range(ROUNDS):
+        to_raw(x, raw)
+        if judge(raw, 0.0, at) == FREE:
+            return CLEAN
+        gave = least_on(wide[: grid.size + found], x)
+        asked += LEAST_G - 1.5 * min(gave, 0.0)
+        if proper(raw) and raw[1] > 0.0:
+            exact_lowest_g(raw, COARSE_STEPS, at)
+        n = grid.size + found + 1
+        wide[n - 1], wide_floor[n - 1] = at[0], -1.0
+        descend(
+            x, k, mid, half, one_sided, years, wide[:n], wide_floor[:n], atm, asked, low, high,
+            STEPS[0],
+        )  # fmt: skip
+    to_raw(x, raw)
+    return CLEAN if judge(raw, 0.0, at) == FREE else DIRTY

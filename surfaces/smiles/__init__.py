@@ -1,6 +1,6 @@
 """One expiry's smile: the shelf of models and the quotes they are fitted to."""
 
-from surfaces.smiles import mixture, parabola, svi
+from surfaces.smiles import essvi, mixture, parabola, svi, svi_domain, svi_forms
 from surfaces.smiles.base import (
     CHAINS,
     SMILES,
@@ -21,9 +21,12 @@ __all__ = [
     "SmileFit",
     "SmileModel",
     "SmileQuotes",
+    "essvi",
     "fit_rungs",
     "mixture",
     "parabola",
     "smile",
     "svi",
+    "svi_domain",
+    "svi_forms",
 ]

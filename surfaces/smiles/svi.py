@@ -1,12 +1,14 @@
 """Raw SVI: w(k) = a + b(rho(k - m) + sqrt((k - m)^2 + sigma^2)).
 
 The fit is robust least squares on mid vols in half spreads (quadratic inside the market, linear
-outside), exact in Lee's bound b(1+|rho|) <= 2 and in w >= 0, elastic in g >= 0 over 1.3 times the
-quoted range and in the calendar against the shorter expiry where both are quoted. Quotes
-far outside what the rest agree on are dropped once, and the caller counts them as misses.
+outside), exact in Lee's bound b(1+|rho|) <= 2 and in w >= 0, elastic in the calendar against the
+shorter expiry where both are quoted. g >= 0 is asked for elastically, more and more, until it is
+proved on the whole real line (`svi_domain`); what quotes still resist is mended, so every fit is
+free of butterflies, wings included. Quotes far outside what the rest agree on are dropped once, and
+the caller counts them as misses.
 
 Units   a, b dimensionless total variance (vol^2 years); m, sigma in log-moneyness.
-Source  Gatheral 2004; Gatheral-Jacquier, Quantitative Finance 14 (2014) 59-71 (jump-wing, g).
+Source  Gatheral 2004; Gatheral-Jacquier, Quantitative Finance 14 (2014) 59-71 (g).
 """
 
 from dataclasses import dataclass
@@ -17,8 +19,13 @@ from surfaces.kernels import svi as kernel
 from surfaces.kernels import svi_fit
 from surfaces.smiles.base import Array, Below, SmileFit, reach, register
 from surfaces.smiles.quotes import SmileQuotes
+from surfaces.smiles.svi_domain import mended
+from surfaces.smiles.svi_forms import jump_wing
+
+__all__ = ["SVI", "RawSvi", "jump_wing"]
 
 GRID = 81
+WING = 0.1 * (1.5 ** np.arange(1.0, 11.0) - 1.0)  # points past the grid, in quoted ranges
 WILD = 10.0  # half spreads from the curve at which a quote is suspect,
 WILD_SCALE = 6.0  # and this many times the expiry's median residual
 WILD_SHARE = 0.2  # at most this share of an expiry may be called wild
@@ -72,24 +79,6 @@ class RawSvi:
         return SmileFit(self.name, _raw(x), used)
 
 
-def jump_wing(theta: Array, years: float) -> Array:
-    """Jump-wing letters (v, psi, p, c, v_tilde) of raw parameters, Gatheral-Jacquier eq. 3.5."""
-    a, b, rho, m, sigma = theta
-    root = np.sqrt(m * m + sigma * sigma)
-    w = a + b * (root - rho * m)
-    scale = b / np.sqrt(w)
-    low = a + b * sigma * np.sqrt(1.0 - rho * rho)
-    return np.array(
-        [
-            w / years,
-            0.5 * scale * (rho - m / root),
-            scale * (1.0 - rho),
-            scale * (1.0 + rho),
-            low / years,
-        ]
-    )
-
-
 def _raw(x: Array) -> Array:
     raw = np.empty(kernel.SIZE)
     kernel.to_raw(x, raw)
@@ -100,7 +89,9 @@ def _solve(
     quotes: SmileQuotes, quoted: tuple[float, float], start: Array | None, below: Below | None
 ) -> Array | None:
     """Box letters of the best fit, or None; the walls reach beyond the range `quoted`."""
-    grid = reach(*quoted, points=GRID)
+    inner = reach(*quoted, points=GRID - 2 * WING.size)
+    wing = WING * (quoted[1] - quoted[0])
+    grid = np.concatenate((inner[0] - wing[::-1], inner, inner[-1] + wing))
     floor = np.full(GRID, -1.0)
     if below is not None:
         low, high = max(below.k_low, quoted[0]), min(below.k_high, quoted[1])
@@ -118,34 +109,9 @@ def _solve(
     )  # fmt: skip
     if found == svi_fit.FAILED:
         return None
-    return x if found == svi_fit.CLEAN else _tamed(x, float(grid[0]), float(grid[-1]))
-
-
-def _tamed(x: Array, k_low: float, k_high: float) -> Array:
-    """`x` if g >= 0 on [k_low, k_high]; else with its slopes shrunk, w(0) held, until it is.
-
-    A last resort for quotes no smile fits: with slopes at zero the curve is flat and g is one.
-    """
-
-    def shrunk(share: float) -> Array:
-        out = x.copy()
-        out[1:3] *= share
-        out[0] = 0.0
-        zero = np.zeros(1)
-        at_money = SVI.total_variance(zero, _raw(x))[0]
-        out[0] = at_money - SVI.total_variance(zero, _raw(out))[0]
-        return out
-
-    def clean(trial: Array) -> bool:
-        return trial[0] > 0.0 and kernel.lowest_g(k_low, k_high, svi_fit.FINE, trial) >= 0.0
-
-    if clean(x):
-        return x
-    good, bad = 0.0, 1.0
-    for _ in range(20):
-        middle = 0.5 * (good + bad)
-        good, bad = (middle, bad) if clean(shrunk(middle)) else (good, middle)
-    return shrunk(good)
+    if found == svi_fit.DIRTY:
+        kernel.to_box(mended(_raw(x)), x)
+    return x
 
 
 def _wild(quotes: SmileQuotes, x: Array) -> np.ndarray:
