@@ -1,6 +1,6 @@
 """One expiry's smile: the shelf of models and the quotes they are fitted to."""
 
-from surfaces.smiles import parabola, svi
+from surfaces.smiles import parabola, spline, svi
 from surfaces.smiles.base import SMILES, SmileFit, SmileModel, fit_ladder, smile
 from surfaces.smiles.quotes import SmileQuotes
 
@@ -12,5 +12,6 @@ __all__ = [
     "fit_ladder",
     "parabola",
     "smile",
+    "spline",
     "svi",
 ]
