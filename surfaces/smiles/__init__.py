@@ -1,6 +1,6 @@
 """One expiry's smile: the shelf of models and the quotes they are fitted to."""
 
-from surfaces.smiles import essvi, mixture, parabola, svi, svi_domain, svi_forms
+from surfaces.smiles import essvi, mixture, parabola, spline, svi, svi_domain, svi_forms
 from surfaces.smiles.base import (
     CHAINS,
     SMILES,
@@ -26,6 +26,8 @@ __all__ = [
     "mixture",
     "parabola",
     "smile",
+    "spline",
+    "spline",
     "svi",
     "svi_domain",
     "svi_forms",
