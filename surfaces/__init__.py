@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from surfaces.fitting import fit as fit
     from surfaces.surface import VolSurface as VolSurface
 
-__all__ = ["VolSurface", "fit"]
+__all__ = ["DEFAULT_MODEL", "VolSurface", "fit"]
+
+DEFAULT_MODEL = "mixture"
 
 _HOME = {"fit": "surfaces.fitting", "VolSurface": "surfaces.surface"}
 

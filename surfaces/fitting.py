@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from surfaces import DEFAULT_MODEL
 from surfaces import checks as check
 from surfaces.curves import parity
+from surfaces.curves.clock import CALENDAR, VolClock
 from surfaces.errors import InvalidInput
 from surfaces.live import FitConfig, LiveFitter
 from surfaces.smiles.base import SMILES
@@ -28,9 +30,10 @@ def fit(
     quotes: Any,
     *,
     valuation_ns: int,
-    model: str = "mixture",
+    model: str = DEFAULT_MODEL,
     spot: float | None = None,
     rate: float | None = None,
+    clock: VolClock = CALENDAR,
 ) -> VolSurface:
     """Fit a surface to one snapshot of a chain.
 
@@ -45,6 +48,7 @@ def fit(
     model : a name on the smile shelf
     spot : USD; without it the nearest parity forward stands in, and `status` says so
     rate : continuously compounded per year; without it, implied from the quotes
+    clock : of the variance between expiries: calendar time, or trading time with events
 
     Returns
     -------
@@ -63,7 +67,7 @@ def fit(
     bid, ask = (_side(columns, name)[order] for name in ("bid", "ask"))
     proxy = spot is None
     value = _spot_from_parity(slices, bid, ask) if spot is None else _positive(spot)
-    config = FitConfig(model=model)
+    config = FitConfig(model=model, clock=clock)
     if rate is not None:
         config = replace(config, rate_prior=_finite_rate(rate), rate_prior_sd=GIVEN_RATE_SD)
     surface = LiveFitter(slices, config).update(int(valuation_ns), spot=value, bid=bid, ask=ask)

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from surfaces import scoring
+from surfaces import DEFAULT_MODEL, scoring
 from surfaces.certificate import TOLERANCE, Certificate, Subject, certify
 from surfaces.cleaning import Book, clean
 from surfaces.curves import carry as carry_curve
 from surfaces.curves import parity
 from surfaces.curves.carry import CarryConfig, CarryState
-from surfaces.curves.clock import FLOOR_SECONDS
+from surfaces.curves.clock import CALENDAR, FLOOR_SECONDS, VolClock
 from surfaces.premium import PremiumCache, PremiumLimits
 from surfaces.pricing import black
 from surfaces.scoring import Curve
@@ -41,7 +41,7 @@ class FitConfig:
     rate, and parity only informs the rate.
     """
 
-    model: str = "mixture"
+    model: str = DEFAULT_MODEL
     future: bool = False
     rate_prior: float = 0.03
     rate_prior_sd: float = 0.015
@@ -52,6 +52,7 @@ class FitConfig:
     last_good_s: float = 900.0  # a curve this young is kept rather than replaced by a lower rung
     cold_rounds: int = 4  # premium <-> vol rounds of the first fit
     floor_seconds: float = FLOOR_SECONDS
+    clock: VolClock = CALENDAR  # of the variance between expiries
     premium: PremiumLimits = field(default_factory=PremiumLimits)
 
     @property
@@ -289,6 +290,7 @@ class LiveFitter:
             removed=book.removed,
             quotes=table,
             premiums=premiums,
+            clock=self.config.clock,
         )
 
     def _certify(self, book: Book, fitted: Fitted) -> tuple[Subject, Certificate]:

@@ -2,20 +2,22 @@
 
 A surface is m expiries (slices), each a smile in k = ln(strike/forward), with forwards, discount
 factors, carry and the early-exercise premia of the chain it was fitted on. Between expiries total
-variance is linear in time at equal k; before the first and after the last the vol is held.
+variance is linear in the time of its clock at equal k (`surfaces.term`).
 
 Units   prices USD per share; years ACT/365; vols decimal; `_ns` int64 ns UTC; F = S exp((rate -
         carry) years), df = exp(-rate years).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from surfaces import checks as check
+from surfaces import term
 from surfaces.certificate import Certificate
+from surfaces.curves.clock import CALENDAR, VolClock
 from surfaces.errors import InvalidInput
 from surfaces.premium import PremiumSnapshot
 from surfaces.smiles.base import SMILES, Array, CurveStack, SmileModel
@@ -147,6 +149,7 @@ class VolSurface:
     removed: dict[str, int]  # options whose quotes were not believed, by reason
     quotes: QuoteTable
     premiums: PremiumSnapshot
+    clock: VolClock = CALENDAR
     params: Array = field(init=False)  # (m, 5) raw SVI, NaN in a fallback
     atm_vol: Array = field(init=False)
     skew: Array = field(init=False)  # dvol/dk at the forward
@@ -170,7 +173,7 @@ class VolSurface:
         made |= {"row_vol": row_vol, "row_certified": self.certificate.covers(of, k)}
         for name, value in made.items():
             object.__setattr__(self, name, value)
-        parts = [self._error(j, k[self.chain.rows(j)]) for j in range(m)]
+        parts = [self.error(j, k[self.chain.rows(j)]) for j in range(m)]
         object.__setattr__(self, "row_error", np.concatenate(parts))
         for name in self.__slots__:
             value = getattr(self, name)
@@ -180,7 +183,7 @@ class VolSurface:
     def _models(self) -> list[SmileModel | None]:
         return [SMILES[name] if name else None for name in self.models]
 
-    def _error(self, j: int, k: Array) -> Array:
+    def error(self, j: int, k: Array) -> Array:
         """One standard error of slice j's vol at k: wider where less is known, and with age.
 
         Past the last place the model speaks of, the error grows with the distance.
@@ -195,46 +198,27 @@ class VolSurface:
         age = np.maximum(self.ts_ns - self.fit_ns[j], 0) / 1e9
         return base * (1.0 + OUTSIDE * outside) * np.sqrt(1.0 + age / AGE_DOUBLING_S)
 
-    def _brackets(self) -> tuple[NDArray[np.int64], Array]:
-        """Slices alive with a curve, one per instant (the best quoted), and their years, rising."""
-        alive = self.chain.fixing_ns > self.ts_ns
-        live = [j for j, name in enumerate(self.models) if name and alive[j]]
-        live.sort(key=lambda j: (self.years[j], -int(self.scores.quotes[j]), j))
-        keep = [j for i, j in enumerate(live) if not i or self.years[j] > self.years[live[i - 1]]]
-        return np.array(keep, np.int64), self.years[keep]
-
-    def _weights(self, years: Array) -> tuple[Array, NDArray[np.int64]]:
-        """Linear interpolation in time: weights (slices, ...) such that w = sum weight * w_j."""
-        slices, at = self._brackets()
-        weight = np.zeros((slices.size, *years.shape))
-        if slices.size == 0:
-            return weight, slices
-        after = np.clip(np.searchsorted(at, years), 0, slices.size)
-        left = np.clip(after - 1, 0, slices.size - 1)
-        right = np.clip(after, 0, slices.size - 1)
-        gap = at[right] - at[left]
-        share = np.where(gap > 0.0, (years - at[left]) / np.where(gap > 0.0, gap, 1.0), 0.0)
-        held = np.where(left == right, years / at[left], 1.0)
-        for i in range(slices.size):
-            weight[i] = held * ((left == i) * (1.0 - share) + (right == i) * share)
-        return weight, slices
-
     def total_variance(self, k: ArrayLike, years: ArrayLike) -> Array:
         """w = vol^2 years at log-moneyness `k`; arguments broadcast; NaN if nothing is fitted."""
         k, years = np.broadcast_arrays(
             check.finite("k", k, unit="", hint="k is ln(strike/forward)."),
             check.above("years", years, 0.0, unit="years", hint="Remove expired rows."),
         )
-        weight, slices = self._weights(years)
-        if slices.size == 0:
-            return np.full(k.shape, np.nan)
-        out = np.zeros(k.shape)
-        for i, j in enumerate(slices):
-            part = weight[i] > 0.0
-            if part.any():
-                w = SMILES[self.models[j]].total_variance(k[part], self.thetas[j])
-                out[part] += weight[i][part] * np.maximum(w, 0.0)
-        return out
+        return term.total_variance(self, k, years)
+
+    def on_clock(self, clock: VolClock) -> "VolSurface":
+        """The same curves with another clock between them."""
+        return replace(self, clock=clock)
+
+    def implied_events(
+        self, clock: VolClock | None = None, false_alarm: float = 1e-3
+    ) -> "term.ImpliedEvents":
+        """Event variance that the at-the-money term structure shows, one row a gap.
+
+        `clock`: trading time with its default weights unless given, or weekends would look like
+        events. `false_alarm`: chance that anything is found where there is nothing.
+        """
+        return term.implied_events(self, clock or VolClock(), false_alarm)
 
     def forward(self, years: ArrayLike) -> Array:
         """Forward for any maturity, USD: ln(F/S) linear between expiries, through zero at now."""
@@ -253,8 +237,7 @@ class VolSurface:
 
     def vol(self, strike: ArrayLike, years: ArrayLike) -> Array:
         """Implied vol at any strike (USD) and maturity; arguments broadcast."""
-        strike = check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices.")
-        years = check.above("years", years, 0.0, unit="years", hint="Remove expired rows.")
+        strike, years = self._asked(strike, years)
         w = self.total_variance(np.log(strike / self.forward(years)), years)
         return np.sqrt(w / years)
 
@@ -269,18 +252,38 @@ class VolSurface:
 
     def uncertainty(self, strike: ArrayLike, years: ArrayLike) -> Array:
         """One standard error of `vol`, in vol; grows beyond the quotes and with the fit's age."""
-        strike = check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices.")
-        years = check.above("years", years, 0.0, unit="years", hint="Remove expired rows.")
-        strike, years = np.broadcast_arrays(strike, years)
+        strike, years = self._asked(strike, years)
         k = np.log(strike / self.forward(years))
-        slices, at = self._brackets()
+        slices = term.live_slices(self)
         if slices.size == 0:
             return np.full(k.shape, np.nan)
-        each = np.stack([self._error(int(j), k) for j in slices])
+        at = self.years[slices]
+        each = np.stack([self.error(int(j), k) for j in slices])
         after = np.clip(np.searchsorted(at, years), 0, slices.size - 1)
         before = np.clip(np.searchsorted(at, years, side="right") - 1, 0, slices.size - 1)
         pick = [np.take_along_axis(each, i[None], axis=0)[0] for i in (before, after)]
         return np.maximum(*pick)
+
+    def density(self, strike: ArrayLike, years: ArrayLike) -> Array:
+        """Risk-neutral density of the underlying at `years`, per USD; arguments broadcast."""
+        strike, years = self._asked(strike, years)
+        return term.density(self, strike, years)
+
+    def fair_value(self, right: ArrayLike, strike: ArrayLike, years: ArrayLike) -> "term.FairValue":
+        """European price and one standard error of it, USD per share; arguments broadcast.
+
+        The error joins that of the vol (quotes, distance from them, age) with the forward's.
+        """
+        strike, years = self._asked(strike, years)
+        right, strike, years = np.broadcast_arrays(check.right(right), strike, years)
+        return term.fair_value(self, right, strike, years)
+
+    def _asked(self, strike: ArrayLike, years: ArrayLike) -> tuple[Array, Array]:
+        """Checked and broadcast together."""
+        strike = check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices.")
+        years = check.above("years", years, 0.0, unit="years", hint="Remove expired rows.")
+        out = np.broadcast_arrays(strike, years)
+        return out[0], out[1]
 
     def row_vols(self, rows: Any = slice(None)) -> Array:
         """Vol of chain rows (all by default) on their own slice's curve; NaN where it has none."""

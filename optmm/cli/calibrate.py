@@ -111,14 +111,13 @@ def _fit(
 
     if spot is not None and not spot > 0.0:
         raise UsageError(f"--spot is {spot:g} USD, must be > 0")
-    chosen = {} if model is None else {"model": model}
     try:
         return surfaces.fit(
             snapshot.quotes,
             valuation_ns=snapshot.valuation_ns,
             spot=snapshot.spot if spot is None else spot,
             rate=rate,
-            **chosen,
+            model=model or surfaces.DEFAULT_MODEL,
         )
     except SurfacesError as bad:
         raise CalibrationFailed(str(bad)) from None

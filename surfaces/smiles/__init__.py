@@ -27,7 +27,6 @@ __all__ = [
     "parabola",
     "smile",
     "spline",
-    "spline",
     "svi",
     "svi_domain",
     "svi_forms",

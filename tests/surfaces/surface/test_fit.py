@@ -128,5 +128,7 @@ def test_mistakes_are_named(change, words):
 
 
 def test_an_unknown_model_lists_the_choices():
-    with pytest.raises(InvalidInput, match=r"model is 'magic'; choose one of flat, .*svi"):
+    with pytest.raises(
+        InvalidInput, match=r"model is 'magic'; choose one of essvi, flat, mixture, .*svi"
+    ):
         fit({}, valuation_ns=0, model="magic")
