@@ -5,6 +5,7 @@ expiry, a flat vol borrowed from the neighbours in time. `path` says which one i
 """
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from surfaces.smiles.base import (
 )
 from surfaces.smiles.quotes import QuoteVols, SmileQuotes, smile_quotes
 from surfaces.surface import UNKNOWN_VOL_ERROR, QuoteTable, VolSurface
-from surfaces.units import E9
+from surfaces.units import E9, NS_PER_HOUR
 
 VOL_BOUNDS = (1e-4, 20.0)
 FALLBACKS = ("svi", "parabola", "flat")
@@ -160,7 +161,8 @@ def _fit_together(
     if done is None:
         last = task.together
         before = last.fit if last is not None and last.ids == tuple(ids) else None
-        done = Together(tuple(ids), model.fit_chain(quotes, before))
+        hours = (task.now_ns - task.last.ts_ns) / NS_PER_HOUR if task.last else inf
+        done = Together(tuple(ids), model.fit_chain(quotes, before, hours))
     fit = done.fit
     there = {j: f for j, f in zip(ids, fit.slices, strict=True) if f is not None}
     names = [smile(f.model) for f in there.values()]

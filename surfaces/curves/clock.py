@@ -27,7 +27,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from surfaces import checks as check
 from surfaces.errors import InvalidInput
-from surfaces.units import DAYS_PER_YEAR, NS_PER_DAY, NS_PER_YEAR, TRADING_DAYS, years_between
+from surfaces.units import (
+    DAYS_PER_YEAR,
+    NS_PER_DAY,
+    NS_PER_HOUR,
+    NS_PER_YEAR,
+    TRADING_DAYS,
+    years_between,
+)
 
 Floats = NDArray[np.float64]
 Instants = NDArray[np.int64]
@@ -49,7 +56,6 @@ YEAR_HOURS = np.array(
         24.0 * (DAYS_PER_YEAR - TRADING_DAYS - WEEKEND_DAYS),
     ]
 )
-NS_PER_HOUR = NS_PER_DAY // 24
 
 
 def years_to(

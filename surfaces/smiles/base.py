@@ -8,6 +8,7 @@ and one `register` line; config, `fit(model=)` and the test battery find it in `
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 from typing import Any, Protocol
 
 import numpy as np
@@ -112,9 +113,12 @@ class ChainModel(Protocol):
         """The name of the smile whose parameters it finds."""
 
     def fit_chain(
-        self, slices: Sequence[SmileQuotes], previous: ChainFit | None = None
+        self,
+        slices: Sequence[SmileQuotes],
+        previous: ChainFit | None = None,
+        hours: float = inf,
     ) -> ChainFit:
-        """Fit `slices`, in rising years; `previous` is of the same expiries, a while earlier."""
+        """Fit `slices`, in rising years; `previous` is of the same expiries, `hours` earlier."""
 
 
 SMILES: dict[str, SmileModel] = {}

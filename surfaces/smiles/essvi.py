@@ -15,6 +15,7 @@ Checked tests/surfaces/smiles/test_essvi.py
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +127,10 @@ class EssviChain:
     name: str = "essvi"
 
     def fit_chain(
-        self, slices: Sequence[SmileQuotes], previous: ChainFit | None = None
+        self,
+        slices: Sequence[SmileQuotes],
+        previous: ChainFit | None = None,
+        hours: float = inf,
     ) -> ChainFit:
         """Fit slices in rising years; None for those without a quote on both sides.
 

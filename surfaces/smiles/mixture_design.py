@@ -32,7 +32,6 @@ class Settings:
     edge: float = 1.3  # of the union of two quoted ranges, where they must be
     points: int = 300  # rows of a pair
     link_cap: float = 1e3  # cost of a relative price gap of one
-    prior: float = 0.0  # precision of the previous weights, in units of the first guess
     mu_cold: float = 30.0
     mu: float = 3e-4  # complementarity at the end, in half spreads
     steps: int = 100

@@ -51,7 +51,9 @@ class MixtureFit:
     chosen: Flags  # link rows in use
 
 
-def solve(packed: Packed, previous: MixtureFit | None, settings: Settings) -> MixtureFit:
+def solve(
+    packed: Packed, previous: MixtureFit | None, settings: Settings, prior: float
+) -> MixtureFit:
     """The whole of `fit_joint` after its checks."""
     m, q = packed.start.size - 1, packed.k.size
     of = np.repeat(np.arange(m), np.diff(packed.start))
@@ -68,28 +70,27 @@ def solve(packed: Packed, previous: MixtureFit | None, settings: Settings) -> Mi
     state = _state(quotes, design, before)
     program = _Program(
         rows=_rows(quotes, design, settings),
-        blocks=_blocks(quotes, design, settings, before),
+        blocks=_blocks(quotes, design, settings, before, prior),
         design=design,
         settings=settings,
     )
     chosen = np.zeros(design.link_k.size, bool)
     if before is not None and settings.calendar:
         chosen |= before.chosen
-        if settings.prior > 0.0 and before.state is not None:
+        if prior > 0.0 and before.state is not None:
             chosen &= before.state.warm_links[2] > BINDING
     out = np.zeros((2, live.size), np.int64)
-    everything = np.ones(live.size, bool)
     wild = np.zeros(quotes.k.size, bool)
     if before is not None and before.rows is not None and before.rows.mid.size == wild.size:
-        wild |= before.rows.alpha == 0.0
+        wild |= before.rows.cap == UNHEARD
     program = program.without(wild & quotes.two_sided)
-    state = program.rounds(state, chosen, everything, out)
+    state = program.rounds(state, chosen, _dirty(program, before, state), out)
     found = _wild(quotes, state.residual)
-    late = found & ~wild
-    if late.any():
+    other = found != wild
+    if other.any():
         heard = _Program(_rows(quotes, design, settings), program.blocks, design, settings)
         program = heard.without(found)
-        state = program.rounds(state, chosen, _slices_with(late, quotes.start), out)
+        state = program.rounds(state, chosen, _slices_with(other, quotes.start), out)
     gap = program.gaps(state)
     used = np.zeros(q, bool)
     used[keep] = ~found
@@ -134,13 +135,6 @@ class _Program:
         )
         return _Program(rows, self.blocks, self.design, self.settings)
 
-    def anchored(self, state: State) -> "_Program":
-        """The same with a prior at the present weights."""
-        if self.settings.prior == 0.0 or self.blocks.stiff.any():
-            return self
-        blocks = self.blocks._replace(prior=state.u.copy(), stiff=_stiff(state.u, self.settings))
-        return _Program(self.rows, blocks, self.design, self.settings)
-
     def rounds(self, state: State, chosen: Flags, todo: Flags, out: Ints) -> State:
         """Solve, look at every link row, take in the broken ones, until none is; (m,) `todo`.
 
@@ -169,7 +163,6 @@ class _Program:
             new = (values > 0.25 * set_.margin) & ~chosen
             if not new.any():
                 break
-            program = self.anchored(state) if program is self else program
             pairs = np.repeat(np.add.reduceat(new, start[:-2]) > 0, np.diff(start[:-1]))
             chosen |= new | (pairs & (values > -NEAR))
             new_pairs = np.flatnonzero(np.add.reduceat(new, start[:-2]))
@@ -199,6 +192,27 @@ class _Program:
             after.link_gaps(self.blocks, self.design.links, state.u, share, values)
             out[:-1] = np.maximum.reduceat(values, start[:-2])
         return out
+
+
+def _dirty(program: _Program, before: MixtureFit | None, state: State) -> Flags:
+    """Slices (m,) whose quotes are not those of `before` to the last bit, or that it did not solve.
+
+    The others keep all that was found of them, which is copied into `state`.
+    """
+    m, rows = state.level.size, program.rows
+    if before is None or before.rows is None or before.state is None or before.design is None:
+        return np.ones(m, bool)
+    old, was = before.rows, before.state
+    if not np.array_equal(old.start, rows.start):
+        return np.ones(m, bool)
+    same = program.design.k == before.design.k
+    for name in ("mid", "per_half", "low", "high", "alpha", "cap"):
+        same &= getattr(rows, name) == getattr(old, name)
+    dirty = _slices_with(~same, rows.start) | (was.level == 0.0)
+    state.system[...] = was.system
+    for name in ("residual", "force", "weight"):
+        getattr(state, name)[...] = getattr(was, name)
+    return dirty
 
 
 def _chains(start: Ints) -> list[tuple[int, int]]:
@@ -242,7 +256,7 @@ def _state(quotes: Packed, design: Design, before: MixtureFit | None) -> State:
 
 
 def _blocks(
-    quotes: Packed, design: Design, settings: Settings, before: MixtureFit | None
+    quotes: Packed, design: Design, settings: Settings, before: MixtureFit | None, weight: float
 ) -> Blocks:
     """Equalities, roughness and prior of every slice."""
     words = design.words
@@ -251,15 +265,11 @@ def _blocks(
     border = np.stack((words.scale, words.scale * forward), axis=1)
     lam = settings.roughness * np.maximum(np.diff(quotes.start), LEAST_COUNT)
     prior, stiff = np.zeros((m, bumps)), np.zeros((m, bumps))
-    if before is not None and before.state is not None and settings.prior > 0.0:
+    if before is not None and before.state is not None and weight > 0.0:
+        # of relative changes, and of absolute ones where there is little
         prior[...] = before.state.u
-        stiff[...] = _stiff(before.state.u, settings)
+        stiff[...] = weight / np.maximum(before.state.u, LITTLE) ** 2
     return Blocks(words.bumps, border, np.ones((m, BORDER)), lam.astype(np.float64), prior, stiff)
-
-
-def _stiff(u: Array, settings: Settings) -> Array:
-    """Precision of the prior: of relative changes, and of absolute ones where there is little."""
-    return np.asarray(settings.prior / np.maximum(u, LITTLE) ** 2)
 
 
 def _rows(quotes: Packed, design: Design, settings: Settings) -> Rows:
