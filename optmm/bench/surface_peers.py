@@ -39,19 +39,19 @@ LIMIT_S = 300.0  # wall seconds a library may take
 
 # what was looked at and is no row, and why
 LEFT_OUT = {
-    "fastvol": "sources only, and they do not build where it was tried",
-    "fiqua": "wants Python 3.12; prices and Greeks, fits no smile",
-    "optds-iv": "interpolates in time and strike what it is given: an empty package at 0.1.0",
-    "pysabr": "SABR from three vols (ATM, risk reversal, butterfly), not from quotes",
+    "fastvol": "does not install: no distribution that fits",
+    "fiqua": "prices and Greeks; fits no smile (Python 3.12 and later)",
+    "optds-iv": "an engine for prices and vols; no surface at 0.1.0",
     "option-price-repair": "repairs prices at their strikes, draws no curve between",
     "arbitragerepair": "repairs prices at their strikes, draws no curve between",
     "rnproj": "expectations by projection on quoted payoffs, no smile",
-    "riskneutral": "densities from a given smile; the package exports nothing",
-    "volatilipy": "interpolates mids for QuantLib, fits nothing",
-    "volbatch": "downloads its own chains",
-    "mdrap-options": "prices and Greeks; installs another project's engine",
-    "volforge": "wants Python 3.13; forges vols for tests",
-    "py-implied-vol": "an empty wheel",
+    "riskneutral": "fits densities to prices (Shimko, lognormal mixtures), gives no smile",
+    "volatilipy": "hands mid vols to QuantLib's interpolation, fits nothing",
+    "volbatch": "a command that downloads its own chains and writes files",
+    "mdrap-options": "an empty package beside another project's engine",
+    "volForge": "installs without a module (Python 3.13 and later)",
+    "py-implied-vol": "installs without a module",
+    "pyfeng": "does not import: needs statsmodels, which it does not ask for",
 }
 
 

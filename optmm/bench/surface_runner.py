@@ -54,8 +54,9 @@ def each(fit: Callable[[Slice], Curve]) -> Fit:
     return every
 
 
-def raw_svi(a: float, b: float, rho: float, m: float, sigma: float, years: float) -> Curve:
-    """Vols of raw SVI's total variance."""
+def raw_svi(letters: list[float], years: float) -> Curve:
+    """Vols of raw SVI's total variance; letters a, b, rho, m, sigma."""
+    a, b, rho, m, sigma = letters
 
     def vols(k: Array) -> Array:
         w = a + b * (rho * (k - m) + np.sqrt((k - m) ** 2 + sigma * sigma))
@@ -78,7 +79,7 @@ def quantlib(ql: Any) -> Fit:
             null, null, null, null, null, False, False, False, False, False, True,
         )  # fmt: skip
         letters = [getattr(section, name)() for name in ("a", "b", "rho", "m", "sigma")]
-        return raw_svi(*letters, s["years"])
+        return raw_svi(letters, s["years"])
 
     return each(one)
 
@@ -94,7 +95,7 @@ def svi_py(lib: Any, model: str, **more: Any) -> Fit:
         if found is None:
             raise ValueError("no parameters")
         names = ("a", "b", "rho", "m", "sigma")
-        return raw_svi(*(found[name] for name in names), s["years"])
+        return raw_svi([found[name] for name in names], s["years"])
 
     return each(one)
 
@@ -208,7 +209,7 @@ def quantkit(lib: Any) -> Fit:
 
     def one(s: Slice) -> Curve:
         found = lib.svi_fit(s["k"], s["mid"] ** 2 * s["years"])
-        return raw_svi(*(found[n] for n in ("a", "b", "rho", "m", "sigma")), s["years"])
+        return raw_svi([found[n] for n in ("a", "b", "rho", "m", "sigma")], s["years"])
 
     return each(one)
 
@@ -218,7 +219,7 @@ def cedardev(lib: Any) -> Fit:
 
     def one(s: Slice) -> Curve:
         p = lib.fit_svi_slice(np.exp(s["k"]), s["mid"], s["years"], 1.0)
-        return raw_svi(p.a, p.b, p.rho, p.m, p.sigma, s["years"])
+        return raw_svi([p.a, p.b, p.rho, p.m, p.sigma], s["years"])
 
     return each(one)
 
@@ -228,7 +229,24 @@ def spy_asian(lib: Any) -> Fit:
 
     def one(s: Slice) -> Curve:
         p = lib.calibrate_svi(s["k"], s["mid"], s["years"])
-        return raw_svi(p.a, p.b, p.rho, p.m, p.sigma, s["years"])
+        return raw_svi([p.a, p.b, p.rho, p.m, p.sigma], s["years"])
+
+    return each(one)
+
+
+def pysabr(lib: Any) -> Fit:
+    """Hagan's lognormal SABR with beta one; vols in percent, evaluated strike by strike."""
+    module = importlib.import_module("pysabr.models.hagan_2002_lognormal_sabr")
+
+    def one(s: Slice) -> Curve:
+        model = lib.Hagan2002LognormalSABR(f=1.0, shift=0.0, t=s["years"], beta=1.0)
+        level = float(np.interp(0.0, s["k"], s["mid"]))
+        alpha, rho, nu = model.fit(np.exp(s["k"]), 100.0 * s["mid"], [level, -0.5, 1.0])
+
+        def vol(strike: float) -> float:
+            return module.lognormal_vol(strike, 1.0, s["years"], alpha, 1.0, rho, nu)
+
+        return lambda k: np.array([vol(strike) for strike in np.exp(k).tolist()])
 
     return each(one)
 
@@ -252,6 +270,7 @@ PEERS: dict[str, tuple[str, str, Callable[[Any], Fit]]] = {
     "cedardev SVI": (
         "cedardev-equity-derivatives", "cedardev.equity.calibration.svi", cedardev
     ),
+    "pysabr SABR": ("pysabr", "pysabr", pysabr),
     "spy-asian-pricer SVI": ("spy-asian-pricer", "spy_asian_pricer", spy_asian),
 }  # fmt: skip
 
@@ -259,14 +278,14 @@ PEERS: dict[str, tuple[str, str, Callable[[Any], Fit]]] = {
 def run(name: str, request: dict[str, Any]) -> dict[str, Any]:
     """The answer to one request."""
     distribution, module, adapt = PEERS[name]
-    slices = [
+    slices: list[Slice] = [
         {"years": float(s["years"]), **{n: np.array(s[n], float) for n in ("k", "bid", "ask")}}
         for s in request["slices"]
     ]
     for s in slices:
         s["mid"] = 0.5 * (s["bid"] + s["ask"])
     fit = adapt(importlib.import_module(module))
-    times = []
+    times: list[float] = []
     curves: list[Curve | None] = []
     while not times or (len(times) < 2 and times[0] < LONG):
         start = time.process_time()
