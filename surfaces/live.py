@@ -20,6 +20,8 @@ from surfaces.curves import carry as carry_curve
 from surfaces.curves import parity
 from surfaces.curves.carry import CarryConfig, CarryState
 from surfaces.curves.clock import CALENDAR, FLOOR_SECONDS, VolClock
+from surfaces.errors import InvalidInput
+from surfaces.moving import moved
 from surfaces.premium import PremiumCache, PremiumLimits
 from surfaces.pricing import black
 from surfaces.scoring import Curve
@@ -142,6 +144,16 @@ class LiveFitter:
         self._belief, self._last = belief, surface
         self._rate_ns = book.now_ns
         return surface
+
+    def move(self, spot: float, stickiness: float = 1.3) -> VolSurface:
+        """Carry the last surface to `spot` and publish it: the level moves, the shape does not.
+
+        For every move of the underlying between refits; the next `update` starts from its quotes.
+        """
+        if self._last is None:
+            raise InvalidInput("there is no surface to move; call update with quotes first")
+        self._last = moved(self._last, spot=spot, stickiness=stickiness)
+        return self._last
 
     def _log_forward(self, belief: CarryState, years: Array) -> Array:
         """ln(F/S) of every slice."""

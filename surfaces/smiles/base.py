@@ -59,6 +59,12 @@ class SmileModel(Protocol):
     def scaled(self, theta: Array, ratio: float) -> Array:
         """Parameters of ratio * w(k): an old smile at a new time to expiry, same vols."""
 
+    def stretched(self, theta: Array, ratio: float) -> Array:
+        """Parameters of about ratio * w(k / sqrt(ratio)): the same shape at another level of vol.
+
+        In units of the level's own deviation nothing changes, so no butterfly appears.
+        """
+
     def fit(
         self, quotes: SmileQuotes, start: Array | None = None, below: "Below | None" = None
     ) -> SmileFit | None:

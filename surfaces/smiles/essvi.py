@@ -88,6 +88,12 @@ class Essvi:
         """Parameters of ratio * w(k)."""
         return theta * np.array([ratio, 1.0, ratio])
 
+    def stretched(self, theta: Array, ratio: float) -> Array:
+        """Parameters of ratio * w(k / sqrt(ratio)), the slope held to the exact bound."""
+        level, rho, psi = theta
+        most = float(psi_max(ratio * level, rho))
+        return np.array([ratio * level, rho, min(np.sqrt(ratio) * psi, most)])
+
     def fit(
         self, quotes: SmileQuotes, start: Array | None = None, below: Below | None = None
     ) -> SmileFit | None:

@@ -176,6 +176,18 @@ class MixtureSmile:
         out[0] *= ratio
         return out
 
+    def stretched(self, theta: Array, ratio: float) -> Array:
+        """Every bump at sqrt(ratio) times its distance and width, the forward one again: a density
+        whatever the ratio, and ratio * w(k / sqrt(ratio)) but for terms in w^2."""
+        out = np.array(theta)
+        centre, width, weight = out[1:].reshape(3, -1)
+        root = np.sqrt(ratio)
+        width *= root
+        there = weight > 0.0
+        centre *= root
+        centre[there] -= np.log(weight @ np.exp(centre + 0.5 * width * width))
+        return out
+
     def fit(
         self, quotes: SmileQuotes, start: Array | None = None, below: Below | None = None
     ) -> SmileFit | None:

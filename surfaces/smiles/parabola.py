@@ -52,6 +52,11 @@ class Parabola:
         """Parameters of ratio * w(k)."""
         return theta * np.array([1.0, 1.0, 1.0, 1.0, 1.0, ratio])
 
+    def stretched(self, theta: Array, ratio: float) -> Array:
+        """Parameters of ratio * w(k / sqrt(ratio))."""
+        root = np.sqrt(ratio)
+        return theta * np.array([root, root, root, root, root, 1.0])
+
     def fit(
         self, quotes: SmileQuotes, start: Array | None = None, below: Below | None = None
     ) -> SmileFit | None:
@@ -91,6 +96,10 @@ class Flat:
 
     def scaled(self, theta: Array, ratio: float) -> Array:
         """Parameters of ratio * w(k)."""
+        return theta * ratio
+
+    def stretched(self, theta: Array, ratio: float) -> Array:
+        """Parameters of ratio * w."""
         return theta * ratio
 
     def fit(

@@ -98,6 +98,12 @@ class Spline:
         out[0] *= ratio
         return out
 
+    def stretched(self, theta: Array, ratio: float) -> Array:
+        """Parameters of ratio * w(k / sqrt(ratio))."""
+        n = (theta.size - 1) // 3
+        each = np.repeat([np.sqrt(ratio), ratio, 1.0], n)  # knots, values, second derivatives
+        return theta * np.concatenate(([1.0], each))
+
     def fit(
         self, quotes: SmileQuotes, start: Array | None = None, below: Below | None = None
     ) -> SmileFit | None:

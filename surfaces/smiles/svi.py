@@ -60,6 +60,11 @@ class RawSvi:
         """Parameters of ratio * w(k)."""
         return theta * np.array([ratio, ratio, 1.0, 1.0, 1.0])
 
+    def stretched(self, theta: Array, ratio: float) -> Array:
+        """Parameters of ratio * w(k / sqrt(ratio))."""
+        root = np.sqrt(ratio)
+        return theta * np.array([ratio, root, 1.0, root, root])
+
     def fit(
         self, quotes: SmileQuotes, start: Array | None = None, below: Below | None = None
     ) -> SmileFit | None:

@@ -277,3 +277,27 @@ def test_a_wrong_shape_names_itself(european):
 def test_an_unknown_model_fails_at_once(european):
     with pytest.raises(InvalidInput, match="unknown smile 'sabre'"):
         fitter(european(), model="sabre")
+
+
+@pytest.mark.parametrize("stickiness", [0.0, 1.0, 1.6])
+def test_a_move_of_spot_moves_the_level_by_the_stickiness_ratio(european, stickiness):
+    """At the money d(vol) = R skew dlnS to first order; forwards go with spot, the certificate
+    holds, and moving there and back is the surface it was."""
+    world = european()
+    fitter = LiveFitter(world.slices, FitConfig(rate_prior=0.04))
+    first = fitter.update(world.now_ns, spot=world.spot, bid=world.bid, ask=world.ask)
+    step = 0.004
+    second = fitter.move(world.spot * np.exp(step), stickiness)
+    assert second.version == first.version + 1 and fitter.surface is second
+    np.testing.assert_allclose(second.forwards, first.forwards * np.exp(step), rtol=1e-12)
+    np.testing.assert_allclose(
+        second.atm_vol - first.atm_vol, stickiness * first.skew * step, rtol=0.05, atol=2e-5
+    )
+    assert second.certificate.certified.all()
+    back = fitter.move(world.spot, stickiness)
+    np.testing.assert_allclose(back.row_vols(), first.row_vols(), atol=5e-4)
+
+
+def test_there_is_nothing_to_move_before_the_first_quotes(european):
+    with pytest.raises(InvalidInput, match="no surface to move; call update"):
+        LiveFitter(european().slices).move(500.0)

@@ -40,6 +40,21 @@ def test_scaled_multiplies_total_variance(name):
 
 
 @pytest.mark.parametrize("name", sorted(SMILES))
+@pytest.mark.parametrize("ratio", [0.9, 0.98, 1.05, 1.1])
+def test_stretching_keeps_the_shape_in_deviations(name, ratio):
+    """w(k) becomes ratio w(k / sqrt(ratio)), a mixture's but for terms in w^2; unstretched again
+    it is what it was."""
+    model = smile(name)
+    theta = model.fit(quotes(15)).theta
+    k = np.linspace(-0.2, 0.15, 11)
+    moved = model.stretched(theta, ratio)
+    wanted = ratio * model.total_variance(k / np.sqrt(ratio), theta)
+    np.testing.assert_allclose(model.total_variance(k, moved), wanted, rtol=3e-3)
+    back = model.total_variance(k, model.stretched(moved, 1.0 / ratio))
+    np.testing.assert_allclose(back, model.total_variance(k, theta), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(SMILES))
 def test_fits_stay_between_the_lowest_and_highest_quote(name):
     book = quotes(15)
     w = smile(name).total_variance(book.k, smile(name).fit(book).theta)

@@ -1,0 +1,69 @@
+"""A surface carried to another spot between refits, by one rule: the skew-stickiness ratio R.
+
+ln F moves by d for every expiry, the vol at the money by R times the skew times d, and the shape
+stays what it is in deviations of the new level: R = 0 is sticky moneyness, 1 sticky strike to first
+order, near 2 what diffusions do at short dates (Bergomi 2009). Curves are moved by parameters that
+keep them free of butterflies, and the certificate is made again.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from surfaces import checks as check
+from surfaces.certificate import Subject, certify
+from surfaces.smiles.base import SMILES, CurveStack
+from surfaces.surface import VolSurface
+
+MOST = 2.0  # times the level that a move may make of it, or divide it by
+
+
+def moved(
+    surface: VolSurface, *, spot: float, stickiness: float, points: int | None = None
+) -> VolSurface:
+    """The surface at `spot` USD, one version on; time, quotes and their marks stay as they were.
+
+    `points` of the certificate: as many as the surface's own unless given.
+
+    Raises
+    ------
+    InvalidInput
+        `spot` is not above zero, or `stickiness` is not finite.
+    """
+    value = float(check.above("spot", spot, 0.0, unit="USD", hint="Pass the last good one."))
+    ratio = float(check.finite("stickiness", stickiness, unit="", hint="Between 0 and 2."))
+    step = np.log(value / surface.spot)
+    level = surface.atm_vol
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = np.clip(1.0 + ratio * surface.skew * step / level, 1.0 / MOST, MOST) ** 2
+    factor = np.where(np.isfinite(factor), factor, 1.0)
+    thetas = tuple(
+        SMILES[name].stretched(theta, float(c)) if name else theta
+        for name, theta, c in zip(surface.models, surface.thetas, factor, strict=True)
+    )
+    root = np.sqrt(factor)
+    quoted = surface.quoted_range * root[:, None]
+    found = [SMILES[name] if name else None for name in surface.models]
+    subject = Subject(
+        stack=CurveStack.of_curves(found, thetas),
+        years=surface.years,
+        quoted=quoted,
+        there=np.array([bool(name) for name in surface.models])
+        & (surface.chain.fixing_ns > surface.ts_ns),
+        own=np.array(
+            [path == name for path, name in zip(surface.path, surface.models, strict=True)]
+        ),
+        models=surface.models,
+    )
+    return replace(
+        surface,
+        version=surface.version + 1,
+        spot=value,
+        forwards=surface.forwards * (value / surface.spot),
+        thetas=thetas,
+        quoted_range=quoted,
+        error_k=tuple(
+            None if k is None else k * c for k, c in zip(surface.error_k, root, strict=True)
+        ),
+        certificate=certify(subject, points or surface.certificate.points),
+    )
