@@ -8,6 +8,7 @@ slice that cannot be fitted keeps its last good curve, and says so.
 The same updates in the same order give the same surfaces, bit for bit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from surfaces import checks as check
 from surfaces import scoring
 from surfaces.curves import carry as carry_curve
 from surfaces.curves import parity
-from surfaces.curves.carry import CarryConfig, CarryState
+from surfaces.curves.carry import CarryConfig, CarryState, CashDividends
 from surfaces.curves.clock import FLOOR_SECONDS, years_to
 from surfaces.errors import InvalidInput
 from surfaces.premium import PremiumCache, PremiumLimits
@@ -39,20 +40,30 @@ class FitConfig:
     """How to fit. Rates are continuously compounded per year; times in seconds.
 
     `future`: the underlying is the future of the same expiry, so the forward is spot, carry is the
-    rate, and parity only informs the rate.
+    rate, and parity only informs the rate. `rate_prior` and its error may be given for each slice,
+    (m,), as of a bootstrapped curve. `dividends`: the cash an American chain's share will pay, also
+    what is only expected; without them dividends are a yield implied from the forwards, the premia
+    near an ex-date are rough, and only the prior and the slopes of parity tell the rate.
     """
 
     model: str = "svi"
     future: bool = False
-    rate_prior: float = 0.03
-    rate_prior_sd: float = 0.015
+    rate_prior: float | Sequence[float] = 0.03
+    rate_prior_sd: float | Sequence[float] = 0.015
     carry_prior_sd: float = 0.03
+    borrow_sd: float = 0.0025  # per year, of a share whose dividends are given
+    dividends: CashDividends | None = None
     forward_noise: float = 1e-4  # of ln(F/S) per square root of an hour
     rate_memory_s: float = 1800.0
     last_good_s: float = 900.0  # a curve this young is kept rather than replaced by a lower rung
     cold_rounds: int = 4  # premium <-> vol rounds of the first fit
     floor_seconds: float = FLOOR_SECONDS
     premium: PremiumLimits = field(default_factory=PremiumLimits)
+
+    def __post_init__(self) -> None:
+        for name in ("rate_prior", "rate_prior_sd"):
+            value = np.asarray(getattr(self, name), np.float64)
+            object.__setattr__(self, name, tuple(value.tolist()) if value.ndim else float(value))
 
     @property
     def carry(self) -> CarryConfig:
@@ -61,6 +72,7 @@ class FitConfig:
             rate_prior=self.rate_prior,
             rate_prior_sd=self.rate_prior_sd,
             carry_prior_sd=self.carry_prior_sd,
+            borrow_sd=self.borrow_sd,
             forward_noise=self.forward_noise,
             rate_memory_s=self.rate_memory_s,
         )
@@ -97,8 +109,14 @@ class LiveFitter:
         self.config = config or FitConfig()
         smile(self.config.model)  # an unknown name fails here, not at the first quote
         self._premiums = PremiumCache(
-            slices.right, slices.strike, slices.american, slices.slice_start, self.config.premium
+            slices.right,
+            slices.strike,
+            slices.american,
+            slices.slice_start,
+            self.config.premium,
+            self.config.dividends,
         )
+        self.config.carry.prior(slices.slices)  # so does a curve of another length
         self._last: VolSurface | None = None
         self._belief: CarryState | None = None
         self._rate_ns = 0
@@ -135,7 +153,7 @@ class LiveFitter:
         cold = self._last is None and self._american.any()
         market, prior = None, belief
         for turn in range(self.config.cold_rounds if cold else 1):
-            net = self._log_forward(belief, years)
+            net = self._log_forward(book, belief)
             self._premiums.refresh(
                 now_ns=book.now_ns,
                 spot=book.spot,
@@ -154,11 +172,18 @@ class LiveFitter:
         self._rate_ns = book.now_ns
         return surface
 
-    def _log_forward(self, belief: CarryState, years: Array) -> Array:
+    def _log_forward(self, book: _Book, belief: CarryState) -> Array:
         """ln(F/S) of every slice."""
         if self.config.future:
-            return np.zeros(years.size)
-        return carry_curve.log_forward(belief, years)[0]
+            return np.zeros(book.years.size)
+        net = carry_curve.log_forward(belief, book.years)[0]
+        return np.asarray(net + self._paid(book, belief.rate))
+
+    def _paid(self, book: _Book, rate: Array) -> Array | float:
+        """What the given dividends take off ln(F/S), (m,); zero without."""
+        if self.config.dividends is None or self.config.future:
+            return 0.0
+        return self.config.dividends.log_paid(book.now_ns, book.spot, book.years, rate)
 
     def _clean(
         self, now_ns: int, spot: float, bid: ArrayLike, ask: ArrayLike, usable: ArrayLike | None
@@ -196,7 +221,8 @@ class LiveFitter:
         """Forwards and rates from parity, folded into the belief `prior`."""
         config, years = self.config, book.years
         m, european = self.chain.slices, ~self._american
-        middle = np.exp(-config.rate_prior * years)
+        rate_prior, prior_sd = config.carry.prior(m)
+        middle = np.exp(-rate_prior * years)
         found = parity.imply_chain(
             self._pairs,
             strike=self.chain.strike,
@@ -207,30 +233,35 @@ class LiveFitter:
             american=self._american,
             years=years,
             df=np.where(european, middle, np.exp(-rate * years)),
-            df_sd=config.rate_prior_sd * years * middle,
+            df_sd=prior_sd * years * middle,
             learn_rate=learn_rate,
         )
         there = found.forward > 0.0
-        x = np.log(np.where(there, found.forward, np.nan) / book.spot)
-        sd = found.error / np.where(there, found.forward, np.nan)
-        lean, rate_sd = np.nan_to_num(found.lean), config.rate_prior_sd
+        forward = np.where(there, found.forward, np.nan)
         notes = [("parity_outside",) if weak else () for weak in (found.inside < 0.5).tolist()]
-        rates = np.where(european & learn_rate, -np.log(found.df) / years, np.nan)
-        if learn_rate and self._american.any():
-            seen = np.isfinite(found.rate)
-            slopes = list(
-                zip(found.rate[seen].tolist(), found.rate_error[seen].tolist(), strict=True)
-            )
-            rates[self._american], rate_sd = carry_curve.pooled_rate(
-                slopes, config.rate_prior, config.rate_prior_sd
-            )
+        paid = self._paid(book, rate)
+        rates, rate_sd = np.full(m, np.nan), prior_sd
+        if learn_rate:
+            rates, rate_sd = carry_curve.rate_curve(
+                years,
+                *carry_curve.rate_readings(
+                    found, np.log(forward / book.spot), found.error / forward, years,
+                    paid if config.dividends else None, config.carry,
+                ),
+                config.carry,
+            )  # fmt: skip
+            forward = np.where(there, found.at_rate(rates, years), np.nan)
+        lean = np.nan_to_num(found.lean)
+        x = np.log(np.where(forward > 0.0, forward, np.nan) / book.spot)
+        sd = np.hypot(found.error, np.where(european, lean, 0.0) * rate_sd) / forward
         belief = carry_curve.observe_rate(prior, rates, self._rate_ns, config.carry)
         if config.future:
             net, labels = np.zeros(m), ["future"] * m
             belief = replace(belief, x=net, variance=np.zeros(m))
         else:
-            belief = carry_curve.observe(belief, x, sd, config.carry)
+            belief = carry_curve.observe(belief, x - paid, sd, config.carry)
             net, labels = carry_curve.log_forward(belief, years)
+            net = net + paid
         quiet = ("parity", "future")
         labelled = [
             note if label in quiet else (label, *note)
@@ -239,7 +270,7 @@ class LiveFitter:
         forwards = book.spot * np.exp(net)
         errors = np.sqrt(belief.variance)
         errors = np.where(np.isfinite(sd), np.maximum(errors, 0.25 * sd), errors) * forwards
-        errors = np.hypot(errors, lean * rate_sd)
+        errors = np.hypot(errors, np.where(european, 0.0, lean) * rate_sd)
         return _Market(belief, forwards, errors * (not config.future), labelled)
 
     def _assemble(self, book: _Book, market: _Market) -> VolSurface:
