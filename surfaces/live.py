@@ -242,14 +242,17 @@ class LiveFitter:
         paid = self._paid(book, rate)
         rates, rate_sd = np.full(m, np.nan), prior_sd
         if learn_rate:
-            rates, rate_sd = carry_curve.rate_curve(
+            known = config.future or config.dividends is not None
+            readings = carry_curve.rate_readings(
+                found,
+                np.log(forward / book.spot),
+                found.error / forward,
                 years,
-                *carry_curve.rate_readings(
-                    found, np.log(forward / book.spot), found.error / forward, years,
-                    paid if config.dividends else None, config.carry,
-                ),
-                config.carry,
-            )  # fmt: skip
+                paid=np.zeros(m) + paid if config.dividends is not None else None,
+                doubt=carry_curve.PREMIUM_DOUBT if known else carry_curve.YIELD_DOUBT,
+                config=config.carry,
+            )
+            rates, rate_sd = carry_curve.rate_curve(years, readings, config.carry)
             forward = np.where(there, found.at_rate(rates, years), np.nan)
         lean = np.nan_to_num(found.lean)
         x = np.log(np.where(forward > 0.0, forward, np.nan) / book.spot)

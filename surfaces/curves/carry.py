@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from surfaces import checks as check
 from surfaces.curves.parity import ChainParity
 from surfaces.errors import InvalidInput
-from surfaces.kernels import parity as kernel
+from surfaces.kernels import rates as kernel
 from surfaces.pricing.dividends import Dividends
 from surfaces.units import DAYS_PER_YEAR, years_between
 
@@ -40,10 +40,11 @@ SHORT_END = 0.25  # years: the curve's clock runs as ln(1 + years / SHORT_END)
 MEMORY = 6.0  # of that clock: the rates of 3 months and of 2 years differ by 0.65 prior errors
 FAR = 4.0  # errors from the prior beyond which a reading is no rate at all
 LOUD = 2.0  # errors from the curve beyond which a reading counts less
-ROUNDS = 6
-SPOT_DOUBT = 2e-4  # of ln(F/S): spot and options are not of the same instant
+SPOT_SD = 5e-4  # of ln(F/S): spot and options are not of the same instant
+OWN_DOUBT = 1e-4  # and of one expiry against another, where its carry is read
 DIVIDEND_DOUBT = 0.03  # share of the cash that may come otherwise than scheduled
-PREMIUM_DOUBT = 0.25  # share of a premium that flat vols and a yield for dividends get wrong
+PREMIUM_DOUBT = 0.25  # share of a premium that a flat vol may get wrong
+YIELD_DOUBT = 1.0  # and a yield in place of cash dividends
 LAST_DAYS = 2 / DAYS_PER_YEAR
 START_SD = 5e-3  # of ln(F/S) before any pair was seen: room for a dividend about to go ex
 
@@ -212,56 +213,75 @@ def log_forward(state: CarryState, years: Array) -> tuple[Array, list[str]]:
     return x, ["parity" if seen else "carry_interpolated" for seen in state.seen]
 
 
+@dataclass(frozen=True, slots=True)
+class RateReadings:
+    """What one snapshot says of m rates in r ways, (m, r), NaN where nothing.
+
+    `shared` (p, m, r): how a reading moves per standard error of each of p mistakes that all
+    readings share.
+    """
+
+    rate: Array
+    error: Array
+    shared: Array
+
+
 def rate_readings(
     found: ChainParity,
     x: Array,
     sd: Array,
     years: Array,
+    *,
     paid: Array | None,
+    doubt: float,
     config: CarryConfig,
-) -> tuple[Array, Array]:
-    """What one snapshot says of each rate, and the errors, (m, 1) or (m, 2), NaN where nothing.
+) -> RateReadings:
+    """Readings from slopes and, where `paid` = `CashDividends.log_paid` is given, from net carry.
 
-    From slopes and, with `paid` = `CashDividends.log_paid`, from net carry: `x` = ln(F/S) with
-    error `sd`, less `paid`. All (m,).
+    All (m,): `x` = ln(F/S) with error `sd`. `doubt`: the share of a premium that may be wrong.
+    What they share is that share, and how far spot is out of step with the options.
     """
-    hidden = found.leaning / (1.0 - found.leaning) * np.maximum(np.abs(found.rate), 0.01)
-    slope, slope_sd = found.rate, np.hypot(found.rate_error, PREMIUM_DOUBT * hidden)
+    prior, prior_sd = config.prior(years.size)
+    hidden = np.nan_to_num(found.leaning / (1.0 - found.leaning)) * (np.abs(prior) + prior_sd)
+    slope_sd = np.hypot(found.rate_error, doubt * hidden)
+    none = np.zeros(years.size)
     if paid is None:
-        return slope[:, None], slope_sd[:, None]
-    doubt = np.hypot(np.hypot(sd, SPOT_DOUBT), DIVIDEND_DOUBT * paid)
-    carry, carry_sd = (x - paid) / years, np.hypot(doubt / years, config.borrow_sd)
-    return np.stack((slope, carry), axis=1), np.stack((slope_sd, carry_sd), axis=1)
+        shared = doubt * hidden[None, :, None]
+        return RateReadings(found.rate[:, None], slope_sd[:, None], shared)
+    uncertain = np.hypot(np.hypot(sd, OWN_DOUBT), DIVIDEND_DOUBT * paid) / years
+    rate = np.stack((found.rate, (x - paid) / years), axis=1)
+    error = np.stack((slope_sd, np.hypot(uncertain, config.borrow_sd)), axis=1)
+    shared = np.array([[doubt * hidden, none], [none, -SPOT_SD / years]])
+    return RateReadings(rate, error, shared.transpose(0, 2, 1))
 
 
 def rate_curve(
-    years: Array, rate: Array, error: Array, config: CarryConfig
+    years: Array, readings: RateReadings, config: CarryConfig
 ) -> tuple[Array, Array]:
-    """The rate of every slice and its standard error, (m,), from readings and their errors (m, r).
+    """The rate of every slice and its standard error, (m,).
 
-    NaN where a slice has no reading. The curve is a stationary Gaussian process about the prior
-    (Ornstein-Uhlenbeck in ln(1 + years / 0.25)), each reading weighed down as it strays from it.
+    A stationary Gaussian process about the prior (Ornstein-Uhlenbeck in ln(1 + years / 0.25)),
+    joined with the mistakes that readings share; each reading weighed down as it strays.
     """
     prior, prior_sd = config.prior(years.size)
     clock = np.log1p(years / SHORT_END)
     order = np.argsort(clock, kind="stable")
-    error = np.hypot(error, LEAST_RATE_SD)
-    there = np.isfinite(rate) & np.isfinite(error)
-    away = np.abs(rate - prior[:, None]) / np.hypot(error, prior_sd[:, None])
-    information = np.where(there & (away < FAR), 1.0 / error**2, 0.0)
-    reading = np.where(information > 0.0, rate, 0.0)
-    weight = information
-    value, sd = prior.copy(), prior_sd.copy()
-    for turn in range(ROUNDS):
-        total = weight.sum(axis=1)
-        mean = (weight * reading).sum(axis=1) / np.where(total > 0.0, total, 1.0)
-        with np.errstate(divide="ignore"):
-            noise = 1.0 / np.sqrt(total)
-        fitted = np.empty((2, years.size))
-        given = (a[order] for a in (clock, mean, noise, prior, prior_sd))
-        kernel.smooth(*given, MEMORY, *fitted)
-        value[order], sd[order] = fitted
-        size = np.sqrt(information) * np.abs(reading - value[:, None])
-        loud = np.minimum(1.0, LOUD / np.maximum(size, LOUD))
-        weight = information * (loud if turn < ROUNDS // 2 else loud * loud)
-    return value, sd
+    error = np.hypot(readings.error, LEAST_RATE_SD)
+    there = np.isfinite(readings.rate) & np.isfinite(error)
+    loose = error**2 + prior_sd[:, None] ** 2 + (readings.shared**2).sum(axis=0)
+    gap = np.where(there, readings.rate - prior[:, None], 0.0)
+    there &= np.abs(gap) < FAR * np.sqrt(loose)
+    out = np.empty((2, years.size))
+    ordered = (np.ascontiguousarray(a[order]) for a in (clock, prior_sd))
+    kernel.curve(
+        *ordered,
+        np.ascontiguousarray(gap[order]),
+        np.where(there, error, np.inf)[order],
+        np.ascontiguousarray(readings.shared[:, order]),
+        MEMORY,
+        LOUD,
+        out,
+    )
+    back = np.empty_like(out)
+    back[:, order] = out
+    return prior + back[0], back[1]

@@ -351,35 +351,3 @@ def imply(
                 out[j, 5] = -math.log(found[5]) / years[j]
                 out[j, 6] = found[6] / (found[5] * years[j])
                 out[j, 7] = 0.0
-
-
-@nb.njit(cache=True, error_model="numpy")
-def smooth(clock, reading, error, prior, prior_sd, memory, value, sd):
-    """Posterior of a curve and its error at m points of rising `clock` into `value`, `sd`.
-
-    `reading` with `error` (infinite where there is none) of prior + prior_sd z(clock), z stationary
-    with variance one and correlation exp(-|difference| / memory): a Kalman filter forth and back.
-    """
-    m = clock.size
-    ahead, spread = np.empty(m), np.empty(m)  # of z, given the readings up to this one
-    z, v = 0.0, 1.0
-    for j in range(m):
-        if j > 0:
-            keep = math.exp(-(clock[j] - clock[j - 1]) / memory)
-            z, v = keep * z, keep * keep * v + 1.0 - keep * keep
-        noise = error[j] / prior_sd[j]
-        if noise < math.inf:
-            gain = v / (v + noise * noise)
-            z += gain * ((reading[j] - prior[j]) / prior_sd[j] - z)
-            v *= 1.0 - gain
-        ahead[j], spread[j] = z, v
-    for j in range(m - 1, -1, -1):
-        if j < m - 1:
-            keep = math.exp(-(clock[j + 1] - clock[j]) / memory)
-            before = keep * keep * spread[j] + 1.0 - keep * keep
-            if before > 0.0:
-                back = keep * spread[j] / before
-                z = ahead[j] + back * (z - keep * ahead[j])
-                v = spread[j] + back * back * (v - before)
-        value[j] = prior[j] + prior_sd[j] * z
-        sd[j] = prior_sd[j] * math.sqrt(max(v, 0.0))
