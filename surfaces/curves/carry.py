@@ -239,19 +239,20 @@ def rate_readings(
     """Readings from slopes and, where `paid` = `CashDividends.log_paid` is given, from net carry.
 
     All (m,): `x` = ln(F/S) with error `sd`. `doubt`: the share of a premium that may be wrong.
-    What they share is that share, and how far spot is out of step with the options.
+    What they share is that share, mids off to one side of the forward against the other, and how
+    far spot is out of step with the options.
     """
     prior, prior_sd = config.prior(years.size)
     hidden = np.nan_to_num(found.leaning / (1.0 - found.leaning)) * (np.abs(prior) + prior_sd)
     slope_sd = np.hypot(found.rate_error, doubt * hidden)
-    none = np.zeros(years.size)
+    tilt, none = np.nan_to_num(found.tilt), np.zeros(years.size)
     if paid is None:
-        shared = doubt * hidden[None, :, None]
+        shared = np.stack((doubt * hidden, tilt))[:, :, None]
         return RateReadings(found.rate[:, None], slope_sd[:, None], shared)
     uncertain = np.hypot(np.hypot(sd, OWN_DOUBT), DIVIDEND_DOUBT * paid) / years
     rate = np.stack((found.rate, (x - paid) / years), axis=1)
     error = np.stack((slope_sd, np.hypot(uncertain, config.borrow_sd)), axis=1)
-    shared = np.array([[doubt * hidden, none], [none, -SPOT_SD / years]])
+    shared = np.array([[doubt * hidden, none], [tilt, none], [none, -SPOT_SD / years]])
     return RateReadings(rate, error, shared.transpose(0, 2, 1))
 
 

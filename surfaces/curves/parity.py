@@ -116,11 +116,11 @@ def slope_rate(pairs: Pairs, df_prior: float, years: float) -> tuple[float, floa
     bar included. None with fewer than four pairs, or when too little would be left to see.
     """
     near = near_money(pairs, df_prior, kernel.NEAR_SLOPE)
-    out = np.empty(3)
+    out = np.empty(4)
     arrays = near.strike, near.gap, near.half, near.sd, near.lean
     if not kernel.slope_rate(*arrays, df_prior, years, out):
         return None
-    return float(out[0]), float(out[1])
+    return float(out[0]), float(np.hypot(out[1], out[3]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,8 @@ class ChainParity:
     forward were the rate known, `lean` how the forward moves with it, through discounting and
     premia, USD per 1.00. `rate` and `rate_error`: the slope's own word, without the prior, of an
     American slice as `slope_rate`, whose premia hide the share `leaning` of a change of rate.
+    `tilt`: how far that rate is off if mids above the forward are off against those below by a
+    twentieth of the spread, as they may be in all of a chain's expiries; no part of `rate_error`.
     """
 
     forward: Array
@@ -150,6 +152,7 @@ class ChainParity:
     rate: Array
     rate_error: Array
     leaning: Array
+    tilt: Array
 
     def at_rate(self, rate: Array, years: Array) -> Array:
         """Forwards (m,) that the same quotes say at other rates; USD."""

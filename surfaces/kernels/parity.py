@@ -24,8 +24,8 @@ WIDE = 2.5  # times the spread of the tightest pairs: protective quotes, whose m
 TIGHTEST = 8  # one pair in so many is among the tightest
 LOPSIDED = 0.05  # half spreads by which mids above the forward may be off against those below
 NO_LEVER = 1e-12  # of the moment of the strikes: all at one place
-LINE = 9  # what `robust_line` writes
-FIELDS = 8  # of one slice, see `surfaces.curves.parity.ChainParity`
+LINE = 10  # what `robust_line` writes
+FIELDS = 9  # of one slice, see `surfaces.curves.parity.ChainParity`
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -177,7 +177,8 @@ def robust_line(strike, gap, half, sd, df_prior, df_sd, middle, out):
     """Robust line of C - P on K - `middle` with the prior df ~ N(df_prior, df_sd^2).
 
     `out`: forward, its error, df, its error, share inside; then without the prior: df and its error
-    (infinite if the strikes do not tell), the error of the forward were df known, the mean gap.
+    (infinite if the strikes do not tell), the error of the forward were df known, the mean gap, and
+    the error of that df were all mids above the forward off against those below.
     False, and nothing written, when the slope is no discount factor.
     """
     n = strike.size
@@ -219,13 +220,14 @@ def robust_line(strike, gap, half, sd, df_prior, df_sd, middle, out):
     out[2] = df
     out[3] = math.sqrt(own)
     out[4] = inside / n
-    out[5], out[6] = df_prior, math.inf
+    out[5], out[6], out[9] = df_prior, math.inf, 0.0
     if told > NO_LEVER * s2:
         tilt = 0.0
         for i in range(n):
             tilt += weight[i] * half[i] * abs(strike[i] - middle - lean)
         out[5] = (lean * g0 - g1) / told
-        out[6] = math.hypot(scale / math.sqrt(told), LOPSIDED * tilt / told)
+        out[6] = scale / math.sqrt(told)
+        out[9] = LOPSIDED * tilt / told
     out[7] = scale / math.sqrt(s0) / df
     out[8] = g0 / s0
     return True
@@ -242,13 +244,13 @@ def line(strike, gap, half, sd, df_prior, df_sd, out):
     if robust_line(strike, gap, half, sd, df_prior, df_sd, guess[0], out):
         return True
     out[0], out[1], out[2], out[3], out[4] = guess[0], guess[1], df_prior, 0.0, guess[2]
-    out[5], out[6], out[7], out[8] = df_prior, math.inf, guess[1], 0.0
+    out[5], out[6], out[7], out[8], out[9] = df_prior, math.inf, guess[1], 0.0, 0.0
     return False
 
 
 @nb.njit(cache=True, error_model="numpy")
 def slope_rate(strike, gap, half, sd, lean, df_prior, years, out):
-    """Rate, its error and the leaning of near American pairs alone into `out`; see the wrapper.
+    """Rate, its error, the leaning and the tilt of near American pairs into `out`; see the wrapper.
 
     False with fewer than four pairs, or when the premia hide too much of a change of rate.
     """
@@ -277,6 +279,7 @@ def slope_rate(strike, gap, half, sd, lean, df_prior, years, out):
     out[0] = assumed + seen / share
     out[1] = found[6] / (found[5] * years) / share
     out[2] = 1.0 - share
+    out[3] = found[9] / (found[5] * years) / share
     return True
 
 
@@ -336,7 +339,7 @@ def imply(
         if american[j]:
             if learn and slope_rate(k, gap, half, sd, lean, df[j], years[j], found):
                 out[j, 5], out[j, 6] = found[0], found[1]
-                out[j, 7] = found[2]
+                out[j, 7], out[j, 8] = found[2], found[3]
             few = nearest(k, gap, sd, df[j], NEAR_AMERICAN)
             gap, sd, lean = take(gap, few), take(sd, few), take(lean, few)
             robust_forward(take(k, few), gap, take(half, few), sd, df[j], found)
@@ -350,4 +353,4 @@ def imply(
             if found[5] > 0.0 and found[6] < math.inf:
                 out[j, 5] = -math.log(found[5]) / years[j]
                 out[j, 6] = found[6] / (found[5] * years[j])
-                out[j, 7] = 0.0
+                out[j, 7], out[j, 8] = 0.0, found[9] / (found[5] * years[j])
