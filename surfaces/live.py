@@ -108,14 +108,8 @@ class LiveFitter:
         self.chain = slices
         self.config = config or FitConfig()
         smile(self.config.model)  # an unknown name fails here, not at the first quote
-        self._premiums = PremiumCache(
-            slices.right,
-            slices.strike,
-            slices.american,
-            slices.slice_start,
-            self.config.premium,
-            self.config.dividends,
-        )
+        rows = (slices.right, slices.strike, slices.american, slices.slice_start)
+        self._premiums = PremiumCache(*rows, self.config.premium, self.config.dividends)
         self.config.carry.prior(slices.slices)  # so does a curve of another length
         self._last: VolSurface | None = None
         self._belief: CarryState | None = None
@@ -174,10 +168,8 @@ class LiveFitter:
 
     def _log_forward(self, book: _Book, belief: CarryState) -> Array:
         """ln(F/S) of every slice."""
-        if self.config.future:
-            return np.zeros(book.years.size)
         net = carry_curve.log_forward(belief, book.years)[0]
-        return np.asarray(net + self._paid(book, belief.rate))
+        return np.asarray(net + self._paid(book, belief.rate)) * (not self.config.future)
 
     def _paid(self, book: _Book, rate: Array) -> Array | float:
         """What the given dividends take off ln(F/S), (m,); zero without."""
@@ -242,14 +234,12 @@ class LiveFitter:
         paid = self._paid(book, rate)
         rates, rate_sd = np.full(m, np.nan), prior_sd
         if learn_rate:
-            known = config.future or config.dividends is not None
             readings = carry_curve.rate_readings(
                 found,
                 np.log(forward / book.spot),
                 found.error / forward,
                 years,
-                paid=np.zeros(m) + paid if config.dividends is not None else None,
-                doubt=carry_curve.PREMIUM_DOUBT if known else carry_curve.YIELD_DOUBT,
+                paid=paid if isinstance(paid, np.ndarray) else None,
                 config=config.carry,
             )
             rates, rate_sd = carry_curve.rate_curve(years, readings, config.carry)

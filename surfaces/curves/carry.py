@@ -3,12 +3,13 @@
 One snapshot's rates are readings with errors, one or two an expiry: the slope of its parity line
 and, for a share whose cash dividends are known, its net carry, as nothing but borrow is left to
 tell it from the rate. `rate_curve` joins them: neighbours in time have nearly the same rate, and
-all are near the prior. Time is ln(1 + years / 0.25) there: rates move most at the short end.
+all are near the prior.
 
-Through time, each expiry's x = ln(F/S), cash dividends taken off the share, is a Kalman filter: parity observes it with an error bar, it wanders by
-`forward_noise` per square root of an hour. The rate is a plain exponential average of each refit's
-posterior: quotes a minute apart repeat their errors, so counting them as independent would
-wear the prior away. An expiry never observed borrows its neighbours' carry.
+Through time, x = ln(F/S) of each expiry, cash dividends taken off the share, is a Kalman filter:
+parity observes it with an error bar, it wanders by `forward_noise` per square root of an hour. The
+rate is a plain exponential average of each refit's posterior: quotes a minute apart repeat their
+errors, so counting them as independent would wear the prior away. An expiry never observed borrows
+its neighbours' carry.
 
 In its last two days an option on a traded stock has ever less room for a dividend, and within its
 last day none: there ln(F/S) is all but known, and shrinks with the time left. Without that, a basis
@@ -43,8 +44,7 @@ LOUD = 2.0  # errors from the curve beyond which a reading counts less
 SPOT_SD = 5e-4  # of ln(F/S): spot and options are not of the same instant
 OWN_DOUBT = 1e-4  # and of one expiry against another, where its carry is read
 DIVIDEND_DOUBT = 0.03  # share of the cash that may come otherwise than scheduled
-PREMIUM_DOUBT = 0.25  # share of a premium that a flat vol may get wrong
-YIELD_DOUBT = 1.0  # and a yield in place of cash dividends
+PREMIUM_DOUBT = 0.15  # share of a premium that a flat vol may get wrong
 LAST_DAYS = 2 / DAYS_PER_YEAR
 START_SD = 5e-3  # of ln(F/S) before any pair was seen: room for a dividend about to go ex
 
@@ -63,7 +63,6 @@ class CarryConfig:
     forward_noise: float = 1e-4  # of ln(F/S) per square root of an hour
     forward_floor: float = 2e-5  # least error of one observation of ln(F/S)
     rate_memory_s: float = 1800.0
-
 
     def prior(self, slices: int) -> tuple[Array, Array]:
         """Rate and its error for each of m slices, (m,); raises where the number is another."""
@@ -233,32 +232,30 @@ def rate_readings(
     years: Array,
     *,
     paid: Array | None,
-    doubt: float,
     config: CarryConfig,
 ) -> RateReadings:
     """Readings from slopes and, where `paid` = `CashDividends.log_paid` is given, from net carry.
 
-    All (m,): `x` = ln(F/S) with error `sd`. `doubt`: the share of a premium that may be wrong.
-    What they share is that share, mids off to one side of the forward against the other, and how
-    far spot is out of step with the options.
+    All (m,): `x` = ln(F/S) with error `sd`. What they share is the share of premia that is wrong,
+    mids off to one side of the forward against the other, and how far spot is out of step with the
+    options.
     """
     prior, prior_sd = config.prior(years.size)
     hidden = np.nan_to_num(found.leaning / (1.0 - found.leaning)) * (np.abs(prior) + prior_sd)
-    slope_sd = np.hypot(found.rate_error, doubt * hidden)
+    hidden *= PREMIUM_DOUBT
+    slope_sd = np.hypot(found.rate_error, hidden)
     tilt, none = np.nan_to_num(found.tilt), np.zeros(years.size)
     if paid is None:
-        shared = np.stack((doubt * hidden, tilt))[:, :, None]
+        shared = np.stack((hidden, tilt))[:, :, None]
         return RateReadings(found.rate[:, None], slope_sd[:, None], shared)
     uncertain = np.hypot(np.hypot(sd, OWN_DOUBT), DIVIDEND_DOUBT * paid) / years
     rate = np.stack((found.rate, (x - paid) / years), axis=1)
     error = np.stack((slope_sd, np.hypot(uncertain, config.borrow_sd)), axis=1)
-    shared = np.array([[doubt * hidden, none], [tilt, none], [none, -SPOT_SD / years]])
+    shared = np.array([[hidden, none], [tilt, none], [none, -SPOT_SD / years]])
     return RateReadings(rate, error, shared.transpose(0, 2, 1))
 
 
-def rate_curve(
-    years: Array, readings: RateReadings, config: CarryConfig
-) -> tuple[Array, Array]:
+def rate_curve(years: Array, readings: RateReadings, config: CarryConfig) -> tuple[Array, Array]:
     """The rate of every slice and its standard error, (m,).
 
     A stationary Gaussian process about the prior (Ornstein-Uhlenbeck in ln(1 + years / 0.25)),

@@ -93,9 +93,9 @@ def curve(clock, scale, gap, error, shared, memory, loud, out):
     """Curve and its error into `out` (2, m) from r readings a point with p mistakes in common.
 
     `gap`, `error` (m, r), infinite where there is none; `shared` (p, m, r) per standard error of a
-    mistake u ~ N(0, 1). With y = curve + tilt u + noise, Cov(y)^-1 a = (a - smoothed a) / noise^2
-    gives the posterior of u, and the curve is linear in it. Readings beyond `loud` errors from
-    curve and mistakes are weighed down.
+    mistake u ~ N(0, 1). With y = curve + shared u + noise and S = Cov(curve + noise), S^-1 a =
+    (a - smoothed a) / error^2 gives the posterior of u, and the curve is linear in it. Readings
+    beyond `loud` errors from curve and mistakes are weighed down.
     """
     m, r = gap.shape
     p = shared.shape[0]
@@ -122,10 +122,11 @@ def curve(clock, scale, gap, error, shared, memory, loud, out):
             for b in range(p):
                 certain[a, b] = 1.0 if a == b else 0.0
             for j in range(m):
-                known = tilt[a, j] / (noise[j] * noise[j])
-                told[a] += known * (mean[j] - out[0, j])
-                for b in range(p):
-                    certain[a, b] += known * (tilt[b, j] - spread[b, j])
+                for i in range(r):
+                    known = shared[a, j, i] * weight[j, i]
+                    told[a] += known * (gap[j, i] - out[0, j])
+                    for b in range(p):
+                        certain[a, b] += known * (shared[b, j, i] - spread[b, j])
         invert(certain, inverse)
         for a in range(p):
             u[a] = 0.0
