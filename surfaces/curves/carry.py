@@ -45,6 +45,7 @@ SPOT_SD = 5e-4  # of ln(F/S): spot and options are not of the same instant
 OWN_DOUBT = 1e-4  # and of one expiry against another, where its carry is read
 DIVIDEND_DOUBT = 0.03  # share of the cash that may come otherwise than scheduled
 PREMIUM_DOUBT = 0.15  # share of a premium that a flat vol may get wrong
+CASH_DOUBT = 0.25  # and cash dividends with it: slopes of SPY and QQQ stray by 100 bp, carry by 30
 LAST_DAYS = 2 / DAYS_PER_YEAR
 START_SD = 5e-3  # of ln(F/S) before any pair was seen: room for a dividend about to go ex
 
@@ -242,7 +243,7 @@ def rate_readings(
     """
     prior, prior_sd = config.prior(years.size)
     hidden = np.nan_to_num(found.leaning / (1.0 - found.leaning)) * (np.abs(prior) + prior_sd)
-    hidden *= PREMIUM_DOUBT
+    hidden *= PREMIUM_DOUBT if paid is None else CASH_DOUBT
     slope_sd = np.hypot(found.rate_error, hidden)
     tilt, none = np.nan_to_num(found.tilt), np.zeros(years.size)
     if paid is None:
