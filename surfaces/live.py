@@ -8,21 +8,21 @@ slice that cannot be fitted keeps its last good curve, and says so.
 The same updates in the same order give the same surfaces, bit for bit.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from surfaces import DEFAULT_MODEL, scoring
+from surfaces import scoring
 from surfaces.certificate import TOLERANCE, Certificate, Subject, certify
 from surfaces.cleaning import Book, clean
 from surfaces.curves import carry as carry_curve
 from surfaces.curves import parity
-from surfaces.curves.carry import CarryConfig, CarryState
-from surfaces.curves.clock import CALENDAR, FLOOR_SECONDS, VolClock
+from surfaces.curves.carry import CarryState
 from surfaces.errors import InvalidInput
+from surfaces.fit_config import FitConfig
 from surfaces.moving import moved
-from surfaces.premium import PremiumCache, PremiumLimits
+from surfaces.premium import PremiumCache
 from surfaces.pricing import black
 from surfaces.scoring import Curve
 from surfaces.slices import Fitted, SliceTask, Together, fit_slices, quote_table
@@ -33,40 +33,6 @@ from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
 __all__ = ["ChainSlices", "FitConfig", "LiveFitter", "VolSurface"]
 
 MENDS = ("svi", "essvi")  # what a slice falls back to that would not be certified, in this order
-
-
-@dataclass(frozen=True, slots=True)
-class FitConfig:
-    """How to fit. Rates are continuously compounded per year; times in seconds.
-
-    `future`: the underlying is the future of the same expiry, so the forward is spot, carry is the
-    rate, and parity only informs the rate.
-    """
-
-    model: str = DEFAULT_MODEL
-    future: bool = False
-    rate_prior: float = 0.03
-    rate_prior_sd: float = 0.015
-    carry_prior_sd: float = 0.03
-    forward_noise: float = 1e-4  # of ln(F/S) per square root of an hour
-    rate_memory_s: float = 1800.0
-    certificate_points: int = 2000  # a slice and a pair; fewer are faster
-    last_good_s: float = 900.0  # a curve this young is kept rather than replaced by a lower rung
-    cold_rounds: int = 4  # premium <-> vol rounds of the first fit
-    floor_seconds: float = FLOOR_SECONDS
-    clock: VolClock = CALENDAR  # of the variance between expiries
-    premium: PremiumLimits = field(default_factory=PremiumLimits)
-
-    @property
-    def carry(self) -> CarryConfig:
-        """The part about forwards."""
-        return CarryConfig(
-            rate_prior=self.rate_prior,
-            rate_prior_sd=self.rate_prior_sd,
-            carry_prior_sd=self.carry_prior_sd,
-            forward_noise=self.forward_noise,
-            rate_memory_s=self.rate_memory_s,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +52,9 @@ class LiveFitter:
         self.chain = slices
         self.config = config or FitConfig()
         smile(self.config.model)  # an unknown name fails here, not at the first quote
-        self._premiums = PremiumCache(
-            slices.right, slices.strike, slices.american, slices.slice_start, self.config.premium
-        )
+        rows = (slices.right, slices.strike, slices.american, slices.slice_start)
+        self._premiums = PremiumCache(*rows, self.config.premium, self.config.dividends)
+        self.config.carry.prior(slices.slices)  # so does a curve of another length
         self._last: VolSurface | None = None
         self._together: Together | None = None
         self._belief: CarryState | None = None
@@ -126,7 +92,7 @@ class LiveFitter:
         cold = self._last is None and self._american.any()
         market, prior = None, belief
         for turn in range(self.config.cold_rounds if cold else 1):
-            net = self._log_forward(belief, years)
+            net = self._log_forward(book, belief)
             self._premiums.refresh(
                 now_ns=book.now_ns,
                 spot=book.spot,
@@ -155,11 +121,16 @@ class LiveFitter:
         self._last = moved(self._last, spot=spot, stickiness=stickiness)
         return self._last
 
-    def _log_forward(self, belief: CarryState, years: Array) -> Array:
+    def _log_forward(self, book: Book, belief: CarryState) -> Array:
         """ln(F/S) of every slice."""
-        if self.config.future:
-            return np.zeros(years.size)
-        return carry_curve.log_forward(belief, years)[0]
+        net = carry_curve.log_forward(belief, book.years)[0]
+        return np.asarray(net + self._paid(book, belief.rate)) * (not self.config.future)
+
+    def _paid(self, book: Book, rate: Array) -> Array | float:
+        """What the given dividends take off ln(F/S), (m,); zero without."""
+        if self.config.dividends is None or self.config.future:
+            return 0.0
+        return self.config.dividends.log_paid(book.now_ns, book.spot, book.years, rate)
 
     def _clean(
         self, now_ns: int, spot: float, bid: ArrayLike, ask: ArrayLike, usable: ArrayLike | None
@@ -179,7 +150,8 @@ class LiveFitter:
         """Forwards and rates from parity, folded into the belief `prior`."""
         config, years = self.config, book.years
         m, european = self.chain.slices, ~self._american
-        middle = np.exp(-config.rate_prior * years)
+        rate_prior, prior_sd = config.carry.prior(m)
+        middle = np.exp(-rate_prior * years)
         found = parity.imply_chain(
             self._pairs,
             strike=self.chain.strike,
@@ -190,30 +162,36 @@ class LiveFitter:
             american=self._american,
             years=years,
             df=np.where(european, middle, np.exp(-rate * years)),
-            df_sd=config.rate_prior_sd * years * middle,
+            df_sd=prior_sd * years * middle,
             learn_rate=learn_rate,
         )
         there = found.forward > 0.0
-        x = np.log(np.where(there, found.forward, np.nan) / book.spot)
-        sd = found.error / np.where(there, found.forward, np.nan)
-        lean, rate_sd = np.nan_to_num(found.lean), config.rate_prior_sd
+        forward = np.where(there, found.forward, np.nan)
         notes = [("parity_outside",) if weak else () for weak in (found.inside < 0.5).tolist()]
-        rates = np.where(european & learn_rate, -np.log(found.df) / years, np.nan)
-        if learn_rate and self._american.any():
-            seen = np.isfinite(found.rate)
-            slopes = list(
-                zip(found.rate[seen].tolist(), found.rate_error[seen].tolist(), strict=True)
+        paid = self._paid(book, rate)
+        rates, rate_sd = np.full(m, np.nan), prior_sd
+        if learn_rate:
+            readings = carry_curve.rate_readings(
+                found,
+                np.log(forward / book.spot),
+                found.error / forward,
+                years,
+                paid=paid if isinstance(paid, np.ndarray) else None,
+                config=config.carry,
             )
-            rates[self._american], rate_sd = carry_curve.pooled_rate(
-                slopes, config.rate_prior, config.rate_prior_sd
-            )
+            rates, rate_sd = carry_curve.rate_curve(years, readings, config.carry)
+            forward = np.where(there, found.at_rate(rates, years), np.nan)
+        lean = np.nan_to_num(found.lean)
+        x = np.log(np.where(forward > 0.0, forward, np.nan) / book.spot)
+        sd = np.hypot(found.error, np.where(european, lean, 0.0) * rate_sd) / forward
         belief = carry_curve.observe_rate(prior, rates, self._rate_ns, config.carry)
         if config.future:
             net, labels = np.zeros(m), ["future"] * m
             belief = replace(belief, x=net, variance=np.zeros(m))
         else:
-            belief = carry_curve.observe(belief, x, sd, config.carry)
+            belief = carry_curve.observe(belief, x - paid, sd, config.carry)
             net, labels = carry_curve.log_forward(belief, years)
+            net = net + paid
         quiet = ("parity", "future")
         labelled = [
             note if label in quiet else (label, *note)
@@ -222,7 +200,7 @@ class LiveFitter:
         forwards = book.spot * np.exp(net)
         errors = np.sqrt(belief.variance)
         errors = np.where(np.isfinite(sd), np.maximum(errors, 0.25 * sd), errors) * forwards
-        errors = np.hypot(errors, lean * rate_sd)
+        errors = np.hypot(errors, np.where(european, 0.0, lean) * rate_sd)
         return _Market(belief, forwards, errors * (not config.future), labelled)
 
     def _assemble(self, book: Book, market: _Market) -> VolSurface:

@@ -6,21 +6,32 @@ same numbers take the premium off quotes before a smile is fitted. Deep in the m
 intrinsic less the European price, so it must follow every move of the forward and the rate that
 the European price follows: those two are part of the expansion.
 
+Dividends are a yield, or cash on a schedule where one is given: then a premium is the American less
+the European price of the same share, falling at each ex-date. Those prices cost twenty times as
+much, so of an expiry and side with many strikes they are made for some fifty, dense near the money,
+and cubics do the rest: within a tenth of a cent near the money, three cents where an option far
+in the money is about to be exercised.
+
 Units   USD per share; spot derivatives per USD; years ACT/365.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surfaces import grouped
-from surfaces.pricing import american
+from surfaces.curves.carry import CashDividends
+from surfaces.pricing import american, american_cash
 from surfaces.units import E9
 
 Array = NDArray[np.float64]
 
 MOST_CARRY = 0.5  # per year: a basis point of forward in the last hour is not a dividend yield
+FEWEST = 60  # rows of an expiry and side up to which each is priced with cash dividends
+KNOTS = np.concatenate((-np.geomspace(30.0, 3.2, 8), np.linspace(-3.0, 3.0, 37)))
+KNOTS = np.concatenate((KNOTS, np.geomspace(3.2, 30.0, 8)))  # deviations from the forward
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +83,7 @@ class PremiumCache:
     american: NDArray[np.bool_]
     slice_start: NDArray[np.int64]
     limits: PremiumLimits = field(default_factory=PremiumLimits)
+    dividends: CashDividends | None = None
     _now: PremiumSnapshot = field(init=False)  # at the rates and forwards of `_made`
     _by_rate: Array = field(init=False)  # (n,) d premium / d rate at a fixed forward
     _by_log_forward: Array = field(init=False)  # (n,) d premium / d ln(F/S) at a fixed rate
@@ -135,18 +147,24 @@ class PremiumCache:
             return 0
         of = self._slice_of
         needs = todo & self.american & (vols > 0.0) & (years[of] > 0.0)
-        rates, yields = self._bumped(rate, log_forward, years)
-        needs &= _exercisable(self.right, rates[:, of], yields[:, of])
-        self._recompute(todo, needs, spot, years[of], vols, rates[:, of], yields[:, of])
+        rates, yields = self._bumped(now_ns, spot, rate, log_forward, years)
+        if self.dividends is None:
+            needs &= _exercisable(self.right, rates[:, of], yields[:, of])
+        world = _World(now_ns, spot, years[of], vols, rates[:, of], yields[:, of])
+        self._recompute(todo, needs, world, (log_forward / np.sqrt(years))[of])
         return int(np.count_nonzero(needs))
 
-    def _bumped(self, rate: Array, log_forward: Array, years: Array) -> tuple[Array, Array]:
+    def _bumped(
+        self, now_ns: int, spot: float, rate: Array, log_forward: Array, years: Array
+    ) -> tuple[Array, Array]:
         """Rates and yields (3, m): as they are, a higher rate at the same forward, a lower forward.
 
         A lower forward, because it is what makes a call worth exercising.
         """
         rates = rate + self.limits.rate_bump * np.array([[0.0], [1.0], [0.0]])
         forwards = log_forward - self.limits.forward_bump * np.array([[0.0], [0.0], [1.0]])
+        if self.dividends is not None:  # cash explains its part of the forward, a yield the rest
+            forwards -= [self.dividends.log_paid(now_ns, spot, years, r) for r in rates]
         return rates, np.clip(rates - forwards / years, -MOST_CARRY, MOST_CARRY)
 
     def _staleness(self, now_ns: int, made: Array, vols: Array, years: Array) -> Array:
@@ -171,43 +189,127 @@ class PremiumCache:
         self,
         todo: NDArray[np.bool_],
         needs: NDArray[np.bool_],
-        spot: float,
-        years: Array,
-        vols: Array,
-        rates: Array,
-        yields: Array,
+        world: "_World",
+        moved: Array,
     ) -> None:
         """Price rows `needs` at three spots, a bumped rate and a bumped forward; others get zero.
 
-        `years` and `vols` are per row here, (n,), `rates` and `yields` (3, n) from `_bumped`.
+        `moved` (n,): ln(F/S) per square root of a year.
         """
         old = self._now
-        at, value, slope, bend = (a.copy() for a in (old.spot, old.value, old.slope, old.bend))
-        by_rate, by_forward = self._by_rate.copy(), self._by_log_forward.copy()
-        at[todo] = spot
-        for array in (value, slope, bend, by_rate, by_forward):
+        fields = [a.copy() for a in (old.value, old.slope, old.bend)]
+        fields += [self._by_rate.copy(), self._by_log_forward.copy()]
+        at = old.spot.copy()
+        at[todo] = world.spot
+        for array in fields:
             array[todo] = 0.0
-        if needs.any():
-            step = self.limits.bump * spot
+        rows = np.flatnonzero(needs)
+        if rows.size and self.dividends is None:
+            for array, found in zip(fields, self._expanded(world, rows), strict=True):
+                array[rows] = found
+        elif rows.size:
+            z = (np.log(self.strike / world.spot) / np.sqrt(world.years) - moved) / world.vols
+            group = 2 * self._slice_of + (self.right < 0.0)
+            few = _sampled(rows, group, z)
+            made = self._expanded(world, few)
+            for array, found in zip(fields, made, strict=True):
+                array[rows] = _between(rows, few, group, np.log(self.strike), found)
+        self._now = PremiumSnapshot(at, *fields[:3])
+        self._by_rate, self._by_log_forward = fields[3:]
+
+    def _expanded(self, world: "_World", rows: NDArray[np.int64]) -> tuple[Array, ...]:
+        """Value, slope and bend in spot, growth by rate and by ln(F/S) of `rows`."""
+        limits, step = self.limits, self.limits.bump * world.spot
+        terms: dict[str, Any] = {
+            "right": self.right[rows][:, None],
             # An option's five prices side by side: the three at one rate share their boundary.
-            option = (self.right, self.strike, years, vols)
-            right, strike, left, vol = (a[needs][:, None] for a in option)
-            low, mid, high, up_rate, down_forward = american.premium(
-                right=right,
-                spot=spot + step * np.array([-1.0, 0.0, 1.0, 0.0, 0.0]),
-                strike=strike,
-                years=left,
-                vol=vol,
-                rate=rates[[0, 0, 0, 1, 2]][:, needs].T,
-                dividend_yield=yields[[0, 0, 0, 1, 2]][:, needs].T,
-            ).T
-            value[needs] = mid
-            slope[needs] = (high - low) / (2.0 * step)
-            bend[needs] = (high - 2.0 * mid + low) / (step * step)
-            by_rate[needs] = (up_rate - mid) / self.limits.rate_bump
-            by_forward[needs] = (mid - down_forward) / self.limits.forward_bump
-        self._now = PremiumSnapshot(at, value, slope, bend)
-        self._by_rate, self._by_log_forward = by_rate, by_forward
+            "spot": world.spot + step * np.array([-1.0, 0.0, 1.0, 0.0, 0.0]),
+            "strike": self.strike[rows][:, None],
+            "years": world.years[rows][:, None],
+            "vol": world.vols[rows][:, None],
+            "rate": world.rates[[0, 0, 0, 1, 2]][:, rows].T,
+            "dividend_yield": world.yields[[0, 0, 0, 1, 2]][:, rows].T,
+        }
+        if self.dividends is None:
+            found = american.premium(**terms)
+        else:
+            terms["dividends"] = self.dividends.at(world.now_ns)
+            found = american_cash.price(**terms)
+            found -= american_cash.price(exercise="european", **terms)
+            found = np.maximum(found, 0.0)
+        low, mid, high, up_rate, down_forward = found.T
+        return (
+            mid,
+            (high - low) / (2.0 * step),
+            (high - 2.0 * mid + low) / (step * step),
+            (up_rate - mid) / limits.rate_bump,
+            (mid - down_forward) / limits.forward_bump,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """What premia are computed at: `years`, `vols` (n,), `rates`, `yields` (3, n) as `_bumped`."""
+
+    now_ns: int
+    spot: float
+    years: Array
+    vols: Array
+    rates: Array
+    yields: Array
+
+
+def _sampled(rows: NDArray[np.int64], group: NDArray[np.int64], z: Array) -> NDArray[np.int64]:
+    """Those of `rows` to price: of every large group the nearest to each of `KNOTS` and its ends.
+
+    `group` and `z` (n,): expiry and side, deviations of the strike from the forward.
+    """
+    order = rows[np.lexsort((z[rows], group[rows]))]
+    chosen = []
+    for one in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        if one.size <= FEWEST:
+            chosen.append(one)
+            continue
+        near = np.searchsorted(0.5 * (z[one[1:]] + z[one[:-1]]), KNOTS)
+        chosen.append(one[np.unique(np.concatenate(([0], near, [one.size - 1])))])
+    return np.concatenate(chosen)
+
+
+def _between(
+    rows: NDArray[np.int64],
+    few: NDArray[np.int64],
+    group: NDArray[np.int64],
+    x: Array,
+    values: Array,
+) -> Array:
+    """`values` of the rows `few` carried to `rows` by cubic Hermite curves in `x`, group by group.
+
+    Slopes are those of parabolas through three neighbours; `few` is sorted by group and then `x`.
+    """
+    out = np.empty(x.size)
+    out[few] = values
+    rest = rows[~np.isin(rows, few)]
+    if rest.size == 0:
+        return out[rows]
+    at, of = x[few], group[few]
+    joined = of[1:] == of[:-1]
+    chord = np.where(joined, np.diff(values) / np.where(joined, np.diff(at), 1.0), 0.0)
+    width = np.where(joined, np.abs(np.diff(at)), np.inf)  # no weight across groups
+    left, right = np.append(np.inf, width), np.append(width, np.inf)
+    before, after = np.append(0.0, chord), np.append(chord, 0.0)
+    slope = (before / left + after / right) / (1.0 / left + 1.0 / right)
+    for g in np.unique(group[rest]):
+        inside = np.flatnonzero(of == g)
+        mine = rest[group[rest] == g]
+        i = inside[np.clip(np.searchsorted(at[inside], x[mine]) - 1, 0, inside.size - 2)]
+        h = at[i + 1] - at[i]
+        t = (x[mine] - at[i]) / h
+        out[mine] = (
+            values[i] * (1.0 + 2.0 * t) * (1.0 - t) ** 2
+            + values[i + 1] * t * t * (3.0 - 2.0 * t)
+            + h * t * (1.0 - t) * (slope[i] * (1.0 - t) - slope[i + 1] * t)
+        )
+    return out[rows]
 
 
 def _exercisable(right: Array, rates: Array, yields: Array) -> NDArray[np.bool_]:

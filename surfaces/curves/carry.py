@@ -1,9 +1,15 @@
-"""ln(F/S) and the rate of every expiry, smoothed through time so that a theo does not jitter.
+"""ln(F/S) and the rate of every expiry, smoothed along the curve and through time.
 
-Each expiry's x = ln(F/S) is a Kalman filter: parity observes it with an error bar, it wanders by
-`forward_noise` per square root of an hour. The rate is a plain exponential average of each refit's
-posterior: quotes a minute apart repeat their errors, so counting them as independent would
-wear the prior away. An expiry never observed borrows its neighbours' carry.
+One snapshot's rates are readings with errors, one or two an expiry: the slope of its parity line
+and, for a share whose cash dividends are known, its net carry, as nothing but borrow is left to
+tell it from the rate. `rate_curve` joins them: neighbours in time have nearly the same rate, and
+all are near the prior.
+
+Through time, x = ln(F/S) of each expiry, cash dividends taken off the share, is a Kalman filter:
+parity observes it with an error bar, it wanders by `forward_noise` per square root of an hour. The
+rate is a plain exponential average of each refit's posterior: quotes a minute apart repeat their
+errors, so counting them as independent would wear the prior away. An expiry never observed borrows
+its neighbours' carry.
 
 In its last two days an option on a traded stock has ever less room for a dividend, and within its
 last day none: there ln(F/S) is all but known, and shrinks with the time left. Without that, a basis
@@ -11,32 +17,98 @@ point of noise in the last hour would read as a carry of several hundred per cen
 an index: its options follow a future that the cash index lags.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from surfaces.units import DAYS_PER_YEAR
+from surfaces import checks as check
+from surfaces.curves.parity import ChainParity
+from surfaces.errors import InvalidInput
+from surfaces.kernels import rates as kernel
+from surfaces.pricing.dividends import Dividends
+from surfaces.units import DAYS_PER_YEAR, years_between
 
 Array = NDArray[np.float64]
 
 NS_PER_HOUR = 3_600_000_000_000
+LEAST_PRIOR_SD = 1e-6
+MOST_PAID = 0.9  # of spot, lest a wrong unit takes all of it
 SURPRISE = 4.0  # errors beyond which a reading of a settled forward counts less
-LEAST_RATE_SD = 1e-3
+LEAST_RATE_SD = 2e-4
+SHORT_END = 0.25  # years: the curve's clock runs as ln(1 + years / SHORT_END)
+MEMORY = 6.0  # of that clock: the rates of 3 months and of 2 years differ by 0.65 prior errors
+FAR = 4.0  # errors from the prior beyond which a reading is no rate at all
+LOUD = 2.0  # errors from the curve beyond which a reading counts less
+SPOT_SD = 5e-4  # of ln(F/S): spot and options are not of the same instant
+OWN_DOUBT = 1e-4  # and of one expiry against another, where its carry is read
+DIVIDEND_DOUBT = 0.03  # share of the cash that may come otherwise than scheduled
+PREMIUM_DOUBT = 0.15  # share of a premium that a flat vol may get wrong
+CASH_DOUBT = 0.25  # and cash dividends with it: slopes of SPY and QQQ stray by 100 bp, carry by 30
 LAST_DAYS = 2 / DAYS_PER_YEAR
 START_SD = 5e-3  # of ln(F/S) before any pair was seen: room for a dividend about to go ex
 
 
 @dataclass(frozen=True, slots=True)
 class CarryConfig:
-    """Prior and speed. Rates are continuously compounded per year."""
+    """Prior and speed. Rates are continuously compounded per year.
 
-    rate_prior: float = 0.03
-    rate_prior_sd: float = 0.015
+    `rate_prior` and its error are one for all expiries or (m,), as of a bootstrapped curve.
+    """
+
+    rate_prior: float | Sequence[float] = 0.03
+    rate_prior_sd: float | Sequence[float] = 0.015
     carry_prior_sd: float = 0.03  # dividend yield plus borrow
+    borrow_sd: float = 0.0025  # what cash dividends leave unexplained, where they are given
     forward_noise: float = 1e-4  # of ln(F/S) per square root of an hour
     forward_floor: float = 2e-5  # least error of one observation of ln(F/S)
     rate_memory_s: float = 1800.0
+
+    def prior(self, slices: int) -> tuple[Array, Array]:
+        """Rate and its error for each of m slices, (m,); raises where the number is another."""
+        return (
+            _each("rate_prior", self.rate_prior, slices),
+            np.maximum(_each("rate_prior_sd", self.rate_prior_sd, slices), LEAST_PRIOR_SD),
+        )
+
+
+def _each(name: str, value: float | Sequence[float], slices: int) -> Array:
+    out = check.finite(name, value, unit="per year", hint="Give decimals, 0.05 for 5 %.")
+    if out.ndim and out.shape != (slices,):
+        raise InvalidInput(
+            f"{name} has shape {out.shape}, must be one number or ({slices},), one a slice; "
+            "slices are in the order of the chain"
+        )
+    return np.array(np.broadcast_to(out, (slices,)))
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class CashDividends:
+    """Ex-dates as instants (ns UTC, rising) and the cash of each, USD per share; (d,).
+
+    A share goes ex before the open of its ex-date. Dividends not declared yet belong here too, at
+    what is expected.
+    """
+
+    ex_ns: NDArray[np.int64]
+    cash: Array
+
+    def __init__(self, ex_ns: ArrayLike, cash: ArrayLike) -> None:
+        object.__setattr__(self, "ex_ns", np.atleast_1d(np.array(ex_ns, np.int64)))
+        paid = Dividends(years_between(0, self.ex_ns), cash)
+        object.__setattr__(self, "cash", paid.cash)
+
+    def at(self, now_ns: int) -> Dividends:
+        """The schedule in years from `now_ns`; those in the past count no more."""
+        return Dividends(years_between(np.int64(now_ns), self.ex_ns), self.cash)
+
+    def log_paid(self, now_ns: int, spot: float, years: Array, rate: Array) -> Array:
+        """ln(1 - PV / spot), (m,): what dividends until each expiry take off ln(F/S)."""
+        when = years_between(np.int64(now_ns), self.ex_ns)
+        due = (when > 0.0) & (when <= years[:, None])
+        present = np.where(due, self.cash * np.exp(-rate[:, None] * when), 0.0).sum(axis=1)
+        return np.asarray(np.log1p(-np.minimum(present / spot, MOST_PAID)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,13 +130,14 @@ def start(now_ns: int, years: Array, traded: NDArray[np.bool_], config: CarryCon
     `traded` (m,): the underlying itself is bought and sold at spot, as a stock is and no index.
     """
     m = years.size
-    spread = config.carry_prior_sd**2 + config.rate_prior_sd**2
+    rate, rate_sd = config.prior(m)
+    spread = config.carry_prior_sd**2 + rate_sd**2
     return CarryState(
         now_ns,
         years,
-        config.rate_prior * years,
+        rate * years,
         spread * years**2 + (START_SD * _room(years, traded) ** 2) ** 2,
-        np.full(m, config.rate_prior),
+        rate,
         np.zeros(m, bool),
         np.zeros(m, bool),
     )
@@ -140,22 +213,74 @@ def log_forward(state: CarryState, years: Array) -> tuple[Array, list[str]]:
     return x, ["parity" if seen else "carry_interpolated" for seen in state.seen]
 
 
-def pooled_rate(
-    rates: list[tuple[float, float]], prior: float, prior_sd: float
-) -> tuple[float, float]:
-    """Precision-weighted mean of (rate, error) readings and the prior, and its standard error.
+@dataclass(frozen=True, slots=True)
+class RateReadings:
+    """What one snapshot says of m rates in r ways, (m, r), NaN where nothing.
 
-    Robust passes weigh down an expiry that disagrees by more than two of its errors.
+    `shared` (p, m, r): how a reading moves per standard error of each of p mistakes that all
+    readings share.
     """
-    value, information = prior, 1.0 / prior_sd**2
-    if not rates:
-        return value, prior_sd
-    reading = np.array([r for r, _ in rates])
-    sd = np.maximum(np.array([s for _, s in rates]), LEAST_RATE_SD)
-    weight = 1.0 / sd**2
-    for _ in range(4):
-        total = weight.sum() + information
-        value = float((weight @ reading + prior * information) / total)
-        size = np.abs(reading - value) / sd
-        weight = np.where(size <= 2.0, 1.0, 2.0 / np.maximum(size, 2.0)) / sd**2
-    return value, float(1.0 / np.sqrt(total))
+
+    rate: Array
+    error: Array
+    shared: Array
+
+
+def rate_readings(
+    found: ChainParity,
+    x: Array,
+    sd: Array,
+    years: Array,
+    *,
+    paid: Array | None,
+    config: CarryConfig,
+) -> RateReadings:
+    """Readings from slopes and, where `paid` = `CashDividends.log_paid` is given, from net carry.
+
+    All (m,): `x` = ln(F/S) with error `sd`. What they share is the share of premia that is wrong,
+    mids off to one side of the forward against the other, and how far spot is out of step with the
+    options.
+    """
+    prior, prior_sd = config.prior(years.size)
+    hidden = np.nan_to_num(found.leaning / (1.0 - found.leaning)) * (np.abs(prior) + prior_sd)
+    hidden *= PREMIUM_DOUBT if paid is None else CASH_DOUBT
+    slope_sd = np.hypot(found.rate_error, hidden)
+    tilt, none = np.nan_to_num(found.tilt), np.zeros(years.size)
+    if paid is None:
+        shared = np.stack((hidden, tilt))[:, :, None]
+        return RateReadings(found.rate[:, None], slope_sd[:, None], shared)
+    uncertain = np.hypot(np.hypot(sd, OWN_DOUBT), DIVIDEND_DOUBT * paid) / years
+    rate = np.stack((found.rate, (x - paid) / years), axis=1)
+    error = np.stack((slope_sd, np.hypot(uncertain, config.borrow_sd)), axis=1)
+    shared = np.array([[hidden, none], [tilt, none], [none, -SPOT_SD / years]])
+    return RateReadings(rate, error, shared.transpose(0, 2, 1))
+
+
+def rate_curve(years: Array, readings: RateReadings, config: CarryConfig) -> tuple[Array, Array]:
+    """The rate of every slice and its standard error, (m,).
+
+    A stationary Gaussian process about the prior (Ornstein-Uhlenbeck in ln(1 + years / 0.25)),
+    joined with the mistakes that readings share; each reading weighed down as it strays.
+    """
+    prior, prior_sd = config.prior(years.size)
+    clock = np.log1p(years / SHORT_END)
+    order = np.argsort(clock, kind="stable")
+    error = np.hypot(readings.error, LEAST_RATE_SD)
+    there = np.isfinite(readings.rate) & np.isfinite(error)
+    loose = error**2 + prior_sd[:, None] ** 2 + (readings.shared**2).sum(axis=0)
+    gap = np.where(there, readings.rate - prior[:, None], 0.0)
+    there &= np.abs(gap) < FAR * np.sqrt(loose)
+    out = np.empty((2, years.size))
+    ordered = (np.ascontiguousarray(a[order]) for a in (clock, prior_sd))
+    kernel.curve(
+        *ordered,
+        np.ascontiguousarray(gap[order]),
+        np.where(there, error, np.inf)[order],
+        np.ascontiguousarray(readings.shared[:, order]),
+        MEMORY,
+        LOUD,
+        out,
+    )
+    back = np.empty_like(out)
+    back[:, order] = out
+    return prior + back[0], back[1]

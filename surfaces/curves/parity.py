@@ -75,10 +75,14 @@ def make_pairs(
 
 
 def near_money(pairs: Pairs, df: float, count: int) -> Pairs:
-    """The `count` pairs nearest the forward that the weighted median of all pairs points at."""
-    if pairs.strike.size <= count:
+    """The `count` pairs nearest the forward that the weighted median of all pairs points at.
+
+    Without those far wider than the tightest of them.
+    """
+    if pairs.strike.size == 0:
         return pairs
-    return pairs.keep(kernel.nearest(pairs.strike, pairs.gap, pairs.sd, df, count))
+    near = kernel.nearest(pairs.strike, pairs.gap, pairs.sd, df, count)
+    return pairs.keep(kernel.tight(near, pairs.sd))
 
 
 def forward_given_df(pairs: Pairs, df: float) -> Implied | None:
@@ -97,9 +101,9 @@ def forward_and_df(pairs: Pairs, df_prior: float, df_sd: float) -> Implied | Non
     near = near_money(pairs, df_prior, kernel.NEAR_EUROPEAN)
     if near.strike.size == 0:
         return None
-    out = np.empty(5)
+    out = np.empty(kernel.LINE)
     whole = kernel.line(near.strike, near.gap, near.half, near.sd, df_prior, df_sd, out)
-    forward, error, df, df_error, inside = out.tolist()
+    forward, error, df, df_error, inside = out[:5].tolist()
     used = near.strike.size if whole else min(near.strike.size, kernel.NEAR_AMERICAN)
     return Implied(forward, error, df, df_error, used, inside)
 
@@ -111,12 +115,12 @@ def slope_rate(pairs: Pairs, df_prior: float, years: float) -> tuple[float, floa
     towards it: only the share 1 - `leaning` of a change of rate shows. That is undone here, error
     bar included. None with fewer than four pairs, or when too little would be left to see.
     """
-    near = near_money(pairs, df_prior, kernel.NEAR_AMERICAN)
-    out = np.empty(2)
+    near = near_money(pairs, df_prior, kernel.NEAR_SLOPE)
+    out = np.empty(4)
     arrays = near.strike, near.gap, near.half, near.sd, near.lean
     if not kernel.slope_rate(*arrays, df_prior, years, out):
         return None
-    return float(out[0]), float(out[1])
+    return float(out[0]), float(np.hypot(out[1], out[3]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +136,12 @@ class PairRows:
 class ChainParity:
     """What parity says of m slices, (m,), NaN where it says nothing: see `Implied`.
 
-    `df` is the regression's for European slices, the given one for American. `lean`: d forward /
-    d rate through the premia, USD per 1.00. `rate`, `rate_error`: `slope_rate` of American slices.
+    `df` is the regression's for European slices, the given one for American; `error` is that of the
+    forward were the rate known, `lean` how the forward moves with it, through discounting and
+    premia, USD per 1.00. `rate` and `rate_error`: the slope's own word, without the prior, of an
+    American slice as `slope_rate`, whose premia hide the share `leaning` of a change of rate.
+    `tilt`: how far that rate is off if mids above the forward are off against those below by a
+    twentieth of the spread, as they may be in all of a chain's expiries; no part of `rate_error`.
     """
 
     forward: Array
@@ -143,6 +151,13 @@ class ChainParity:
     lean: Array
     rate: Array
     rate_error: Array
+    leaning: Array
+    tilt: Array
+
+    def at_rate(self, rate: Array, years: Array) -> Array:
+        """Forwards (m,) that the same quotes say at other rates; USD."""
+        # exact for European slices: F = mean strike + mean gap / df, lean = years mean gap / df
+        return self.forward + self.lean * np.expm1(rate * years + np.log(self.df)) / years
 
 
 def imply_chain(

@@ -16,10 +16,16 @@ HUBER = 1.5  # standard errors
 ROUNDS = 5
 BELIEF = 12.0  # pairs that the spreads' own word on their error is worth
 NEAR_AMERICAN = 12
-NEAR_EUROPEAN = 60
+NEAR_EUROPEAN = 200
+NEAR_SLOPE = 24  # American pairs that say something of the rate
 MOST_LEANING = 0.9
 TIE = 1e-12  # USD
-FIELDS = 7  # of one slice: forward, its error, df, share inside, lean, rate, its error
+WIDE = 2.5  # times the spread of the tightest pairs: protective quotes, whose mids agree on nothing
+TIGHTEST = 8  # one pair in so many is among the tightest
+LOPSIDED = 0.05  # half spreads by which mids above the forward may be off against those below
+NO_LEVER = 1e-12  # of the moment of the strikes: all at one place
+LINE = 10  # what `robust_line` writes
+FIELDS = 9  # of one slice, see `surfaces.curves.parity.ChainParity`
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -95,6 +101,24 @@ def nearest(strike, gap, sd, df, count):
 
 
 @nb.njit(cache=True, error_model="numpy")
+def tight(near, sd):
+    """Those of the indices `near` whose error is at most `WIDE` times that of the tightest eighth.
+
+    Wide quotes are not only vaguer: a market maker who steps back moves all their mids to one side.
+    """
+    n = near.size
+    order = near.copy()
+    refine_order(sd, order)
+    most = WIDE * sd[order[n // TIGHTEST]]
+    at = 0
+    for i in range(n):
+        if sd[near[i]] <= most:
+            order[at] = near[i]
+            at += 1
+    return order[:at]
+
+
+@nb.njit(cache=True, error_model="numpy")
 def take(values, where):
     """values[where], which costs half a second more to compile when written so."""
     out = np.empty(where.size)
@@ -152,8 +176,10 @@ def robust_forward(strike, gap, half, sd, df, out):
 def robust_line(strike, gap, half, sd, df_prior, df_sd, middle, out):
     """Robust line of C - P on K - `middle` with the prior df ~ N(df_prior, df_sd^2).
 
-    `out`: forward, its error, df, its error, share inside. False, and nothing written, when the
-    slope is no discount factor.
+    `out`: forward, its error, df, its error, share inside; then without the prior: df and its error
+    (infinite if the strikes do not tell), the error of the forward were df known, the mean gap, and
+    the error of that df were all mids above the forward off against those below.
+    False, and nothing written, when the slope is no discount factor.
     """
     n = strike.size
     weight = np.empty(n)
@@ -185,7 +211,8 @@ def robust_line(strike, gap, half, sd, df_prior, df_sd, middle, out):
     scale = scale_of(chi2 / max(n - 2, 1), n - 2)
     lean = s1 / s0
     # The prior's own error does not scale. Inverse of the matrix above, by its Schur complement.
-    own = scale * scale / (s2 + prior * scale * scale - lean * s1)
+    told = s2 - lean * s1
+    own = scale * scale / (told + prior * scale * scale)
     shift = intercept / df
     variance = (scale * scale / s0 + own * (lean - shift) ** 2) / (df * df)
     out[0] = middle + shift
@@ -193,6 +220,16 @@ def robust_line(strike, gap, half, sd, df_prior, df_sd, middle, out):
     out[2] = df
     out[3] = math.sqrt(own)
     out[4] = inside / n
+    out[5], out[6], out[9] = df_prior, math.inf, 0.0
+    if told > NO_LEVER * s2:
+        tilt = 0.0
+        for i in range(n):
+            tilt += weight[i] * half[i] * abs(strike[i] - middle - lean)
+        out[5] = (lean * g0 - g1) / told
+        out[6] = scale / math.sqrt(told)
+        out[9] = LOPSIDED * tilt / told
+    out[7] = scale / math.sqrt(s0) / df
+    out[8] = g0 / s0
     return True
 
 
@@ -207,18 +244,19 @@ def line(strike, gap, half, sd, df_prior, df_sd, out):
     if robust_line(strike, gap, half, sd, df_prior, df_sd, guess[0], out):
         return True
     out[0], out[1], out[2], out[3], out[4] = guess[0], guess[1], df_prior, 0.0, guess[2]
+    out[5], out[6], out[7], out[8], out[9] = df_prior, math.inf, guess[1], 0.0, 0.0
     return False
 
 
 @nb.njit(cache=True, error_model="numpy")
 def slope_rate(strike, gap, half, sd, lean, df_prior, years, out):
-    """Rate and its error from the slope of near American pairs alone, into `out`; see the wrapper.
+    """Rate, its error, the leaning and the tilt of near American pairs into `out`; see the wrapper.
 
     False with fewer than four pairs, or when the premia hide too much of a change of rate.
     """
     n = strike.size
-    found = np.empty(5)
-    if n < 4 or not line(strike, gap, half, sd, df_prior, 1e3, found) or found[3] == 0.0:
+    found = np.empty(LINE)
+    if n < 4 or not line(strike, gap, half, sd, df_prior, 1e3, found) or found[6] == math.inf:
         return False
     total, centre = 0.0, 0.0
     for i in range(n):
@@ -236,22 +274,24 @@ def slope_rate(strike, gap, half, sd, lean, df_prior, years, out):
     if leaning > MOST_LEANING:
         return False
     assumed = -math.log(df_prior) / years
-    seen = -math.log(found[2]) / years - assumed
+    seen = -math.log(found[5]) / years - assumed
     share = 1.0 - max(leaning, 0.0)
     out[0] = assumed + seen / share
-    out[1] = found[3] / (found[2] * years) / share
+    out[1] = found[6] / (found[5] * years) / share
+    out[2] = 1.0 - share
+    out[3] = found[9] / (found[5] * years) / share
     return True
 
 
 @nb.njit(cache=True, error_model="numpy")
-def mean_lean(lean, sd, df):
-    """d forward / d rate through the premia of near pairs, USD per 1.00."""
+def weighted_mean(values, sd):
+    """Mean of `values` with weights 1/sd^2."""
     total, moment = 0.0, 0.0
-    for i in range(lean.size):
+    for i in range(values.size):
         weight = 1.0 / (sd[i] * sd[i])
         total += weight
-        moment += weight * lean[i]
-    return moment / total / df
+        moment += weight * values[i]
+    return moment / total
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -286,21 +326,31 @@ def imply(
     an American slice and a prior with error `df_sd` for a European one. `learn`: rates as well.
     """
     pairs = np.empty((5, call.size))
-    found = np.empty(5)
+    found = np.empty(LINE)
     for j in range(start.size - 1):
         n = gather(start[j], start[j + 1], call, put, strike, bid, ask, premium, by_rate, pairs)
         if n == 0:
             continue
-        count = NEAR_AMERICAN if american[j] else NEAR_EUROPEAN
+        count = NEAR_SLOPE if american[j] else NEAR_EUROPEAN
         near = nearest(pairs[0, :n], pairs[1, :n], pairs[3, :n], df[j], count)
+        near = tight(near, pairs[3])
         k, gap = take(pairs[0], near), take(pairs[1], near)
         half, sd, lean = take(pairs[2], near), take(pairs[3], near), take(pairs[4], near)
         if american[j]:
-            robust_forward(k, gap, half, sd, df[j], found)
-            out[j, 0], out[j, 1], out[j, 2], out[j, 3] = found[0], found[1], df[j], found[2]
-            out[j, 4] = mean_lean(lean, sd, df[j])
             if learn and slope_rate(k, gap, half, sd, lean, df[j], years[j], found):
                 out[j, 5], out[j, 6] = found[0], found[1]
+                out[j, 7], out[j, 8] = found[2], found[3]
+            few = nearest(k, gap, sd, df[j], NEAR_AMERICAN)
+            gap, sd, lean = take(gap, few), take(sd, few), take(lean, few)
+            robust_forward(take(k, few), gap, take(half, few), sd, df[j], found)
+            out[j, 0], out[j, 1], out[j, 2], out[j, 3] = found[0], found[1], df[j], found[2]
+            through = weighted_mean(lean, sd) + weighted_mean(gap, sd) * years[j]
+            out[j, 4] = through / df[j]
         else:
             line(k, gap, half, sd, df[j], df_sd[j], found)
-            out[j, 0], out[j, 1], out[j, 2], out[j, 3] = found[0], found[1], found[2], found[4]
+            out[j, 0], out[j, 1], out[j, 2], out[j, 3] = found[0], found[7], found[2], found[4]
+            out[j, 4] = found[8] * years[j] / found[2]
+            if found[5] > 0.0 and found[6] < math.inf:
+                out[j, 5] = -math.log(found[5]) / years[j]
+                out[j, 6] = found[6] / (found[5] * years[j])
+                out[j, 7], out[j, 8] = 0.0, found[9] / (found[5] * years[j])

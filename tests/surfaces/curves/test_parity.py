@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from surfaces.curves import parity
+from surfaces.pricing import american
 
 FORWARD, RATE, YEARS = 501.3, 0.043, 0.25
 DF = np.exp(-RATE * YEARS)
@@ -129,19 +130,119 @@ def test_one_pass_over_a_chain_says_what_each_slice_says_alone():
         )
         for rows in (np.arange(80), np.arange(80, 160))
     ]
-    american = parity.forward_given_df(alone[0], df[0])
+    taken_off = parity.forward_given_df(alone[0], df[0])
     european = parity.forward_and_df(alone[1], df[1], df_sd[1])
-    for j, expected in enumerate((american, european)):
-        found = (got.forward[j], got.error[j], got.df[j], got.inside[j])
-        wanted = (expected.forward, expected.forward_error, expected.df, expected.inside)
-        assert found == pytest.approx(wanted, rel=1e-12)
+    for j, expected in enumerate((taken_off, european)):
+        found = (got.forward[j], got.df[j], got.inside[j])
+        assert found == pytest.approx((expected.forward, expected.df, expected.inside), rel=1e-12)
+    assert got.error[0] == pytest.approx(taken_off.forward_error, rel=1e-12)
+    whole = np.hypot(got.error[1], got.lean[1] / (years[1] * got.df[1]) * european.df_error)
+    assert whole == pytest.approx(european.forward_error, rel=1e-9)
     rates = parity.slope_rate(alone[0], df[0], years[0])
-    assert (got.rate[0], got.rate_error[0]) == pytest.approx(rates, rel=1e-12)
+    error = np.hypot(got.rate_error[0], got.tilt[0])
+    assert (got.rate[0], error) == pytest.approx(rates, rel=1e-12)
     near = parity.near_money(alone[0], df[0], 12)
-    mean = np.average(near.lean, weights=1.0 / near.sd**2) / df[0]
+    mean = np.average(near.lean + years[0] * near.gap, weights=1.0 / near.sd**2) / df[0]
     assert got.lean[0] == pytest.approx(mean, rel=1e-12)
-    assert np.isnan(got.rate[1])
-    assert np.isnan([got.forward[2], got.df[2], got.inside[2], got.lean[2]]).all()
+    assert np.isnan([got.forward[2], got.df[2], got.inside[2], got.lean[2], got.rate[2]]).all()
+
+
+def test_the_rate_of_a_european_slice_does_not_know_the_prior():
+    """Two priors far apart: the slope's own word is the same, and a forward moved to its rate is
+    that of the free regression."""
+    one = pairs(11)
+    call, put = np.arange(40), 40 + np.arange(40)
+    quotes = {
+        "strike": np.tile(one.strike, 2),
+        "bid": np.concatenate((one.gap - 0.5 * one.half + 100.0, 100.0 - 0.5 * one.half)),
+        "ask": np.concatenate((one.gap + 0.5 * one.half + 100.0, 100.0 + 0.5 * one.half)),
+        "premium": np.zeros(80),
+        "by_rate": np.zeros(80),
+        "american": np.zeros(1, bool),
+        "years": np.array([YEARS]),
+        "df_sd": np.array([0.01]),
+        "learn_rate": True,
+    }
+    rows = parity.PairRows(call, put, np.array([0, 40]))
+    low, high = (
+        parity.imply_chain(rows, df=np.array([np.exp(-r * YEARS)]), **quotes) for r in (0.01, 0.07)
+    )
+    assert high.df[0] < low.df[0] - 1e-4
+    gap = abs(low.rate[0] - high.rate[0])  # Huber weights differ a little
+    assert gap < 0.1 * low.rate_error[0]
+    sd = one.half / np.sqrt(6.0)
+    free = parity.forward_and_df(
+        parity.Pairs(one.strike, one.gap, one.half, sd, one.lean), np.exp(-0.04 * YEARS), 1e3
+    )
+    for found in (low, high):
+        moved = found.at_rate(np.array([-np.log(free.df) / YEARS]), np.array([YEARS]))
+        assert moved[0] == pytest.approx(free.forward, abs=1e-3)
+
+
+def test_protective_quotes_are_left_out():
+    """Long-dated index options in the money are quoted 190 wide, all mids 50 too high: with their
+    spreads taken at their word such pairs pulled a two-year rate 150 bp down."""
+    years, df = 1.77, np.exp(-0.053 * 1.77)
+    strike = np.arange(3250.0, 5800.0, 50.0)
+    wide = (strike < 4500.0) | (strike > 5350.0)
+    half = np.where(wide, 105.0, 25.0)
+    lifted = np.where(strike < 4500.0, 50.0, np.where(wide, -40.0, 0.0))
+    gap = df * (4838.0 - strike) + lifted + np.random.default_rng(2).uniform(-1.0, 1.0, strike.size)
+    sd = half * np.sqrt(1.0 / 6.0)
+    kept = parity.near_money(parity.Pairs(strike, gap, half, sd, 0.0 * sd), df, 60)
+    assert kept.strike.min() >= 4500.0 and kept.strike.max() <= 5350.0
+    got = parity.forward_and_df(kept, np.exp(-0.03 * years), 1.0)
+    assert -np.log(got.df) / years == pytest.approx(0.053, abs=0.002)
+
+
+def american_pairs(seed: int, rate: float, assumed: float) -> parity.Pairs:
+    """A chain of `american.price` in cents, premia taken off at the rate `assumed`."""
+    rng = np.random.default_rng(seed)
+    spot, vol, carry = 450.0 * np.exp(rng.normal(0.0, 0.01)), 0.15, 0.014
+    strike = np.arange(400.0, 500.0, 2.0)
+    half = 0.02 + 0.03 * rng.uniform(size=(2, strike.size))
+    terms = {"strike": strike, "spot": spot, "years": YEARS, "vol": vol}
+    mid = np.array(
+        [american.price(right=w, rate=rate, dividend_yield=carry, **terms) for w in (1, -1)]
+    )
+    mid += half * rng.uniform(-1.0, 1.0, mid.shape)
+    bid, ask = np.floor((mid - half) * 100.0) / 100.0, np.ceil((mid + half) * 100.0) / 100.0
+    # the forward is known from the quotes, so another rate comes with another yield
+    premium, bumped = (
+        np.array(
+            [
+                american.premium(right=w, rate=r, dividend_yield=r - rate + carry, **terms)
+                for w in (1, -1)
+            ]
+        )
+        for r in (assumed, assumed + 1e-3)
+    )
+    lean = (bumped - premium) / 1e-3
+    return parity.make_pairs(
+        strike=strike,
+        call_bid=bid[0] - premium[0],
+        call_ask=ask[0] - premium[0],
+        put_bid=bid[1] - premium[1],
+        put_ask=ask[1] - premium[1],
+        lean=lean[1] - lean[0],
+    )
+
+
+def test_the_slope_of_american_pairs_gives_the_rate_back_within_its_error():
+    """Rates of 1 to 8 %, premia computed up to 1.5 % off: what the premia hide is put back, and the
+    standardised error has the size it should (the error bar holds room for mids off to one side,
+    which these are not, so it may be somewhat wide)."""
+    z = []
+    for seed in range(120):
+        rng = np.random.default_rng(1000 + seed)
+        rate = rng.uniform(0.01, 0.08)
+        assumed = max(rate + rng.uniform(-0.015, 0.015), 0.005)
+        value, error = parity.slope_rate(
+            american_pairs(seed, rate, assumed), np.exp(-assumed * YEARS), YEARS
+        )
+        z.append((value - rate) / error)
+    assert abs(np.mean(z)) < 0.35
+    assert 0.7 < np.sqrt(np.mean(np.square(z))) < 1.4
 
 
 def test_the_line_and_its_errors_are_numpys_weighted_least_squares():
