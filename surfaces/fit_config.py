@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from surfaces import DEFAULT_MODEL
-from surfaces.curves.carry import CarryConfig, CashDividends
+from surfaces.curves.carry import CarryConfig
+from surfaces.curves.cash import CashDividends
 from surfaces.curves.clock import CALENDAR, FLOOR_SECONDS, VolClock
 from surfaces.premium import PremiumLimits
 

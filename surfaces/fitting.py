@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from surfaces import DEFAULT_MODEL
 from surfaces import checks as check
 from surfaces.curves import parity
-from surfaces.curves.clock import CALENDAR, VolClock
+from surfaces.curves.cash import CashDividends
+from surfaces.curves.clock import CALENDAR, VolClock, years_to
+from surfaces.curves.discount import DiscountCurve
 from surfaces.errors import InvalidInput
 from surfaces.live import FitConfig, LiveFitter
 from surfaces.smiles.base import SMILES
@@ -24,6 +26,7 @@ REQUIRED = ("expiry", "strike", "right", "bid", "ask")
 CLOSE = time(16, 0, tzinfo=ZoneInfo("America/New_York"))
 STYLES = {"american": True, "a": True, "european": False, "e": False}
 GIVEN_RATE_SD = 1e-5
+CURVE_SD = 0.005  # per year: options are financed at neither Treasuries nor SOFR
 
 
 def fit(
@@ -33,6 +36,8 @@ def fit(
     model: str = DEFAULT_MODEL,
     spot: float | None = None,
     rate: float | None = None,
+    curve: DiscountCurve | None = None,
+    dividends: CashDividends | None = None,
     clock: VolClock = CALENDAR,
 ) -> VolSurface:
     """Fit a surface to one snapshot of a chain.
@@ -48,6 +53,8 @@ def fit(
     model : a name on the smile shelf
     spot : USD; without it the nearest parity forward stands in, and `status` says so
     rate : continuously compounded per year; without it, implied from the quotes
+    curve : what rates are expected to be, within `CURVE_SD`; the quotes decide
+    dividends : cash an American chain's share will pay, declared or expected, by ex-date
     clock : of the variance between expiries: calendar time, or trading time with events
 
     Returns
@@ -70,6 +77,11 @@ def fit(
     config = FitConfig(model=model, clock=clock)
     if rate is not None:
         config = replace(config, rate_prior=_finite_rate(rate), rate_prior_sd=GIVEN_RATE_SD)
+    elif curve is not None:
+        zero = curve.zero(years_to(slices.fixing_ns, int(valuation_ns)))
+        config = replace(config, rate_prior=zero.tolist(), rate_prior_sd=CURVE_SD)
+    if dividends is not None:
+        config = replace(config, dividends=dividends)
     surface = LiveFitter(slices, config).update(int(valuation_ns), spot=value, bid=bid, ask=ask)
     if proxy:
         marked = (f"{s},spot_from_parity".removeprefix("ok,") for s in surface.status)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surfaces import grouped
-from surfaces.curves.carry import CashDividends
+from surfaces.curves.cash import CashDividends
 from surfaces.pricing import american, american_cash
 from surfaces.units import E9
 

@@ -2,8 +2,10 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +13,11 @@ from optmm.cli import terms as typed
 from optmm.cli.compiling import say_if_cold
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from optmm.data.snapshot import Snapshot
+    from surfaces.curves.cash import CashDividends
+    from surfaces.curves.discount import DiscountCurve
     from surfaces.surface import VolSurface
 
 PIPED_WIDTH = 170  # columns when stdout is no terminal
@@ -45,6 +51,20 @@ def calibrate(
         str | None,
         typer.Option("--rate", help="interest, continuous: 5.3% or 0.053; default implied"),
     ] = None,
+    rates: Annotated[
+        Path | None,
+        typer.Option(
+            "--rates",
+            help="US Treasury par yields (CSV or folder of them): what rates are expected to be",
+        ),
+    ] = None,
+    dividends: Annotated[
+        Path | None,
+        typer.Option(
+            "--dividends",
+            help="CSV of Date, Dividends (USD a share); past the last, its last year is repeated",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="folder for diagnostics.parquet and residuals.parquet"),
@@ -65,7 +85,7 @@ def calibrate(
     import time
 
     from optmm.data.snapshots import open_snapshot
-    from optmm.errors import CalibrationFailed
+    from optmm.errors import CalibrationFailed, UsageError
     from optmm.reports import calibration
 
     value = None if rate is None else typed.share("--rate", rate, typed.HIGHEST_RATE)
@@ -73,7 +93,17 @@ def calibrate(
     snapshot = open_snapshot(chain, at=at, underlying=underlying).check()
     say_if_cold()
     started = time.perf_counter()
-    surface = _fit(snapshot, model, spot, value)
+    if spot is not None and not spot > 0.0:
+        raise UsageError(f"--spot is {spot:g} USD, must be > 0")
+    given = {} if model is None else {"model": model}
+    surface = _fit(
+        snapshot,
+        spot=snapshot.spot if spot is None else spot,
+        rate=value,
+        curve=_curve(rates, snapshot),
+        dividends=_dividends(dividends, snapshot),
+        **given,
+    )
     report = calibration.section(snapshot, surface)
     for line in calibration.words(snapshot, report, time.perf_counter() - started):
         typer.echo(line, err=True)
@@ -101,26 +131,57 @@ def _known(model: str | None) -> None:
         raise UsageError(f"--model is {model!r}, must be one of {', '.join(sorted(SMILES))}")
 
 
-def _fit(
-    snapshot: "Snapshot", model: str | None, spot: float | None, rate: float | None
-) -> "VolSurface":
+def _fit(snapshot: "Snapshot", **given: Any) -> "VolSurface":
     """The surface; a chain that nothing can be fitted to is a failed calibration."""
     import surfaces
-    from optmm.errors import CalibrationFailed, UsageError
+    from optmm.errors import CalibrationFailed
     from surfaces.errors import SurfacesError
 
-    if spot is not None and not spot > 0.0:
-        raise UsageError(f"--spot is {spot:g} USD, must be > 0")
     try:
-        return surfaces.fit(
-            snapshot.quotes,
-            valuation_ns=snapshot.valuation_ns,
-            spot=snapshot.spot if spot is None else spot,
-            rate=rate,
-            model=model or surfaces.DEFAULT_MODEL,
-        )
+        return surfaces.fit(snapshot.quotes, valuation_ns=snapshot.valuation_ns, **given)
     except SurfacesError as bad:
         raise CalibrationFailed(str(bad)) from None
+
+
+def _curve(path: Path | None, snapshot: "Snapshot") -> "DiscountCurve | None":
+    """The curve of the day before the quotes, or of that day."""
+    if path is None:
+        return None
+    from surfaces.curves.discount import DiscountCurve, read_treasury
+
+    day = _new_york(snapshot.valuation_ns)
+    with _as_data(path):
+        return DiscountCurve.from_par_yields(day, read_treasury(path, day))
+
+
+def _dividends(path: Path | None, snapshot: "Snapshot") -> "CashDividends | None":
+    """What is still to come until the last expiry."""
+    if path is None:
+        return None
+    from surfaces.curves.discount import read_dividends
+
+    with _as_data(path):
+        paid = read_dividends(path)
+    return paid.repeated(snapshot.valuation_ns, int(snapshot.quotes["expiry"].to_numpy().max()))
+
+
+def _new_york(ts_ns: int) -> "dt.date":
+    import datetime as dt
+    from zoneinfo import ZoneInfo
+
+    return dt.datetime.fromtimestamp(ts_ns // 10**9, ZoneInfo("America/New_York")).date()
+
+
+@contextmanager
+def _as_data(path: Path) -> Iterator[None]:
+    """Turn what a reader of rates or dividends raises into a data error that names the file."""
+    from optmm.errors import DataError
+    from surfaces.errors import SurfacesError
+
+    try:
+        yield
+    except (SurfacesError, OSError, KeyError, ValueError) as bad:
+        raise DataError(f"{path}: {bad}", remedy="See optmm calibrate --help.") from None
 
 
 def _show(report: dict) -> None:

@@ -21,20 +21,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from surfaces import checks as check
 from surfaces.curves.parity import ChainParity
 from surfaces.errors import InvalidInput
 from surfaces.kernels import rates as kernel
-from surfaces.pricing.dividends import Dividends
-from surfaces.units import DAYS_PER_YEAR, years_between
+from surfaces.units import DAYS_PER_YEAR, NS_PER_HOUR
 
 Array = NDArray[np.float64]
 
-NS_PER_HOUR = 3_600_000_000_000
 LEAST_PRIOR_SD = 1e-6
-MOST_PAID = 0.9  # of spot, lest a wrong unit takes all of it
 SURPRISE = 4.0  # errors beyond which a reading of a settled forward counts less
 LEAST_RATE_SD = 2e-4
 SHORT_END = 0.25  # years: the curve's clock runs as ln(1 + years / SHORT_END)
@@ -81,34 +78,6 @@ def _each(name: str, value: float | Sequence[float], slices: int) -> Array:
             "slices are in the order of the chain"
         )
     return np.array(np.broadcast_to(out, (slices,)))
-
-
-@dataclass(frozen=True, slots=True, eq=False, init=False)
-class CashDividends:
-    """Ex-dates as instants (ns UTC, rising) and the cash of each, USD per share; (d,).
-
-    A share goes ex before the open of its ex-date. Dividends not declared yet belong here too, at
-    what is expected.
-    """
-
-    ex_ns: NDArray[np.int64]
-    cash: Array
-
-    def __init__(self, ex_ns: ArrayLike, cash: ArrayLike) -> None:
-        object.__setattr__(self, "ex_ns", np.atleast_1d(np.array(ex_ns, np.int64)))
-        paid = Dividends(years_between(0, self.ex_ns), cash)
-        object.__setattr__(self, "cash", paid.cash)
-
-    def at(self, now_ns: int) -> Dividends:
-        """The schedule in years from `now_ns`; those in the past count no more."""
-        return Dividends(years_between(np.int64(now_ns), self.ex_ns), self.cash)
-
-    def log_paid(self, now_ns: int, spot: float, years: Array, rate: Array) -> Array:
-        """ln(1 - PV / spot), (m,): what dividends until each expiry take off ln(F/S)."""
-        when = years_between(np.int64(now_ns), self.ex_ns)
-        due = (when > 0.0) & (when <= years[:, None])
-        present = np.where(due, self.cash * np.exp(-rate[:, None] * when), 0.0).sum(axis=1)
-        return np.asarray(np.log1p(-np.minimum(present / spot, MOST_PAID)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

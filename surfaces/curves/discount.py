@@ -21,15 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Self
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from surfaces import checks as check
+from surfaces.curves.cash import CashDividends
 from surfaces.errors import InvalidInput
-from surfaces.pricing.dividends import Dividends
-from surfaces.units import DAYS_PER_YEAR, years_between
+from surfaces.units import DAYS_PER_YEAR
 
 Floats = NDArray[np.float64]
 
@@ -139,27 +138,7 @@ def read_overnight(path: Path | str, date: dt.date | str) -> float:
     raise InvalidInput(_no_such_day(Path(path), day, seen, "SOFR"))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ExDates:
-    """Cash dividends of one share as they were paid: ex-dates, rising, and USD per share (m,)."""
-
-    dates: tuple[dt.date, ...]
-    cash: Floats
-
-    def schedule(self, now_ns: int, *, years: float = np.inf) -> Dividends:
-        """Those still to come at `now_ns`, ns UTC, within so many years.
-
-        A share goes ex at midnight in New York: after the last trade of the day before and before
-        the first of its own.
-        """
-        zone = ZoneInfo("America/New_York")
-        ex = [dt.datetime.combine(day, dt.time(), zone).timestamp() for day in self.dates]
-        at = years_between(int(now_ns), np.array(ex, np.int64) * 1_000_000_000)
-        keep = (at > 0.0) & (at <= years)
-        return Dividends.declared(years=at[keep], cash=self.cash[keep])
-
-
-def read_dividends(path: Path | str) -> ExDates:
+def read_dividends(path: Path | str) -> CashDividends:
     """Ex-dates and amounts from a CSV of Date (ISO), Dividends (USD a share), in any order."""
     paid: dict[dt.date, float] = {}
     for row in _rows(Path(path)):
@@ -168,8 +147,7 @@ def read_dividends(path: Path | str) -> ExDates:
     dates = tuple(sorted(paid))
     cash = np.array([paid[day] for day in dates])
     check.at_least("Dividends", cash, 0.0, unit="USD", hint=f"See {Path(path).name}.")
-    cash.flags.writeable = False
-    return ExDates(dates, cash)
+    return CashDividends.of_dates(dates, cash)
 
 
 def _bootstrap(

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from surfaces.curves.carry import CashDividends
+from surfaces.curves.cash import CashDividends
 from surfaces.live import FitConfig, LiveFitter
 from surfaces.surface import ChainSlices, VolSurface
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from surfaces.curves.carry import CashDividends
+from surfaces.curves.cash import CashDividends
 from surfaces.live import FitConfig, LiveFitter
 from surfaces.pricing import american_cash, black
 from surfaces.surface import ChainSlices

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from surfaces.curves import carry
+from surfaces.curves.cash import CashDividends
 from surfaces.curves.parity import ChainParity
 from surfaces.errors import InvalidInput
 
@@ -178,7 +179,7 @@ def test_a_prior_of_another_length_says_what_it_should_be():
 def test_cash_dividends_lower_the_forward_as_the_schedule_says():
     """`Dividends.forward` is the referee; the past and what comes after an expiry do not count."""
     day = 86_400_000_000_000
-    cash = carry.CashDividends([-3 * day, 20 * day, 110 * day, 400 * day], [9.0, 1.5, 1.6, 1.7])
+    cash = CashDividends([-3 * day, 20 * day, 110 * day, 400 * day], [9.0, 1.5, 1.6, 1.7])
     rate = np.array([0.05, 0.045, 0.04])
     paid = cash.log_paid(0, 450.0, YEARS, rate)
     forward = [
@@ -187,7 +188,7 @@ def test_cash_dividends_lower_the_forward_as_the_schedule_says():
     ]
     np.testing.assert_allclose(450.0 * np.exp(rate * YEARS + paid), np.ravel(forward), rtol=1e-12)
     with pytest.raises(InvalidInput, match="years"):
-        carry.CashDividends([2 * day, day], 1.0)
+        CashDividends([2 * day, day], 1.0)
 
 
 def test_on_its_last_day_a_stock_option_has_no_carry_to_speak_of():

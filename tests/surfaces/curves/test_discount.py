@@ -188,15 +188,21 @@ def test_dividends_become_a_schedule(tmp_path):
     path = tmp_path / "paid.csv"
     path.write_text("Date,Dividends\n2024-06-21,1.759\n2024-03-15,1.595\n2024-09-20,1.7\n")
     paid = read_dividends(path)
-    assert [d.isoformat() for d in paid.dates] == ["2024-03-15", "2024-06-21", "2024-09-20"]
     now = int(np.datetime64("2024-06-20T20:00", "ns").astype(np.int64))
-    coming = paid.schedule(now)
+    assert paid.cash.tolist() == [1.595, 1.759, 1.7]
+    coming = paid.repeated(now, int(paid.ex_ns[-1])).at(now)
     np.testing.assert_allclose(
         coming.years * 365 * 24, [8.0, 8.0 + 91 * 24]
     )  # midnight is 04:00 UTC
     np.testing.assert_array_equal(coming.cash, [1.759, 1.7])
-    assert len(paid.schedule(now, years=0.1)) == 1
-    assert len(paid.schedule(now + 8 * 3_600_000_000_000)) == 1  # gone ex
+    gone = now + 8 * 3_600_000_000_000
+    assert len(paid.repeated(gone, int(paid.ex_ns[-1])).at(gone)) == 1
+    year = 365 * 86_400 * 10**9
+    longer = paid.repeated(now, now + 2 * year)
+    np.testing.assert_array_equal(longer.cash, [1.759, 1.7, 1.595, 1.759, 1.7, 1.595])
+    assert longer.ex_ns[2] == paid.ex_ns[0] + year
+    stopped = now + 3 * year
+    assert not paid.repeated(stopped, stopped + year).ex_ns.size  # paid nothing for two years
 
 
 def test_reading_a_curve_module_loads_no_quantlib():
@@ -240,7 +246,8 @@ def test_real_ten_year_yields_are_those_of_fred(shared_data):
 @pytest.mark.real
 def test_real_dividends_of_spy(shared_data):
     paid = read_dividends(shared_data / "rates" / "spy_dividends_2010_2024.csv")
-    assert len(paid.dates) == 58
-    coming = paid.schedule(int(np.datetime64("2023-09-14T20:00", "ns").astype(np.int64)))
+    assert paid.ex_ns.size == 58
+    now = int(np.datetime64("2023-09-14T20:00", "ns").astype(np.int64))
+    coming = paid.repeated(now, int(paid.ex_ns[-1])).at(now)
     np.testing.assert_array_equal(coming.cash, [1.583, 1.906, 1.595, 1.759])
     assert read_overnight(shared_data / "rates" / "SOFR.csv", "2023-09-14") == 5.3

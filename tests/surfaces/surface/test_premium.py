@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from surfaces.curves.carry import CashDividends
+from surfaces.curves.cash import CashDividends
 from surfaces.premium import PremiumCache, PremiumLimits
 from surfaces.pricing import american, american_cash
 
