@@ -33,6 +33,7 @@ from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
 __all__ = ["ChainSlices", "FitConfig", "LiveFitter", "VolSurface"]
 
 MENDS = ("svi", "essvi")  # what a slice falls back to that would not be certified, in this order
+STOPGAPS = ("parabola", "flat", "last_good", "none")  # paths whose neighbours are not to blame
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +293,7 @@ class LiveFitter:
             years=book.years,
             quoted=_ranges(curves),
             there=there,
-            own=np.array([c.path == self.config.model for c in curves]),
+            own=np.array([c.path not in STOPGAPS for c in curves]),
             models=tuple(c.model for c in curves),
         )
         return subject, certify(subject, self.config.certificate_points)

@@ -5,7 +5,7 @@ expiries are solved apart, every row of a fine grid is looked at, those broken (
 their wall before) join the program, and expiries that share one are solved together, until none is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +22,7 @@ from surfaces.status import Status
 WILD, WILD_SCALE, WILD_SHARE = 10.0, 6.0, 0.2  # half spreads, medians, share of an expiry
 NEAR = 0.02  # relative price gap at which a row next to a broken one joins too
 ROUNDS = 9
+MENDS, FIRMER = 3, 20.0
 BINDING = 1e-2  # multiplier above which a link row is expected to bind again
 LITTLE = 0.1  # of the first guess: weights below it are held no tighter
 UNHEARD = 1e-6  # cap of a quote that is left out
@@ -91,7 +92,8 @@ def solve(
         heard = _Program(_rows(quotes, design, settings), program.blocks, design, settings)
         program = heard.without(found)
         state = program.rounds(state, chosen, _slices_with(other, quotes.start), out)
-    gap = program.gaps(state)
+    program, gap = program.mended(state, chosen, out)
+    design = program.design
     used = np.zeros(q, bool)
     used[keep] = ~found
     residual = np.full(q, np.nan)
@@ -181,6 +183,29 @@ class _Program:
             if found == SOLVED:
                 break
         return found, taken
+
+    def mended(self, state: State, chosen: Flags, out: Ints) -> tuple["_Program", Array]:
+        """Pairs still out of order cost `FIRMER` times more, until none is; and the gaps left."""
+        program, gap = self, self.gaps(state)
+        for _ in range(MENDS):
+            broken = gap > -0.25 * self.settings.margin
+            if not broken.any():
+                break
+            links = program.design.links
+            pairs = np.repeat(broken[:-1], np.diff(links.start[:-1]))
+            cap = np.where(pairs, FIRMER * links.cap, links.cap)
+            firmer = replace(program, design=replace(program.design, links=links._replace(cap=cap)))
+            todo = broken | np.concatenate(([False], broken[:-1]))
+            before, solved = [a.copy() for a in state], out.copy()
+            state.level[todo] = 0.0
+            firmer.rounds(state, chosen, todo, out)
+            if (out[0] != SOLVED).any():  # too hard a wall: better a reported gap than no fit
+                for array, old in zip(state, before, strict=True):
+                    array[...] = old
+                out[...] = solved
+                break
+            program, gap = firmer, firmer.gaps(state)
+        return program, gap
 
     def gaps(self, state: State) -> Array:
         """Largest relative price by which slice t is dearer than t + 1 on its link rows, (m,)."""

@@ -107,15 +107,22 @@ def test_the_table_is_on_stdout_and_words_on_stderr(good):
 
 
 def test_arbitrage_exits_with_6_and_still_says_everything(torn, tmp_path):
-    ran = calibrate(torn, "--json", "--out", tmp_path / "out")
+    ran = calibrate(torn, "--json", "--model", "svi", "--out", tmp_path / "out")
     assert isinstance(ran.exception, CalibrationFailed)
     assert ran.exception.exit_code == 6
-    assert "1 of 2 expiries are not certified free of arbitrage" in str(ran.exception)
+    assert "2 of 2 expiries are not certified free of arbitrage" in str(ran.exception)
     said = json.loads(ran.stdout)
     assert said["surface"]["certified"] is False
-    assert [e["certified"] for e in said["expiries"]] == [True, False]
+    assert [e["certified"] for e in said["expiries"]] == [False, False]
     assert said["surface"]["calendar_margin"] < 0.0
     assert pl.read_parquet(tmp_path / "out" / "diagnostics.parquet").height == 2
+
+
+def test_the_default_model_misses_quotes_rather_than_allow_arbitrage(torn):
+    said = json.loads(calibrate(torn, "--json").stdout)["surface"]
+    assert said["certified"] is True
+    assert said["calendar_margin"] >= 0.0
+    assert said["hit_rate"] < 1.0
 
 
 def test_files_hold_what_the_json_says(good, tmp_path):
