@@ -7,11 +7,19 @@ Units are in the field names: `_usd` dollars, `_s` and `_ms` times, `_lots` cont
 import hashlib
 import json
 import tomllib
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from optmm.errors import ConfigError
 
@@ -49,6 +57,47 @@ class Surface(Section):
         description="R: a strike's vol moves by (R - 1) skew dlnS; 0 sticky moneyness, 1 strike",
     )
     stale_quote_s: float = Field(1800.0, gt=0.0, description="older option quotes leave the fit")
+
+
+class Dividends(Section):
+    """Cash the share will pay, declared or expected; without it dividends are an implied yield."""
+
+    ex_dates: tuple[str, ...] = Field((), description="ISO dates, rising")
+    cash_usd: tuple[float, ...] = Field((), description="a share, one for each ex-date")
+
+    @model_validator(mode="after")
+    def _paired(self) -> Self:
+        if len(self.ex_dates) != len(self.cash_usd):
+            raise ValueError(
+                f"has {len(self.ex_dates)} ex_dates and {len(self.cash_usd)} cash_usd; pair them"
+            )
+        if list(self.ex_dates) != sorted(set(self.ex_dates)):
+            raise ValueError("has ex_dates that do not rise")
+        for text in self.ex_dates:
+            date.fromisoformat(text)
+        return self
+
+
+class Clock(Section):
+    """Time for volatility between expiries: the weight of an hour that is not a session's."""
+
+    overnight: float = Field(1.0, gt=0.0, le=10.0, description="0.2 is what markets show")
+    weekend: float = Field(1.0, gt=0.0, le=10.0, description="0.04 is what markets show")
+    holiday: float = Field(1.0, gt=0.0, le=10.0)
+    events_at: tuple[str, ...] = Field((), description="ISO instants with their offset")
+    events_move: tuple[float, ...] = Field((), description="one s.d. of ln(price), one each")
+
+    @model_validator(mode="after")
+    def _paired(self) -> Self:
+        if len(self.events_at) != len(self.events_move):
+            raise ValueError(
+                f"has {len(self.events_at)} events_at and {len(self.events_move)} events_move; "
+                "give one each"
+            )
+        for text in self.events_at:
+            if datetime.fromisoformat(text).tzinfo is None:
+                raise ValueError(f"has events_at {text!r} without an offset; write ...-04:00 or Z")
+        return self
 
 
 class Quoting(Section):
@@ -163,6 +212,8 @@ class DeskConfig(Section):
 
     rates: Rates = Rates()
     surface: Surface = Surface()
+    dividends: Dividends = Dividends()
+    clock: Clock = Clock()
     quoting: Quoting = Quoting()
     limits: Limits = Limits()
     protections: Protections = Protections()
@@ -196,14 +247,18 @@ def load(path: Path | None) -> DeskConfig:
 
 def parsed(raw: dict, origin: str) -> DeskConfig:
     """Validate a mapping; lists become tuples first, since TOML has no tuple."""
-    bounds = raw.get("replay", {}).get("bounds") if isinstance(raw.get("replay"), dict) else None
-    if isinstance(bounds, list):
-        raw = {**raw, "replay": {**raw["replay"], "bounds": tuple(bounds)}}
     try:
-        return DeskConfig.model_validate(raw)
+        return DeskConfig.model_validate(_tuples(raw))
     except ValidationError as bad:
         lines = [_explain(error) for error in bad.errors()]
         raise ConfigError(f"{origin}: " + "; ".join(lines)) from None
+
+
+def _tuples(value: Any) -> Any:
+    """The same with every list a tuple."""
+    if isinstance(value, dict):
+        return {key: _tuples(part) for key, part in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _explain(error) -> str:

@@ -4,6 +4,7 @@ Only tops of book that the event loop has already applied are read, so nothing h
 """
 
 from dataclasses import replace
+from datetime import date, datetime
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,8 @@ from optmm.errors import DataError
 from optmm.market.chain import Chain, MarketDay
 from optmm.quoting import quoter, theo
 from optmm.risk import limits as risk_limits
+from surfaces.curves.cash import CashDividends
+from surfaces.curves.clock import CALENDAR, Event, VolClock
 from surfaces.live import ChainSlices, FitConfig, LiveFitter
 from surfaces.premium import PremiumLimits
 from surfaces.surface import VolSurface
@@ -33,24 +36,38 @@ def slices_of(chain: Chain) -> ChainSlices:
     )  # fmt: skip
 
 
+def fit_config(chain: Chain, config: DeskConfig) -> FitConfig:
+    """The desk's settings as the surface floor takes them."""
+    paid, clock = config.dividends, config.clock
+    events = tuple(
+        Event.of_move(round(datetime.fromisoformat(at).timestamp() * E9), move)
+        for at, move in zip(clock.events_at, clock.events_move, strict=True)
+    )
+    plain = clock.overnight == clock.weekend == clock.holiday == 1.0
+    return FitConfig(
+        model=config.surface.model,
+        rate_prior=config.rates.prior,
+        rate_prior_sd=config.rates.prior_sd,
+        dividends=CashDividends.of_dates(map(date.fromisoformat, paid.ex_dates), paid.cash_usd)
+        if paid.ex_dates
+        else None,
+        future=chain.underlying.kind == "future",
+        certificate_points=config.surface.certificate_points,
+        clock=replace(CALENDAR, events=events)
+        if plain
+        else VolClock(clock.overnight, clock.weekend, clock.holiday, events=events),
+        # it ages slowly next to spot and vol, which have limits of their own
+        premium=PremiumLimits(max_age_s=PREMIUM_AGE_S),
+    )
+
+
 class MarketView:
     """Owns the live fitter and turns tops of book into quoting terms."""
 
     def __init__(self, day: MarketDay, config: DeskConfig) -> None:
         self.day, self.config = day, config
         self.chain = day.chain
-        self.fitter = LiveFitter(
-            slices_of(day.chain),
-            FitConfig(
-                rate_prior=config.rates.prior,
-                rate_prior_sd=config.rates.prior_sd,
-                model=config.surface.model,
-                future=day.chain.underlying.kind == "future",
-                certificate_points=config.surface.certificate_points,
-                # it ages slowly next to spot and vol, which have limits of their own
-                premium=PremiumLimits(max_age_s=PREMIUM_AGE_S),
-            ),
-        )
+        self.fitter = LiveFitter(slices_of(day.chain), fit_config(day.chain, config))
         self.surface: VolSurface | None = None
         self.fitted_ns = 0
         self.fits = 0

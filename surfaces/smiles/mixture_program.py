@@ -19,9 +19,10 @@ from surfaces.smiles.mixture_design import design as prepare
 from surfaces.smiles.mixture_grid import Dictionary
 from surfaces.status import Status
 
-WILD, WILD_SCALE, WILD_SHARE = 10.0, 6.0, 0.2  # half spreads, medians, share of an expiry
+WILD, WILD_SCALE, WILD_SHARE = 6.0, 6.0, 0.2  # half spreads, medians, share of an expiry
 NEAR = 0.02  # relative price gap at which a row next to a broken one joins too
 ROUNDS = 9
+PASSES = 4
 MENDS, FIRMER = 3, 20.0
 BINDING = 1e-2  # multiplier above which a link row is expected to bind again
 LITTLE = 0.1  # of the first guess: weights below it are held no tighter
@@ -84,18 +85,22 @@ def solve(
     wild = np.zeros(quotes.k.size, bool)
     if before is not None and before.rows is not None and before.rows.mid.size == wild.size:
         wild |= before.rows.cap == UNHEARD
-    program = program.without(wild & quotes.two_sided)
+    wild &= quotes.two_sided
+    program = program.without(wild)
     state = program.rounds(state, chosen, _dirty(program, before, state), out)
-    found = _wild(quotes, state.residual)
-    other = found != wild
-    if other.any():
+    for _ in range(PASSES):
+        # what one wild quote dragged away comes back in the pass that leaves it out
+        found = _wild(quotes, state.residual)
+        other = found != wild
+        if not other.any():
+            break
         heard = _Program(_rows(quotes, design, settings), program.blocks, design, settings)
-        program = heard.without(found)
+        program, wild = heard.without(found), found
         state = program.rounds(state, chosen, _slices_with(other, quotes.start), out)
     program, gap = program.mended(state, chosen, out)
     design = program.design
     used = np.zeros(q, bool)
-    used[keep] = ~found
+    used[keep] = ~wild
     residual = np.full(q, np.nan)
     residual[keep] = state.residual
     status = np.full(m, int(Status.BAD_INPUT))
@@ -188,7 +193,7 @@ class _Program:
         """Pairs still out of order cost `FIRMER` times more, until none is; and the gaps left."""
         program, gap = self, self.gaps(state)
         for _ in range(MENDS):
-            broken = gap > -0.25 * self.settings.margin
+            broken = gap > 0.0
             if not broken.any():
                 break
             links = program.design.links

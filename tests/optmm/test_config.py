@@ -1,8 +1,10 @@
 """Configuration: strict, frozen, hashed; mistakes are named with their remedy."""
 
+import json
+
 import pytest
 
-from optmm.config import DeskConfig, digest, load
+from optmm.config import DeskConfig, digest, load, parsed
 from optmm.errors import ConfigError
 
 
@@ -61,3 +63,25 @@ def test_broken_toml_and_missing_file(tmp_path):
 def test_config_is_frozen():
     with pytest.raises(Exception, match="frozen"):
         DeskConfig().limits.inventory_usd = 1.0
+
+
+def test_dividends_events_and_models_are_read_and_checked(tmp_path):
+    path = tmp_path / "desk.toml"
+    path.write_text(
+        '[surface]\nmodel = "svi"\n'
+        '[dividends]\nex_dates = ["2014-08-27", "2014-11-25"]\ncash_usd = [0.3175, 0.3175]\n'
+        '[clock]\novernight = 0.2\nevents_at = ["2014-08-06T08:00-04:00"]\nevents_move = [0.04]\n'
+    )
+    config = load(path)
+    assert config.surface.model == "svi"
+    assert config.dividends.cash_usd == (0.3175, 0.3175)
+    assert parsed(json.loads(config.model_dump_json()), "again") == config
+    for text, words in (
+        ('[dividends]\nex_dates = ["2014-08-27"]\ncash_usd = []\n', "1 ex_dates and 0 cash_usd"),
+        ('[dividends]\nex_dates = ["soon"]\ncash_usd = [1.0]\n', "soon"),
+        ('[clock]\nevents_at = ["2014-08-06T08:00"]\nevents_move = [0.04]\n', "without an offset"),
+        ('[surface]\nmodel = "sabre"\n', "surface.model is 'sabre'"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=words):
+            load(path)
