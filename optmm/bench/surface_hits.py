@@ -74,6 +74,12 @@ class Share:
         """NaN without a quote."""
         return 100.0 * self.hits / self.quotes if self.quotes else float("nan")
 
+    def __add__(self, other: "Share") -> "Share":
+        return Share(self.hits + other.hits, self.quotes + other.quotes)
+
+
+NONE = Share(0, 0)
+
 
 def read_chain(path: Path) -> list[Expiry]:
     """The expiries of a table with columns expiry, T, k, bid_iv, ask_iv, clean, in rising time."""
@@ -90,29 +96,22 @@ def read_chain(path: Path) -> list[Expiry]:
 
 def shares(book: Sequence[Expiry], fit: MixtureFit) -> tuple[Share, Share]:
     """All quotes, and those of the core."""
-    inside = [e.inside(theta) for e, theta in zip(book, fit.theta, strict=True)]
-    core = [e.core for e in book]
-    return (
-        Share(sum(int(i.sum()) for i in inside), sum(i.size for i in inside)),
-        Share(
-            sum(int((i & c).sum()) for i, c in zip(inside, core, strict=True)),
-            sum(int(c.sum()) for c in core),
-        ),
-    )
+    return _counted(book, fit, slice(None))
 
 
 def unseen(book: Sequence[Expiry], first: int, fit: MixtureFit) -> tuple[Share, Share]:
     """As `shares`, of the strikes that a fit to every second one from `first` did not see."""
-    rest = slice(1 - first, None, 2)
-    masks = [e.inside(theta)[rest] for e, theta in zip(book, fit.theta, strict=True)]
-    cores = [e.core[rest] for e in book]
-    return (
-        Share(sum(int(i.sum()) for i in masks), sum(i.size for i in masks)),
-        Share(
-            sum(int((i & c).sum()) for i, c in zip(masks, cores, strict=True)),
-            sum(int(c.sum()) for c in cores),
-        ),
-    )
+    return _counted(book, fit, slice(1 - first, None, 2))
+
+
+def _counted(book: Sequence[Expiry], fit: MixtureFit, rows: slice) -> tuple[Share, Share]:
+    """All and core hits among `rows` of every expiry."""
+    every = core = NONE
+    for e, theta in zip(book, fit.theta, strict=True):
+        inside, near = e.inside(theta)[rows], e.core[rows]
+        every += Share(int(inside.sum()), inside.size)
+        core += Share(int((inside & near).sum()), int(near.sum()))
+    return every, core
 
 
 def certificate_of(book: Sequence[Quotes], years: Array, fit: MixtureFit) -> Certificate:

@@ -8,6 +8,7 @@ import numpy as np
 from optmm.bench import ceiling
 from optmm.bench.rows import Row, skipped
 from optmm.bench.surface_hits import (
+    NONE,
     POINTS,
     Expiry,
     Share,
@@ -59,16 +60,15 @@ def clean_rows(book: Sequence[Expiry]) -> list[Row]:
 
 def _held_back(book: Sequence[Expiry], years: np.ndarray) -> tuple[Share, Share, int, int]:
     """Unseen hits of both halves together, and what their certificates miss."""
-    counts = np.zeros((2, 2), int)
+    every = core = NONE
     failed = wings = 0
     for first in (0, 1):
         half = [e.priced(slice(first, None, 2)) for e in book]
         fit = fit_joint(half)
-        for row, part in zip(counts, unseen(book, first, fit), strict=True):
-            row += (part.hits, part.quotes)
-        some, far = broken(certificate_of(half, years, fit))
-        failed, wings = failed + some, wings + far
-    every, core = (Share(int(h), int(q)) for h, q in counts)
+        some, near = unseen(book, first, fit)
+        every, core = every + some, core + near
+        lost, far = broken(certificate_of(half, years, fit))
+        failed, wings = failed + lost, wings + far
     return every, core, failed, wings
 
 

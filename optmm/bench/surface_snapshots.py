@@ -17,10 +17,10 @@ from optmm.bench.surface_files import (
     label,
     near_pairs,
 )
-from optmm.bench.surface_hits import Share
+from optmm.bench.surface_hits import NONE, Share
 from optmm.data.snapshots import open_snapshot
 from optmm.errors import DataError
-from surfaces.scoring import CORE, TOUCH
+from surfaces.scoring import TOUCH
 
 EVERY = 6  # with `quick`, one expiry in so many is shown to the linear program
 
@@ -30,13 +30,13 @@ class Found:
     """Counts of one file, and what is worst in it."""
 
     name: str
-    pairs: Share = Share(0, 0)
+    pairs: Share = NONE
     poorest: str = ""  # liquid expiry with the smallest share of pairs inside
     poorest_percent: float = 100.0
-    core: Share = Share(0, 0)
-    every: Share = Share(0, 0)
-    judged: Share = Share(0, 0)  # core hits in the expiries that the referee saw
-    best: Share = Share(0, 0)  # and the referee's
+    core: Share = NONE
+    every: Share = NONE
+    judged: Share = NONE  # core hits in the expiries that the referee saw
+    best: Share = NONE  # and the referee's
     lost: list[tuple[int, str, int]] = field(default_factory=list)  # hits short, expiry, quotes
     uncertified: list[str] = field(default_factory=list)
     quoted: int = 0
@@ -59,7 +59,7 @@ def run(
     for path in paths:
         say(path.name)
         found.append(examined(path, say, every=(EVERY if quick else 1) if referee else 0))
-    return rows_of(found) + [broken_row(data)]
+    return [*rows_of(found), broken_row(data)]
 
 
 def examined(path: Path, say: Callable[[str], None], *, every: int) -> Found:
@@ -168,11 +168,3 @@ def broken_row(data: Path) -> Row:
             refused, said = refused + 1, str(bad)
     return Row("broken snapshots refused with a diagnosis", refused, "", float(len(there)), True,
                note=said)  # fmt: skip
-
-
-def core_mask(shot: Fitted, j: int) -> np.ndarray:
-    """Core quotes of expiry `j` among `surface.quotes`, as the scores count them."""
-    surface = shot.surface
-    z = surface.quotes.k / (surface.atm_vol[j] * np.sqrt(surface.years[j]))
-    mine = surface.chain.slice_of[surface.quotes.row] == j
-    return np.asarray(mine & (z > CORE[0]) & (z < CORE[1]))
