@@ -87,24 +87,43 @@ def strikes(expiries: int = len(EXPIRY_DAYS), count: int = STRIKES) -> tuple[Arr
     return years, out
 
 
-def market(turn: int = 0, *, forward_move: float = 0.0) -> Market:
-    """The chain at instant `turn`: the same strikes, other noise, vols up to 0.3 % (relative) off.
+def market(
+    turn: int = 0, *, noise: NDArray[np.int64] | None = None, forward_move: float = 0.0
+) -> Market:
+    """The chain at instant `turn`: the same strikes, vols up to 0.3 % (relative) off.
 
+    `noise` (expiries, strikes): the instant whose noise each quote has; this one's by default.
     `forward_move`: ln of the forward over 5,000 USD; the surface moves with it.
     """
     years, strike = strikes()
-    draw = np.random.default_rng((SEED, turn))
+    of = np.full(strike.shape, turn) if noise is None else noise
+    off = np.empty(strike.shape)
+    for some in np.unique(of).tolist():
+        drawn = np.random.default_rng((SEED, some)).uniform(-1.0, 1.0, strike.shape)
+        off = np.where(of == some, drawn, off)
     level = 1.0 + 0.003 * np.sin(1.7 * turn)
     k = np.log(strike / FORWARD) - forward_move
     t = years[:, None]
     w = total_variance(k, np.broadcast_to(t, k.shape), level)
     price = FORWARD * otm_price(k.ravel(), np.sqrt(w).ravel()).reshape(k.shape)
     half = SPREAD + SHARE * price
-    middle = price + OFF * half * draw.uniform(-1.0, 1.0, k.shape)
+    middle = price + OFF * half * off
     tick = np.where(middle < 3.0, 0.05, 0.10)
     bid = np.maximum(np.floor((middle - half) / tick + 1e-9), 1.0) * tick
     ask = np.maximum(np.ceil((middle + half) / tick - 1e-9) * tick, bid + tick)
     return Market(years, strike, k, bid, ask, np.sqrt(w / t))
+
+
+def instants(count: int, *, renewed: float = 1.0, forward_step: float = 0.0) -> list[Market]:
+    """`count` instants one after another; a share `renewed` of quotes is drawn anew at each, the
+    others keep their place about the truth. `forward_step`: scale of the forward's moves in ln."""
+    turns = np.zeros(strikes()[1].shape, np.int64)
+    draw = np.random.default_rng((SEED, 0))
+    out = []
+    for turn in range(count):
+        turns = np.where(draw.random(turns.shape) < renewed, turn, turns)
+        out.append(market(turn, noise=turns, forward_move=forward_step * np.sin(2.3 * turn)))
+    return out
 
 
 def whole_chain(market: Market) -> tuple[ChainSlices, Array, Array]:

@@ -21,6 +21,7 @@ from surfaces.smiles.mixture_errors import errors
 from surfaces.smiles.quotes import SmileQuotes
 
 INSTANTS = 6
+RENEWED = 0.1  # of the quotes, where not all are
 MOVE = 3e-4  # of the forward between two instants, where it moves
 ONE = 12  # the expiry fitted alone: 63 days and more
 MS = 1e3
@@ -30,8 +31,9 @@ APART = Settings(calendar=False)
 BARS = {
     "cold": ("mixture, cold, joint with calendar", 75.0),
     "apart": ("mixture, cold, expiries apart", 30.0),
-    "warm": ("mixture, warm, same strikes, moved quotes", 10.0),
-    "shifted": ("mixture, warm, forward moved too", None),
+    "some": ("mixture, warm, level moved, one quote in ten drawn anew", 10.0),
+    "warm": ("mixture, warm, level moved, every quote drawn anew", 10.0),
+    "shifted": ("mixture, warm, the forward moved, one in ten drawn anew", None),
     "warm apart": ("mixture, warm, expiries apart", None),
     "one": ("mixture, one expiry, warm", 0.5),
     "errors": ("errors and leave-one-out of a fit", None),
@@ -56,16 +58,13 @@ class Walk:
 def run(say: Callable[[str], None], *, rounds: int = 25) -> tuple[list[Row], list[str]]:
     """Every row, and what was found wrong with what was timed."""
     say("simulated chain of 30 expiries, 200 quotes each")
-    markets = [simulated.market(turn) for turn in range(INSTANTS)]
-    moved = [
-        simulated.market(turn, forward_move=MOVE * np.sin(2.3 * turn)) for turn in range(INSTANTS)
-    ]
-    tasks = _tasks(markets, moved)
+    markets = simulated.instants(INSTANTS)
+    tasks = _tasks(markets)
     checks = correctness(markets)
     say(f"timing {len(tasks)} fits in turns, {rounds} rounds")
     took = race(tasks, rounds=rounds, sample=0.05, budget=6.0)
     rows = [
-        Row(what, took[name] * MS, "ms", bar, note="goal 8 ms" if name == "warm" else "")
+        Row(what, took[name] * MS, "ms", bar, note="goal 8 ms" if name in ("some", "warm") else "")
         for name, (what, bar) in BARS.items()
     ]
     return [*rows, *_quantlib(markets[0], took), *checks], [
@@ -73,11 +72,11 @@ def run(say: Callable[[str], None], *, rounds: int = 25) -> tuple[list[Row], lis
     ]
 
 
-def _tasks(
-    markets: list[simulated.Market], moved: list[simulated.Market]
-) -> dict[str, Callable[[], object]]:
+def _tasks(markets: list[simulated.Market]) -> dict[str, Callable[[], object]]:
     """What is timed, by the names of `BARS`."""
     books = [m.priced() for m in markets]
+    shifted = simulated.instants(INSTANTS, renewed=RENEWED, forward_step=MOVE)
+    some = [m.priced() for m in simulated.instants(INSTANTS, renewed=RENEWED)]
     vols = [m.in_vol() for m in markets]
     cold = fit_joint(books[0])
     one = fit_joint([books[0][ONE]])
@@ -87,7 +86,8 @@ def _tasks(
         "cold": lambda: fit_joint(books[0]),
         "apart": lambda: fit_joint(books[0], settings=APART),
         "warm": Walk(_joint, books[1:], cold),
-        "shifted": Walk(_joint, [m.priced() for m in moved], cold),
+        "some": Walk(_joint, some[1:], fit_joint(some[0])),
+        "shifted": Walk(_joint, [m.priced() for m in shifted[1:]], fit_joint(shifted[0].priced())),
         "warm apart": Walk(
             lambda book, last: fit_joint(book, previous=last, settings=APART),
             books[1:],
