@@ -10,10 +10,6 @@ from optmm.bench.rows import Row
 
 PARTS = ("reference", "snapshots", "american", "minutes", "speed", "confidence", "peers")
 PEERS = "optmm.bench.surface_peers"
-FACTS = (
-    "version", "quotes", "hits", "core_quotes", "core_hits", "failed", "min_g", "butterflies",
-    "calendar", "crossings", "first", "again", "note",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

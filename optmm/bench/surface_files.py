@@ -56,12 +56,10 @@ def files(data: Path, kinds: tuple[str, ...] = EUROPEAN) -> list[Path]:
     return [p for p in found if p.name.startswith(kinds) and BROKEN not in p.name]
 
 
-def fitted(path: Path, **how: object) -> Fitted:
-    """Read `path` and fit it, `how` as `surfaces.fit` takes it."""
+def fitted(path: Path) -> Fitted:
+    """Read `path` and fit it with the defaults."""
     snapshot = open_snapshot(path).check()
-    surface = surfaces.fit(
-        snapshot.quotes, valuation_ns=snapshot.valuation_ns, spot=snapshot.spot, **how
-    )
+    surface = surfaces.fit(snapshot.quotes, valuation_ns=snapshot.valuation_ns, spot=snapshot.spot)
     bid, ask = (snapshot.quotes[side].to_numpy() for side in ("bid", "ask"))
     if not np.array_equal(surface.chain.strike, snapshot.quotes["strike"].to_numpy()):
         raise AssertionError(f"{path.name}: rows of the surface are not those of the file")

@@ -116,7 +116,7 @@ def _counted(book: Sequence[Expiry], fit: MixtureFit, rows: slice) -> tuple[Shar
 
 def certificate_of(book: Sequence[Quotes], years: Array, fit: MixtureFit) -> Certificate:
     """What the surface's own certificate says about `fit`, quotes giving the ranges."""
-    there = np.isfinite(fit.theta).all(axis=1)
+    there: Mask = np.array(np.isfinite(fit.theta).all(axis=1), ndmin=1)
     subject = Subject(
         stack=CurveStack.of_curves(
             [MIXTURE if t else None for t in there],

@@ -142,7 +142,6 @@ def _surface(report: "SurfaceReport") -> None:
     """A table a part, one of the peers, and what was run."""
     import sys
 
-    from optmm.bench.surface import FACTS
     from optmm.reports.terminal import console, grid
 
     out = console(sys.stdout)
@@ -150,15 +149,27 @@ def _surface(report: "SurfaceReport") -> None:
         _rows(out, rows, part)
         out.print()
     if report.peers:
-        cells = [(row["peer"], *(_fact(row.get(name)) for name in FACTS)) for row in report.peers]
-        out.print(grid(("peer", *FACTS), cells))
+        heads = ("peer", "inside %", "core %", "no fit", "g < 0", "crossed", "first s", "again s")
+        out.print(grid(heads, [_peer(row) for row in report.peers]))
+        for row in report.peers:
+            if row.get("note"):
+                out.print(f"{row['peer']}: {row['note']}", markup=False, style="dim")
         out.print()
     out.print("\n".join(f"{name}: {said}" for name, said in report.about.items()))
 
 
-def _fact(value: Any) -> str:
-    """A peer's figure; words as they stand."""
-    return str(value) if isinstance(value, str) else _cell(value)
+def _peer(row: dict[str, Any]) -> tuple[str, ...]:
+    """One library: hits, expiries without a curve, with a butterfly, pairs that cross, seconds."""
+
+    def share(hits: str, of: str) -> str:
+        return f"{100.0 * row[hits] / row[of]:.1f}" if row.get(of) else "-"
+
+    counts = [
+        _cell(row.get(name)) if row.get("quotes") else "-"
+        for name in ("failed", "butterflies", "crossings", "first", "again")
+    ]
+    name = f"{row['peer']} {row.get('version', '')}".strip()
+    return name, share("hits", "quotes"), share("core_hits", "core_quotes"), *counts
 
 
 def _rows(out: "Console", rows: "list[Row]", title: str) -> None:
