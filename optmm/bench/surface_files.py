@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import surfaces
 from optmm.data.snapshot import Snapshot
 from optmm.data.snapshots import open_snapshot
+from surfaces.curves.cash import CashDividends
 from surfaces.surface import VolSurface
 
 Array = NDArray[np.float64]
@@ -56,10 +57,15 @@ def files(data: Path, kinds: tuple[str, ...] = EUROPEAN) -> list[Path]:
     return [p for p in found if p.name.startswith(kinds) and BROKEN not in p.name]
 
 
-def fitted(path: Path) -> Fitted:
+def fitted(path: Path, dividends: CashDividends | None = None) -> Fitted:
     """Read `path` and fit it with the defaults."""
     snapshot = open_snapshot(path).check()
-    surface = surfaces.fit(snapshot.quotes, valuation_ns=snapshot.valuation_ns, spot=snapshot.spot)
+    surface = surfaces.fit(
+        snapshot.quotes,
+        valuation_ns=snapshot.valuation_ns,
+        spot=snapshot.spot,
+        dividends=dividends,
+    )
     bid, ask = (snapshot.quotes[side].to_numpy() for side in ("bid", "ask"))
     if not np.array_equal(surface.chain.strike, snapshot.quotes["strike"].to_numpy()):
         raise AssertionError(f"{path.name}: rows of the surface are not those of the file")
