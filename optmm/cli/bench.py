@@ -1,15 +1,16 @@
 """optmm bench: our figures and other libraries', in one run on one core, beside their bars."""
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from optmm.bench.pricing import Report
-    from optmm.bench.rows import PeerRow
+    from optmm.bench.rows import PeerRow, Row
+    from optmm.bench.surface import Report as SurfaceReport
 
 app = typer.Typer(
     help="Measure speed and accuracy, with the peers beside.",
@@ -20,7 +21,7 @@ app = typer.Typer(
 
 @app.callback()
 def _group() -> None:
-    """Keep `pricing` a sub-command even while it is the only one."""
+    """The group of benchmarks."""
 
 
 @app.command("pricing")
@@ -64,7 +65,7 @@ def pricing(
         from optmm.reports.terminal import console
 
         out = console(sys.stdout)
-        _rows(out, report)
+        _rows(out, report.rows, "pricing")
         if report.peers[1:]:
             _peers(out, report.peers)
         out.print("\n" + "\n".join(f"{name}: {said}" for name, said in report.about.items()))
@@ -72,18 +73,117 @@ def pricing(
         raise typer.Exit(1)
 
 
-def _rows(out: "Console", report: "Report") -> None:
+@app.command("surface")
+def surface(
+    parts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            help="reference, snapshots, american, minutes, speed, confidence "
+            "or peers; may be repeated; default all but peers",
+        ),
+    ] = None,
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", help="folder with `reference` and `data`; what is absent is skipped"
+        ),
+    ] = Path("../shared"),
+    with_peers: Annotated[
+        bool, typer.Option("--peers", help="also other libraries, each in a process of its own")
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="sample expiries, minutes and rounds")
+    ] = False,
+    core: Annotated[
+        int | None, typer.Option("--core", help="processor core to stay on; default the last")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="exit code 1 when a bar is missed")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
+) -> None:
+    """Measure surfaces: hits and certificates on real chains, confidence, time, peers.
+
+    Exit code 1 when a fit that was timed is wrong; a missed bar is only shown, unless --strict.
+    The parts take from half a minute (speed) to several (snapshots, confidence).
+
+    Example: optmm bench surface --part reference --part speed
+    """
+    import json
+
+    from optmm.bench import timing
+
+    pinned = timing.pin(core)  # before numba and the peers are imported
+    from optmm.bench import surface as table
+    from optmm.errors import UsageError
+
+    chosen = tuple(parts or table.PARTS[:-1])
+    unknown = [part for part in chosen if part not in table.PARTS]
+    if unknown:
+        raise UsageError(f"--part is {unknown[0]!r}, must be one of {', '.join(table.PARTS)}")
+
+    def say(words: str) -> None:
+        typer.echo(f"{words} ...", err=True)
+
+    report = table.run(chosen, data, quick=quick, with_peers=with_peers, pinned=pinned, say=say)
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=2, allow_nan=False))
+    else:
+        _surface(report)
+    for what in report.wrong:
+        typer.echo(f"wrong: {what}", err=True)
+    missed = any(row.verdict == "misses" for rows in report.rows.values() for row in rows)
+    if report.wrong or (strict and missed):
+        raise typer.Exit(1)
+
+
+def _surface(report: "SurfaceReport") -> None:
+    """A table a part, one of the peers, and what was run."""
+    import sys
+
+    from optmm.reports.terminal import console, grid
+
+    out = console(sys.stdout)
+    for part, rows in report.rows.items():
+        _rows(out, rows, part)
+        out.print()
+    if report.peers:
+        heads = ("peer", "inside %", "core %", "no fit", "g < 0", "crossed", "first s", "again s")
+        out.print(grid(heads, [_peer(row) for row in report.peers]))
+        for row in report.peers:
+            if row.get("note"):
+                out.print(f"{row['peer']}: {row['note']}", markup=False, style="dim")
+        out.print()
+    out.print("\n".join(f"{name}: {said}" for name, said in report.about.items()))
+
+
+def _peer(row: dict[str, Any]) -> tuple[str, ...]:
+    """One library: hits, expiries without a curve, with a butterfly, pairs that cross, seconds."""
+
+    def share(hits: str, of: str) -> str:
+        return f"{100.0 * row[hits] / row[of]:.1f}" if row.get(of) else "-"
+
+    counts = [
+        _cell(row.get(name)) if row.get("quotes") else "-"
+        for name in ("failed", "butterflies", "crossings", "first", "again")
+    ]
+    name = f"{row['peer']} {row.get('version', '')}".strip()
+    return name, share("hits", "quotes"), share("core_hits", "core_quotes"), *counts
+
+
+def _rows(out: "Console", rows: "list[Row]", title: str) -> None:
     """What, measured, bar, verdict; notes below, numbered."""
     from rich.table import Table
 
     notes = []
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("pricing", overflow="fold")
+    table.add_column(title, overflow="fold")
     for head in ("measured", "bar"):
         table.add_column(head, justify="right", no_wrap=True)
     for head in ("unit", "verdict"):
         table.add_column(head, no_wrap=True)
-    for row in report.rows:
+    for row in rows:
         mark = ""
         if row.note:
             notes.append(row.note)

@@ -1,11 +1,11 @@
-"""`optmm bench pricing`: words on stderr, figures on stdout, and a code when a bar is missed."""
+"""`optmm bench`: words on stderr, figures on stdout, and a code when a bar is missed."""
 
 import json
 
 import pytest
 from typer.testing import CliRunner
 
-from optmm.bench import pricing, timing
+from optmm.bench import pricing, surface, timing
 from optmm.bench.rows import PeerRow, Row
 from optmm.cli.main import app
 
@@ -59,3 +59,51 @@ def test_json_is_one_object_of_plain_values(bench):
 def test_a_missed_bar_is_a_failure_only_when_asked(bench):
     assert bench().exit_code == 0
     assert bench("--strict").exit_code == 1
+
+
+@pytest.fixture
+def surfaces_bench(monkeypatch):
+    """`surfaces_bench(*args, wrong=())`: the other command with made figures."""
+
+    def call(*args, wrong=()):
+        def run(parts, data, *, quick, with_peers, pinned, say):
+            say(f"{', '.join(parts)} in {data}")
+            peers = (
+                [{"peer": "QuantLib SVI", "hits": 9, "quotes": 12, "note": "apart"}]
+                if with_peers
+                else []
+            )
+            return surface.Report({"reference": ROWS}, {"core": pinned}, peers, wrong)
+
+        monkeypatch.setattr(surface, "run", run)
+        return CliRunner().invoke(app, ["bench", "surface", *args])
+
+    monkeypatch.setattr(timing, "pin", lambda core: f"pinned to core {core}")
+    return call
+
+
+def test_surface_shows_a_table_a_part_and_its_peers(surfaces_bench):
+    ran = surfaces_bench("--peers", "--part", "reference", "--data", "there")
+    assert ran.exit_code == 0, ran.output
+    assert ran.stdout.startswith("reference") and "misses" in ran.stdout
+    assert "75.0" in next(line for line in ran.stdout.splitlines() if "QuantLib SVI" in line)
+    assert "QuantLib SVI: apart" in ran.stdout
+    assert "reference in there ..." in ran.stderr
+
+
+def test_surface_fails_when_what_was_timed_is_wrong(surfaces_bench):
+    ran = surfaces_bench(wrong=("correct, cold fit: certified",))
+    assert ran.exit_code == 1 and "wrong: correct, cold fit" in ran.stderr
+    assert surfaces_bench().exit_code == 0
+    assert surfaces_bench("--strict").exit_code == 1
+
+
+def test_surface_json_is_one_object(surfaces_bench):
+    got = json.loads(surfaces_bench("--json").stdout)
+    assert got["bench"] == "surface" and got["wrong"] == []
+    assert [row["verdict"] for row in got["parts"]["reference"]] == ["meets", "misses", "skipped"]
+
+
+def test_surface_knows_its_parts(surfaces_bench):
+    ran = surfaces_bench("--part", "vega")
+    assert ran.exit_code != 0 and "must be one of reference, snapshots" in str(ran.exception)
