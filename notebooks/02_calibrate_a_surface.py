@@ -35,10 +35,7 @@ from surfaces.curves.clock import CALENDAR, Event, VolClock
 from surfaces.live import FitConfig, LiveFitter
 from surfaces.pricing import black, implied
 
-pl.Config.set_tbl_cols(-1)
-pl.Config.set_tbl_rows(20)
-pl.Config.set_tbl_width_chars(200)
-pl.Config.set_float_precision(4)
+_ = pl.Config(tbl_cols=-1, tbl_rows=20, tbl_width_chars=200, float_precision=4)
 
 # %% [markdown]
 # ## 1. A market whose truth is known
@@ -103,7 +100,7 @@ def true_vols(strike, until_ns):
 
 
 # %% [markdown]
-# Makers quote it with spreads of a few cents, rounded outward to the cent, and each is a little off.
+# Makers quote it with spreads of a few cents, rounded outward to the cent, each a little off.
 
 
 # %%
@@ -212,7 +209,8 @@ judged = surface.quotes.row
 z = vol_error[judged] / surface.row_error[judged]
 covered = float(np.mean(np.abs(z) < 1.96))
 print(
-    f"{judged.size} quoted strikes: median error {1e4 * np.median(np.abs(vol_error[judged])):.1f} bp of vol; "
+    f"{judged.size} quoted strikes: median error of vol "
+    f"{1e4 * np.median(np.abs(vol_error[judged])):.1f} bp; "
     f"{covered:.0%} of the truth within 1.96 error bars"
 )
 assert covered > 0.85
@@ -328,9 +326,10 @@ figure
 #
 # A fit that has heard a quote is biased towards it, so every quote is judged by the fit *without*
 # it: `loo` is that fit less the quote's middle in half spreads, `loo_sd` one standard error of it,
-# `edge` = -loo/loo_sd, above zero for a quote that is dear. Three quotes are moved by two and a half
-# half spreads, on this chain a few tenths of a vol point. Beyond |loo| = 1 the fair value lies
-# outside the market: something to trade, or to doubt. The neighbours of a wrong quote come with it.
+# `edge` = -loo/loo_sd, above zero for a quote that is dear. Three quotes are moved by two and a
+# half of their half spreads, on this chain less than a vol point. Beyond |loo| = 1 the fair value
+# lies outside the market: something to trade, or to doubt. A wrong quote brings its neighbours with
+# it, but they are doubted less.
 
 # %%
 planted = [(11, 251.0, "call", -2.5), (74, 300.0, "call", -2.5), (109, 225.0, "put", 2.5)]
@@ -388,7 +387,11 @@ for model in ("mixture", "spline", "svi", "essvi"):
     fitted, cold_ms = timed(cold)
     fitter = LiveFitter(surface.chain, FitConfig(model=model))
     fitter.update(NOW, spot=SPOT, bid=bid, ask=ask)
-    _, warm_ms = timed(lambda: fitter.update(NOW + 10**9, spot=SPOT, bid=bid, ask=ask))
+
+    def warm(fitter=fitter):
+        return fitter.update(NOW + 10**9, spot=SPOT, bid=bid, ask=ask)
+
+    _, warm_ms = timed(warm)
     d = fitted.diagnostics
     rows.append(
         {
@@ -414,7 +417,7 @@ pl.DataFrame(rows)
 # ## 8. Live
 #
 # A `LiveFitter` remembers. Spot falls by 2 % in ten steps; between refits `move` carries the level
-# along the skew (R = 0 holds vols at equal moneyness, 1 at equal strikes), and a refit puts it right.
+# along the skew (R = 0 holds vols at equal moneyness, 1 at equal strikes); a refit puts it right.
 # In this world the smile sticks to moneyness, so that is what we say.
 
 # %%
