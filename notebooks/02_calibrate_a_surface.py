@@ -192,6 +192,12 @@ plot.term_structure(surface)
 plot.residuals(surface)
 
 # %% [markdown]
+# From above: the island near the money is the first expiry after the earnings.
+
+# %%
+plot.heat_map(surface)
+
+# %% [markdown]
 # ## 3. Against the truth
 #
 # Only a made-up chain has one. `row_vol` is the vol of every listed option on its expiry's own
