@@ -44,16 +44,18 @@ def fit(
 
     Parameters
     ----------
-    quotes : polars or pandas frame (or a dict of columns), one row an option: `expiry` (a date,
-        then 16:00 New York, or an instant: int ns UTC or a timestamp), `strike` (USD), `right`
+    quotes : polars or pandas frame (or a dict of columns), one row an option: `expiry` (a date or
+        a midnight without a zone, then 16:00 New York, or an instant: int ns UTC or a timestamp,
+        UTC unless it has a zone), `strike` (USD), `right`
         (+1/-1, "c"/"p", "call"/"put"), `bid`, `ask` (USD, NaN, None or 0 where absent), and
         optionally `style` ("american" or "european", the default), `root` (settlement classes that
         share an expiry are fitted apart), `bid_size`, `ask_size` (0: that side is absent)
     valuation_ns : when the quotes were in force, ns UTC
     model : a name on the smile shelf
     spot : USD; without it the nearest parity forward stands in, and `status` says so
-    rate : continuously compounded per year; without it, implied from the quotes
-    curve : what rates are expected to be, within `CURVE_SD`; the quotes decide
+    rate : decimal, continuously compounded per year; without it, implied from the quotes
+    curve : what rates are expected to be, within `CURVE_SD`; the quotes decide. Not read if `rate`
+        is given
     dividends : cash an American chain's share will pay, declared or expected, by ex-date
     clock : of the variance between expiries: calendar time, or trading time with events
 
@@ -64,8 +66,9 @@ def fit(
     Raises
     ------
     InvalidInput
-        For missing columns, unknown codes, a contract listed twice, an unknown model. A bad quote
-        never raises: it is left out, and `diagnostics` counts it.
+        For missing columns, unknown codes, a contract listed twice, an unknown model, or a spot
+        that is neither given nor to be had from parity. A bad quote never raises: it is left out,
+        and `removed` counts it.
     """
     if model not in SMILES:
         raise InvalidInput(f"model is {model!r}; choose one of {', '.join(sorted(SMILES))}")

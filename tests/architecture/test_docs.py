@@ -1,4 +1,4 @@
-"""The Python of README and docs/pricing.md runs as it stands."""
+"""The Python of README and of the pages on pricing and surfaces runs as it stands."""
 
 import re
 from pathlib import Path
@@ -8,9 +8,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/pricing.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/pricing.md", "docs/surfaces.md"])
 def test_python_blocks_run(name):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
     assert blocks
+    names: dict[str, object] = {}  # a page is read from its top
     for block in blocks:
-        exec(compile(block, name, "exec"), {})
+        exec(compile(block, name, "exec"), names)
