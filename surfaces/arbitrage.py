@@ -78,25 +78,39 @@ def calendar_margin(
 
     In units of the later expiry's at-the-money variance; NaN for an empty range.
     """
+    if not k_high > k_low:
+        return float("nan")
     stack = CurveStack.of_curves((earlier[0], later[0]), (earlier[1], later[1]))
-    first, low, high = np.zeros(1, np.int64), np.array([k_low]), np.array([k_high])
-    return float(calendar_margins(stack, first, first + 1, low, high, edge)[0])
+    grid, first = reach(np.array([[k_low]]), np.array([[k_high]]), edge), np.zeros(1, np.int64)
+    span = grid[:, 0], grid[:, -1]
+    return float(calendar_margins(stack, first, first + 1, span, span)[0][0])
 
 
 def calendar_margins(
     stack: CurveStack,
     earlier: NDArray[np.int64],
     later: NDArray[np.int64],
-    k_low: Array,
-    k_high: Array,
-    edge: float = 1.0,
+    inner: tuple[Array, Array],
+    outer: tuple[Array, Array],
     points: int = 401,
-) -> Array:
-    """`calendar_margin` of c pairs of curves; `earlier` and `later` (c,) index the stack."""
-    grid = reach(k_low[:, None], k_high[:, None], edge, points)
-    first, second = (stack.total_variance(of, grid) for of in (earlier, later))
+) -> tuple[Array, Array]:
+    """`calendar_margin` of c pairs of curves on two ranges, (c,) each; (c,) index the stack.
+
+    `inner` and `outer` are (low, high) of each pair, one inside the other; `points` lie evenly in
+    the inner one, half as many in what is left of the outer.
+    """
+    (low, high), (first, last) = inner, outer
+    empty = ~(high > low)
+    low, high = np.where(empty, first, low), np.where(empty, last, high)
+    within = reach(low[:, None], high[:, None], 1.0, points)
+    side = max(points // 4, 2)
+    left = reach(first[:, None], low[:, None], 1.0, side)
+    right = reach(high[:, None], last[:, None], 1.0, side)
+    grid = np.concatenate((left, within, right), axis=1)
+    gain = stack.total_variance(later, grid) - stack.total_variance(earlier, grid)
     at_money = stack.total_variance(later, np.zeros(later.size))
-    return np.where(k_high > k_low, np.min(second - first, axis=1) / at_money, np.nan)
+    middle = gain[:, side:-side].min(axis=1) / at_money
+    return np.where(empty, np.nan, middle), gain.min(axis=1) / at_money
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,10 +136,12 @@ def _pairs(
     earlier, later = np.array(pairs).T
     (low0, high0), (low1, high1) = subject.quoted[earlier].T, subject.quoted[later].T
     inner = np.stack((np.maximum(low0, low1), np.minimum(high0, high1)), axis=1)
-    outer = np.minimum(low0, low1), np.maximum(high0, high1)
-    at = subject.stack, earlier, later
-    margin = arbitrage.calendar_margins(*at, *inner.T, points=points)
-    wings = arbitrage.calendar_margins(*at, *outer, EDGE, points)
+    union = np.minimum(low0, low1), np.maximum(high0, high1)
+    middle, half = 0.5 * (union[0] + union[1]), 0.5 * EDGE * (union[1] - union[0])
+    margin, wings = arbitrage.calendar_margins(
+        subject.stack, earlier, later, (inner[:, 0], inner[:, 1]), (middle - half, middle + half),
+        points,
+    )  # fmt: skip
     if blamed[1]:
         find.margin[later], find.wings[later] = margin, wings
     for side, slices in zip(blamed, (earlier, later), strict=True):

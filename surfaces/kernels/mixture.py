@@ -16,44 +16,98 @@ from surfaces.kernels.implied import total_vol
 from surfaces.kernels.normal import INV_SQRT_2PI, cdf, density, mills
 
 TINY = 1e-250  # prices below it are handled as logarithms
+ZERO = {"nsz"}  # the sign of zero does not matter: loops over bumps run side by side
 FAR = 36.0
+CUT = 11.0
 NOTHING = 1e-150  # prices below it are no part of a link
 LOG_INV_SQRT_2PI = -0.9189385332046727
 
 
-@nb.njit(**INNER, forceinline=True)
+@nb.njit(**INNER, forceinline=True, fastmath=ZERO)
 def held(d):
     """d within +-36, beyond which the normal functions are subnormal numbers, and slow."""
     d = FAR if d > FAR else d
     return -FAR if d < -FAR else d
 
 
+@nb.njit(**INNER, fastmath=ZERO)
+def distances(k, side, centre, width, d):
+    """d2 of every bump at k, signed so that a high one is in the money."""
+    for j in range(d.size):
+        d[j] = held(side * (centre[j] - k) / width[j])
+
+
+@nb.njit(**INNER, fastmath=ZERO)
+def nearer(side, d, width, out):
+    """d1 = d2 + the bump's width."""
+    for j in range(d.size):
+        out[j] = held(d[j] + side * width[j])
+
+
+@nb.njit(**INNER, fastmath=ZERO)
+def to_cdf(x):
+    """x := N(x); of one array alone, as two that overlap would be taken one bump at a time."""
+    for j in range(x.size):
+        x[j] = cdf(x[j])
+
+
+@nb.njit(**INNER, fastmath=ZERO)
+def to_density(x):
+    """x := phi(x)."""
+    for j in range(x.size):
+        x[j] = density(x[j])
+
+
 @nb.njit(**INNER)
-def fill_otm(k, centre, width, forward, scale, out):
-    """Out-of-the-money prices at one k of every component (bumps,), times `scale`."""
+def copy(x, out):
+    """out := x."""
+    for j in range(x.size):
+        out[j] = x[j]
+
+
+@nb.njit(**INNER, fastmath=ZERO)
+def to_price(side, strike, forward, n2, n1):
+    """n1 := side (forward N(d1) - strike N(d2))."""
+    for j in range(n1.size):
+        n1[j] = side * (forward[j] * n1[j] - strike * n2[j])
+
+
+@nb.njit(**INNER)
+def fill_otm(k, centre, width, forward, scale, out, n2):
+    """Out-of-the-money prices at one k of every component (bumps,), times `scale`; n2 is scratch.
+
+    Each loop has few arrays, or it would run one bump at a time.
+    """
     keep_apart()
     side = 1.0 if k >= 0.0 else -1.0
-    strike = math.exp(k)
-    for j in range(centre.size):
-        d2 = side * (centre[j] - k) / width[j]
-        d1 = held(d2 + side * width[j])
-        value = side * (forward[j] * cdf(d1) - strike * cdf(held(d2)))
-        out[j] = scale[j] * (value if value > 0.0 else 0.0)
+    distances(k, side, centre, width, n2)
+    nearer(side, n2, width, out)
+    to_cdf(n2)
+    to_cdf(out)
+    to_price(side, math.exp(k), forward, n2, out)
+    for j in range(out.size):
+        out[j] = scale[j] * max(out[j], 0.0)
 
 
 @nb.njit(**INNER)
-def terms(k, side, centre, width, forward, weight, price, digital, bend):
-    """Each component's out-of-the-money price, N(side d2) and density of ln S, weighted."""
+def terms(k, side, centre, width, forward, weight, want, price, digital, bend):
+    """Each component's out-of-the-money price, and if `want` N(side d2) and density of ln S,
+    weighted; else these two are scratch."""
     keep_apart()
-    strike = math.exp(k)
-    for j in range(centre.size):
-        d2 = side * (centre[j] - k) / width[j]
-        d1 = held(d2 + side * width[j])
-        d2 = held(d2)
-        n2 = cdf(d2)
-        price[j] = weight[j] * (side * (forward[j] * cdf(d1) - strike * n2))
-        digital[j] = weight[j] * n2
-        bend[j] = weight[j] * density(d2) / width[j]
+    distances(k, side, centre, width, bend)
+    nearer(side, bend, width, price)
+    copy(bend, digital)
+    to_cdf(price)
+    to_cdf(digital)
+    to_price(side, math.exp(k), forward, digital, price)
+    for j in range(price.size):
+        price[j] *= weight[j]
+    if not want:
+        return
+    to_density(bend)
+    for j in range(price.size):
+        digital[j] *= weight[j]
+        bend[j] *= weight[j] / width[j]
 
 
 @nb.njit(**INNER)
@@ -95,47 +149,111 @@ def far(k, side, centre, width, forward, weight):
     return top + LOG_INV_SQRT_2PI + math.log(price), digital / price, bend / price
 
 
-@nb.njit(**OUTER)
-def fill_curve(k, theta, want, w, w1, w2):
-    """w(k), and if `want` its two derivatives: k, w, w1, w2 (rows, points), theta (rows, 1 + 3n).
+@nb.njit(**INNER)
+def bumps_of(weight):
+    """How many bumps there are before the padding."""
+    n = weight.size
+    while n > 1 and not weight[n - 1] > 0.0:
+        n -= 1
+    return n
 
-    theta: scale, centres, widths, weights; w is `scale` times the mixture's total variance.
+
+@nb.njit(**INNER)
+def cut_at(k, centre, width):
+    """Deviations beyond which a bump is nothing, or all of itself, at k: `CUT`, and more past the
+    outermost bumps, where the nearest one is far away itself."""
+    n = centre.size
+    out = max((centre[0] - k) / width[0], (k - centre[n - 1]) / width[n - 1])
+    return math.sqrt(out * out + CUT * CUT) if out > 0.0 else CUT
+
+
+@nb.njit(**OUTER)
+def fill_sums(k, theta, want, value, digital, pdf):
+    """Price, and if `want` N(side d2) and density of ln S, of the mixtures at k: (rows, points).
+
+    theta (rows, 1 + 3n): scale, centres, widths, weights. A price too small for a double is told by
+    its logarithm, below zero, with the other two as shares of it.
     """
-    n = (theta.shape[1] - 1) // 3
-    forward, price, digital, bend = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    size = (theta.shape[1] - 1) // 3
+    forward, price, spare, bend = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    mass, worth = np.empty(size + 1), np.empty(size + 1)  # of the bumps before each
     for row in range(k.shape[0]):
-        centre, width = theta[row, 1 : 1 + n], theta[row, 1 + n : 1 + 2 * n]
-        weight, scale = theta[row, 1 + 2 * n :], theta[row, 0]
+        n = bumps_of(theta[row, 1 + 2 * size :])
+        centre, width = theta[row, 1 : 1 + n], theta[row, 1 + size : 1 + size + n]
+        weight = theta[row, 1 + 2 * size : 1 + 2 * size + n]
+        mass[0] = worth[0] = 0.0
         for j in range(n):
             forward[j] = math.exp(centre[j] + 0.5 * width[j] * width[j])
+            mass[j + 1] = mass[j] + weight[j]
+            worth[j + 1] = worth[j] + weight[j] * forward[j]
+        low = high = 0
         for i in range(k.shape[1]):
             at = k[row, i]
             side = 1.0 if at >= 0.0 else -1.0
-            terms(at, side, centre, width, forward, weight, price, digital, bend)
-            value = total(price)
-            if value > TINY:
-                log_value = math.log(value)
-                dig, pdf = total(digital), total(bend)
-                share = value * math.exp(-min(at, 0.0))  # of the cap, the lesser of strike and 1
+            low, high = window(at, centre, width, low, high)
+            terms(
+                at, side, centre[low:high], width[low:high], forward[low:high], weight[low:high],
+                want, price[low:high], spare[low:high], bend[low:high],
+            )  # fmt: skip
+            # the others are worth nothing, or what they pay for certain
+            sure = mass[n] - mass[high] if side > 0.0 else mass[low]
+            paid = worth[n] - worth[high] if side > 0.0 else worth[low]
+            found = total(price[low:high]) + side * (paid - math.exp(at) * sure)
+            if found > TINY:
+                value[row, i] = found
+                if want:
+                    digital[row, i] = total(spare[low:high]) + sure
+                    pdf[row, i] = total(bend[low:high])
             else:
-                log_value, dig, pdf = far(at, side, centre, width, forward, weight)
-                share = math.exp(log_value - min(at, 0.0))
-            s, _ = total_vol(abs(at), share, log_value - min(at, 0.0), 1.0 - share)
-            w[row, i] = scale * s * s
+                value[row, i], digital[row, i], pdf[row, i] = far(
+                    at, side, centre, width, forward[:n], weight
+                )
+
+
+@nb.njit(**INNER)
+def window(k, centre, width, low, high):
+    """The bumps that are not all or nothing at k, from those of a k near by."""
+    n, cut = centre.size, cut_at(k, centre, width)
+    while low < n and (k - centre[low]) > cut * width[low]:
+        low += 1
+    while low > 0 and (k - centre[low - 1]) <= cut * width[low - 1]:
+        low -= 1
+    high = max(high, low)
+    while high < n and (centre[high] - k) <= cut * width[high]:
+        high += 1
+    while high > low and (centre[high - 1] - k) > cut * width[high - 1]:
+        high -= 1
+    return low, high
+
+
+@nb.njit(**OUTER)
+def fill_shape(k, scale, value, digital, pdf, s, want, w, w1, w2):
+    """w(k), and if `want` its two derivatives, from `fill_sums` and total vols `s`; where s is not
+    above zero (or NaN) it is solved for here. `scale` (rows,); the others (rows, points)."""
+    for row in range(k.shape[0]):
+        for i in range(k.shape[1]):
+            at, found, total_s, times = k[row, i], value[row, i], s[row, i], scale[row]
+            side = 1.0 if at >= 0.0 else -1.0
+            floor = min(at, 0.0)  # ln of the cap, the lesser of strike and one
+            log_value = math.log(found) if found > 0.0 else found
+            if not total_s > 0.0:
+                share = found * math.exp(-floor) if found > 0.0 else math.exp(found - floor)
+                total_s, _ = total_vol(abs(at), share, log_value - floor, 1.0 - share)
+            w[row, i] = times * total_s * total_s
             if not want:
                 continue
-            d2 = -at / s - 0.5 * s
-            if value > TINY:
+            d2 = -at / total_s - 0.5 * total_s
+            if found > 0.0:
                 ratio = 1.0 / (INV_SQRT_2PI * math.exp(-0.5 * d2 * d2))
             else:
                 ratio = math.exp(log_value + 0.5 * d2 * d2 - LOG_INV_SQRT_2PI)
             own = mills(-side * d2) if side * d2 <= 1.0 else cdf(side * d2) * ratio
-            slope = side * (own - dig * ratio)  # ds/dk = (N2 - mixture's N2) / phi(d2)
-            g = pdf * ratio * s
-            v, v1 = s * s, 2.0 * s * slope
+            slope = side * (own - digital[row, i] * ratio)  # (N2 - mixture's N2) / phi(d2)
+            g = pdf[row, i] * ratio * total_s
+            v, v1 = total_s * total_s, 2.0 * total_s * slope
             half = 1.0 - 0.5 * at * v1 / v
-            w1[row, i] = scale * v1
-            w2[row, i] = scale * 2.0 * (g - half * half + 0.25 * v1 * v1 * (1.0 / v + 0.25))
+            w1[row, i] = times * v1
+            w2[row, i] = times * 2.0 * (g - half * half + 0.25 * v1 * v1 * (1.0 / v + 0.25))
 
 
 @nb.njit(**OUTER)
@@ -145,12 +263,12 @@ def fill_rows(k, centre, width, n, scale, least, first, X, spans):
     `spans` (., 2): the bumps with anything in them.
     """
     keep_apart()
-    forward = np.empty(n)
+    forward, n2 = np.empty(n), np.empty(n)
     for j in range(n):
         forward[j] = math.exp(centre[j] + 0.5 * width[j] * width[j])
     for i in range(k.size):
         row = X[first + i]
-        fill_otm(k[i], centre[:n], width[:n], forward, scale[:n], row[:n])
+        fill_otm(k[i], centre[:n], width[:n], forward, scale[:n], row[:n], n2)
         low, high = n, 0
         for j in range(n):
             if row[j] > least[i]:
@@ -191,7 +309,7 @@ def fill_links(k, start, bumps, centre, width, scale, margin, early, late, early
                 y[a] *= per
 
 
-@nb.njit(**OUTER)
+@nb.njit(**OUTER, fastmath=ZERO)
 def fill_cdf(z, out):
     """N(z), shape (p,)."""
     for i in range(z.size):

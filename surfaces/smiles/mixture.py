@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 from surfaces import checks as check
 from surfaces.errors import InvalidInput
 from surfaces.kernels import mixture as curve_kernel
+from surfaces.pricing import black, implied
 from surfaces.smiles.base import Array, Below, ChainFit, SmileFit, register, register_chain
 from surfaces.smiles.mixture_design import Packed, Settings
 from surfaces.smiles.mixture_errors import errors
@@ -38,6 +39,7 @@ __all__ = ["MIXTURE", "MixtureFit", "MixtureSmile", "Quotes", "Settings", "fit_j
 
 NO_BID = 0.1  # half spread of a one-sided quote, as a share of the side there is
 LEAST_HOURS = 1.0 / 3600.0  # a prior of the same second would hold everything
+MANY = 256  # points from which vols are solved for side by side
 FAR = 1e4  # half spreads to a side that is absent
 
 
@@ -248,8 +250,6 @@ def priced(slices: Sequence[SmileQuotes]) -> list[Quotes]:
 
 def otm_price(k: Array, total_vol: Array) -> Array:
     """Black's out-of-the-money price in units of the forward; `total_vol` is vol sqrt(years)."""
-    from surfaces.pricing import black
-
     right = np.where(k >= 0.0, 1.0, -1.0)
     vol = np.where(np.isfinite(total_vol), total_vol, 0.0)
     return np.asarray(
@@ -269,10 +269,19 @@ def _curve(k: Array, theta: Array, want: bool) -> tuple[Array, Array, Array]:
         table, points = theta.reshape(1, -1), k.reshape(1, -1)
     else:
         table, points = theta.reshape(theta.shape[0], -1).T, k.reshape(theta[0].size, -1)
-    out = np.zeros((3, *points.shape))
-    curve_kernel.fill_curve(
-        np.array(points, np.float64, order="C"), np.array(table, order="C"), want, *out
-    )
+    points, table = np.array(points, np.float64, order="C"), np.array(table, order="C")
+    sums, out = np.empty((3, *points.shape)), np.zeros((3, *points.shape))
+    curve_kernel.fill_sums(points, table, want, *sums)
+    total = np.full(points.shape, np.nan)
+    if points.size >= MANY:  # side by side, where that is worth the call
+        right = np.where(points >= 0.0, 1.0, -1.0)
+        found = implied.vol(
+            price=np.maximum(sums[0], 0.0), right=right, forward=1.0, strike=np.exp(points),
+            years=1.0,
+        )  # fmt: skip
+        total = np.asarray(found.vol)
+    scale = np.array(table[:, 0])
+    curve_kernel.fill_shape(points, scale, *sums, total, want, *out)
     w, w1, w2 = (values.reshape(k.shape) for values in out)
     return w, w1, w2
 

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SPACING = 0.5  # of the core, in s
-WIDTH = 0.9  # a bump's width in units of the local spacing
+WIDTH = 0.85  # a bump's width in units of the local spacing
 NARROWEST = 0.5  # share of the spacing that a call wing of low vol comes down to
 GROWTH = 0.05  # of the spacing, per s beyond the core
 CORE = (1.0, 1.5)  # how far the core reaches, left and right

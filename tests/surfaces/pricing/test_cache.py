@@ -110,6 +110,8 @@ COLD = """
 import hashlib, sys
 import numpy as np
 from surfaces.pricing import american, black, implied
+from surfaces.smiles import mixture
+from surfaces.smiles.mixture_errors import errors
 rng, n = np.random.default_rng(0), 2_000
 years, forward = rng.uniform(0.01, 2.0, n), rng.uniform(90.0, 110.0, n)
 strike, vol = forward * np.exp(0.3 * rng.normal(size=n)), rng.uniform(0.05, 0.9, n)
@@ -118,7 +120,13 @@ greeks = black.greeks(right=right, forward=forward, strike=strike, years=years, 
 back = implied.vol(price=greeks.price, right=right, forward=forward, strike=strike, years=years)
 early = american.premium(right=right, spot=forward, strike=strike, years=years, vol=vol,
                          rate=0.05, dividend_yield=0.02)
-for found in (*greeks.values.values(), back.vol, early):
+k = np.linspace(-0.4, 0.25, 40)
+smiles = [np.sqrt(0.04 * T) * (1.0 - 0.4 * k + 0.3 * k * k) for T in (0.1, 0.3, 0.8)]
+slices = [mixture.Quotes(k, *(mixture.otm_price(k, s * c) for c in (0.995, 1.005))) for s in smiles]
+fit = mixture.fit_joint(slices)
+warm = mixture.fit_joint([q._replace(k=q.k + 1e-3) for q in slices], previous=fit, prior=0.1)
+said = errors(warm)
+for found in (*greeks.values.values(), back.vol, early, fit.theta, warm.theta, said.sd, said.loo_sd):
     print(hashlib.sha256(np.ascontiguousarray(found)).hexdigest())
 """
 
@@ -138,5 +146,5 @@ def test_a_process_that_compiles_computes_the_bits_of_one_that_loads(tmp_path: P
         ).stdout
         for _ in range(2)
     ]
-    assert len(run[0].split()) == 16
+    assert len(run[0].split()) == 20
     assert run[0] == run[1]
