@@ -46,7 +46,7 @@ class Surface(Section):
         "mixture", description="the smile on the shelf that is fitted"
     )
     certificate_points: int = Field(
-        201, ge=101, le=10_000, description="points a slice and a pair is checked on at a refit"
+        101, ge=51, le=10_000, description="points a slice and a pair is checked on at a refit"
     )
     refit_s: float = Field(60.0, ge=1.0, le=3600.0)
     taylor_range: float = Field(0.005, gt=0.0, le=0.05, description="relative spot move")
