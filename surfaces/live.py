@@ -1,7 +1,7 @@
 """The live fitter: quotes in, a new version of the surface out, as often as the desk likes.
 
-One refit is: premium off the quotes, forwards and rates from parity, one smile per expiry from the
-shortest to the longest, premium again if it moved, marks and certificate, publish. What the
+One refit is: premium off the quotes, forwards and rates from parity, the smiles of all expiries,
+premium again if it moved, marks and certificate, publish. What the
 fitter remembers between refits is the last surface, the belief about carry, and the premia. A
 slice that cannot be fitted keeps its last good curve, and says so.
 
@@ -11,7 +11,7 @@ The same updates in the same order give the same surfaces, bit for bit.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from surfaces import scoring
 from surfaces.certificate import TOLERANCE, Certificate, Subject, certify
@@ -33,6 +33,9 @@ from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
 __all__ = ["ChainSlices", "FitConfig", "LiveFitter", "VolSurface"]
 
 MENDS = ("svi", "essvi")  # what a slice falls back to that would not be certified, in this order
+MOST_GAP, MOST_FIRST_GAP = 0.01, 0.05  # of ln(F/S), after a first surface and before
+AGREE, NEARLY_ALL = 0.25, 0.7  # within this share of each other, this share of the slices
+FEW = 4  # quotes near the money below which a slice is not called a misfit
 STOPGAPS = ("parabola", "flat", "last_good", "none")  # paths whose neighbours are not to blame
 
 
@@ -44,6 +47,7 @@ class _Market:
     forwards: Array
     errors: Array
     notes: list[tuple[str, ...]]
+    spot_off: float  # ln of what the quotes make of spot; zero where they agree with it
 
 
 class LiveFitter:
@@ -91,7 +95,7 @@ class LiveFitter:
         belief = carry_curve.predict(belief, book.now_ns, years, traded, config)
         vols = self._last.row_vol if self._last else np.full(len(self.chain), np.nan)
         cold = self._last is None and self._american.any()
-        market, prior = None, belief
+        market, prior, off = None, belief, 0.0
         for turn in range(self.config.cold_rounds if cold else 1):
             net = self._log_forward(book, belief)
             self._premiums.refresh(
@@ -103,8 +107,15 @@ class LiveFitter:
                 log_forward=net,
             )
             premium = self._premiums.snapshot(belief.rate, net).at(book.spot)[0]
-            market = self._imply(book, premium, prior, belief.rate, learn_rate=not cold or turn > 0)
+            learn = not cold or turn > 0
+            market = self._imply(book, premium, prior, belief.rate, learn_rate=learn)
+            if market.spot_off != 0.0:  # the quotes agree with each other and not with this spot
+                book = replace(book, spot=book.spot * float(np.exp(market.spot_off)))
+                off = market.spot_off
+                market = self._imply(book, premium, prior, belief.rate, learn_rate=learn)
             belief = market.belief
+            if off != 0.0:
+                market = replace(market, notes=[("spot_off", *n) for n in market.notes])
             surface = self._assemble(book, market)
             vols = surface.row_vol
         assert market is not None
@@ -112,14 +123,15 @@ class LiveFitter:
         self._rate_ns = book.now_ns
         return surface
 
-    def move(self, spot: float, stickiness: float = 1.3) -> VolSurface:
+    def move(self, spot: float, stickiness: float = 1.3, points: int = 101) -> VolSurface:
         """Carry the last surface to `spot` and publish it: the level moves, the shape does not.
 
         For every move of the underlying between refits; the next `update` starts from its quotes.
+        `points` of the new certificate, a slice and a pair.
         """
         if self._last is None:
             raise InvalidInput("there is no surface to move; call update with quotes first")
-        self._last = moved(self._last, spot=spot, stickiness=stickiness)
+        self._last = moved(self._last, spot=spot, stickiness=stickiness, points=points)
         return self._last
 
     def _log_forward(self, book: Book, belief: CarryState) -> Array:
@@ -186,6 +198,7 @@ class LiveFitter:
         x = np.log(np.where(forward > 0.0, forward, np.nan) / book.spot)
         sd = np.hypot(found.error, np.where(european, lean, 0.0) * rate_sd) / forward
         belief = carry_curve.observe_rate(prior, rates, self._rate_ns, config.carry)
+        gap = 0.0 if config.future else _spot_off(x - paid - prior.x, prior.seen)
         if config.future:
             net, labels = np.zeros(m), ["future"] * m
             belief = replace(belief, x=net, variance=np.zeros(m))
@@ -202,7 +215,7 @@ class LiveFitter:
         errors = np.sqrt(belief.variance)
         errors = np.where(np.isfinite(sd), np.maximum(errors, 0.25 * sd), errors) * forwards
         errors = np.hypot(errors, np.where(european, 0.0, lean) * rate_sd)
-        return _Market(belief, forwards, errors * (not config.future), labelled)
+        return _Market(belief, forwards, errors * (not config.future), labelled, gap)
 
     def _assemble(self, book: Book, market: _Market) -> VolSurface:
         """Fit every slice against the given forwards and build the surface."""
@@ -253,7 +266,7 @@ class LiveFitter:
         curves, self._together, stack = fitted.curves, fitted.together, subject.stack
         table = quote_table(task, stack, some, fitted)
         scores = self._score(book, market.forwards, dfs, premium, stack, table, fitted.chi2)
-        _annotate(curves, market, certificate)
+        _annotate(curves, market, certificate, scores)
         last = self._last
         rate = market.belief.rate.copy()
         return VolSurface(
@@ -287,7 +300,8 @@ class LiveFitter:
     def _certify(self, book: Book, fitted: Fitted) -> tuple[Subject, Certificate]:
         """What is looked at, and what was found."""
         curves = fitted.curves
-        there = np.array([c.theta is not None for c in curves]) & book.alive
+        there = np.array([c.theta is not None and c.path != "none" for c in curves])
+        there &= book.alive
         subject = Subject(
             stack=scoring.stacked(curves),
             years=book.years,
@@ -335,19 +349,34 @@ class LiveFitter:
         )
 
 
+def _spot_off(gaps: Array, seen: NDArray[np.bool_]) -> float:
+    """ln(F/S) less what was believed of it, if nearly all slices say the same and it is too much to
+    be carry: a mistyped spot, or one of another instant. Zero otherwise.
+    """
+    told = gaps[np.isfinite(gaps) & (seen | ~seen.any())]
+    if not told.size:
+        return 0.0
+    gap = float(np.median(told))
+    agree = np.abs(told - gap) <= AGREE * abs(gap)
+    much = MOST_GAP if seen.any() else MOST_FIRST_GAP
+    return gap if abs(gap) > much and agree.mean() >= NEARLY_ALL else 0.0
+
+
 def _ranges(curves: list[Curve]) -> Array:
     """The k-range quoted of every curve, (m, 2)."""
     return np.array([(c.k_low, c.k_high) for c in curves]).reshape(-1, 2)
 
 
-def _annotate(curves: list[Curve], market: _Market, found: Certificate) -> None:
-    """Add to each curve's notes what its forward and its certificate have to say."""
+def _annotate(curves: list[Curve], market: _Market, found: Certificate, scores: Scores) -> None:
+    """Add to each curve's notes what its forward, certificate and marks have to say."""
     for j, curve in enumerate(curves):
         notes = [*curve.notes, *market.notes[j]]
         if found.min_g[j] < -TOLERANCE:
             notes.append("butterfly")
         if found.calendar_margin[j] < -TOLERANCE:
             notes.append("calendar")
+        if scores.core_quotes[j] >= FEW and 2 * scores.core_hits[j] < scores.core_quotes[j]:
+            notes.append("misfit")
         curve.notes = tuple(notes)
 
 

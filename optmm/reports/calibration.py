@@ -24,6 +24,7 @@ TOTALS = (
     "calendar_margin_wings", "fallback_share",
 )  # fmt: skip
 NOT_OF_AN_EXPIRY = ("ts_ns", "version", "slice", "spot")
+LEAST_CORE = 0.5  # share of quotes near the money that a calibration has to meet
 FILES = ("diagnostics.parquet", "residuals.parquet")
 # (heading, key, how a cell is written, least width of the screen that shows it)
 CELLS: tuple[tuple[str, str, Any, int], ...] = (
@@ -127,7 +128,12 @@ def words(snapshot: Snapshot, report: dict[str, Any], seconds: float) -> list[st
 
 def failure(report: dict[str, Any]) -> str | None:
     """Why the calibration is not a success; None when it is."""
-    rows = report["expiries"]
+    rows, core = report["expiries"], report["surface"]["core_hit_rate"]
+    if core is not None and core < LEAST_CORE:
+        return (
+            f"only {percent(core)} % of the quotes near the money are met: calls and puts, units, "
+            "spot or time of the quotes may be wrong; see the status of each expiry"
+        )
     bad = [row for row in rows if not row["certified"]]
     if not bad:
         return None

@@ -301,3 +301,33 @@ def test_a_move_of_spot_moves_the_level_by_the_stickiness_ratio(european, sticki
 def test_there_is_nothing_to_move_before_the_first_quotes(european):
     with pytest.raises(InvalidInput, match="no surface to move; call update"):
         LiveFitter(european().slices).move(500.0)
+
+
+def test_a_spot_that_the_quotes_contradict_is_not_believed(european):
+    """10 % off for one refit, quotes unmoved: this used to move every forward by 10 %."""
+    world = european()
+    fitter = LiveFitter(world.slices, FitConfig(rate_prior=0.04))
+    first = fitter.update(world.now_ns, spot=world.spot, bid=world.bid, ask=world.ask)
+    second = fitter.update(
+        world.now_ns + 60 * 10**9, spot=1.1 * world.spot, bid=world.bid, ask=world.ask
+    )
+    assert all("spot_off" in status for status in second.status)
+    np.testing.assert_allclose(second.forwards, first.forwards, rtol=1e-4)
+    np.testing.assert_allclose(second.row_vols(), first.row_vols(), atol=2e-3)
+    third = fitter.update(
+        world.now_ns + 120 * 10**9, spot=1.004 * world.spot, bid=world.bid, ask=world.ask
+    )
+    assert not any("spot_off" in status for status in third.status)
+
+
+def test_quotes_that_no_smile_means_are_called_a_misfit(european):
+    """Calls and puts swapped: certified free of arbitrage, and near none of the quotes."""
+    world = european()
+    chain, swapped = world.slices, np.empty(len(world.slices), np.int64)
+    swapped[chain.right > 0], swapped[chain.right < 0] = (
+        np.flatnonzero(chain.right < 0), np.flatnonzero(chain.right > 0),
+    )  # fmt: skip
+    got = LiveFitter(chain, FitConfig(rate_prior=0.04)).update(
+        world.now_ns, spot=world.spot, bid=world.bid[swapped], ask=world.ask[swapped]
+    )
+    assert all("misfit" in status for status in got.status)

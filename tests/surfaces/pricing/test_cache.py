@@ -126,7 +126,8 @@ slices = [mixture.Quotes(k, *(mixture.otm_price(k, s * c) for c in (0.995, 1.005
 fit = mixture.fit_joint(slices)
 warm = mixture.fit_joint([q._replace(k=q.k + 1e-3) for q in slices], previous=fit, prior=0.1)
 said = errors(warm)
-for found in (*greeks.values.values(), back.vol, early, fit.theta, warm.theta, said.sd, said.loo_sd):
+made = (fit.theta, warm.theta, said.sd, said.loo_sd)
+for found in (*greeks.values.values(), back.vol, early, *made):
     print(hashlib.sha256(np.ascontiguousarray(found)).hexdigest())
 """
 
