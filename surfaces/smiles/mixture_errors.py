@@ -24,7 +24,7 @@ from surfaces.smiles.mixture_program import MixtureFit
 
 NOISE = 0.4  # variance of a quote's own middle, in units of the first part
 WIDTH, WINDOW = 5.0, 12  # strikes
-PROBABILITY, NORMAL = 0.97, 1.959964
+PROBABILITY, NORMAL = 0.98, 1.959964
 BEYOND = 6  # places beyond the quotes on either side, out to EDGE times their range
 MOST_LEVER = 0.999
 
