@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optmm.cli import terms as typed
-from optmm.cli.compiling import say_if_cold
+from optmm.cli.compiling import compile_ahead, say_if_cold
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -90,6 +90,7 @@ def calibrate(
 
     value = None if rate is None else typed.share("--rate", rate, typed.HIGHEST_RATE)
     _known(model)
+    compile_ahead()
     snapshot = open_snapshot(chain, at=at, underlying=underlying).check()
     say_if_cold()
     started = time.perf_counter()

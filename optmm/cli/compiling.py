@@ -1,5 +1,9 @@
-"""Say so when a command compiles: silence for ten seconds looks like a hang."""
+"""Say so when a command compiles, and let the second core help: silence looks like a hang."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -30,3 +34,28 @@ def say_if_cold() -> None:
             pass
 
     event.register("numba:compile", Once())
+
+
+_beside: list[subprocess.Popen[bytes]] = []  # kept, or Python warns of a child nobody waits for
+
+
+def compile_ahead() -> None:
+    """Once per version, a process beside this one compiles the fit while this one does the rest.
+
+    Nothing depends on it: without a second core, or without a lasting cache, it is not started.
+    """
+    from surfaces.kernels import cache
+
+    where = cache.prepare()
+    if where.is_temporary or (os.cpu_count() or 1) < 2:
+        return
+    try:  # the first to make the mark is the one that starts it
+        os.close(os.open(Path(where.path) / "ahead.started", os.O_CREAT | os.O_EXCL))
+        _beside.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "surfaces.ahead"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
+        )  # fmt: skip
+    except OSError:
+        return

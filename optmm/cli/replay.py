@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optmm.cli.compiling import say_if_cold
+from optmm.cli.compiling import compile_ahead, say_if_cold
 
 if TYPE_CHECKING:
     from optmm.config import DeskConfig
@@ -58,6 +58,7 @@ def replay(
     if speed != "max":
         raise UsageError(f"--speed is {speed!r}; only 'max' is built, paced replay is not")
     desk = _with_bounds(load(config), bounds)
+    compile_ahead()
     day = open_day(path, underlying, date)
     if day.simulated and bounds is not None:
         raise UsageError("--bounds is for recorded days; a simulated one has one world, simulated")
@@ -91,6 +92,7 @@ def demo(
     from optmm.data.simulator import simulate_day
 
     desk = load(config)
+    compile_ahead()
     _say("simulating a SPY-like day ...", quiet=as_json)
     world = simulate_day(configured(minutes), seed)
     _run(world.day, desk, out, seed, f"demo --seed {seed}", live, as_json)

@@ -10,7 +10,7 @@ import math
 import numba as nb
 import numpy as np
 
-import surfaces.kernels  # noqa: F401  sets numba's cache folder before anything is decorated
+from surfaces.kernels.compiling import ALLOCATES, OUTER
 
 HUBER = 1.5  # standard errors
 ROUNDS = 5
@@ -28,7 +28,7 @@ LINE = 10  # what `robust_line` writes
 FIELDS = 9  # of one slice, see `surfaces.curves.parity.ChainParity`
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def refine_order(values, order):
     """Sort the indices `order` by `values`, ties left as they stand: a bottom-up merge sort."""
     n = order.size
@@ -50,7 +50,7 @@ def refine_order(values, order):
         width *= 2
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def weighted_median(values, sd):
     """The first value at which half of the weight 1/sd^2 is reached."""
     n = values.size
@@ -69,7 +69,7 @@ def weighted_median(values, sd):
     return values[order[n - 1]]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**OUTER)
 def nearest(strike, gap, sd, df, count):
     """Rising indices of the `count` pairs nearest the forward their weighted median points at.
 
@@ -100,7 +100,7 @@ def nearest(strike, gap, sd, df, count):
     return order[:count]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**OUTER)
 def tight(near, sd):
     """Those of the indices `near` whose error is at most `WIDE` times that of the tightest eighth.
 
@@ -118,7 +118,7 @@ def tight(near, sd):
     return order[:at]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def take(values, where):
     """values[where], which costs half a second more to compile when written so."""
     out = np.empty(where.size)
@@ -127,14 +127,14 @@ def take(values, where):
     return out
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def huber(standardised):
     """Weight of a residual: one up to `HUBER` errors, falling as its inverse beyond."""
     size = abs(standardised)
     return 1.0 if size <= HUBER else HUBER / size
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def scale_of(chi2, freedom):
     """Factor on an error bar given the reduced chi-square of its residuals."""
     if chi2 >= 1.0:
@@ -143,7 +143,7 @@ def scale_of(chi2, freedom):
     return math.sqrt((chi2 * freedom + BELIEF) / (freedom + BELIEF))
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**OUTER)
 def robust_forward(strike, gap, half, sd, df, out):
     """Robust weighted mean of K + (C - P)/df; `out`: forward, its error, share inside."""
     n = strike.size
@@ -172,7 +172,7 @@ def robust_forward(strike, gap, half, sd, df, out):
     out[2] = inside / n
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def robust_line(strike, gap, half, sd, df_prior, df_sd, middle, out):
     """Robust line of C - P on K - `middle` with the prior df ~ N(df_prior, df_sd^2).
 
@@ -233,7 +233,7 @@ def robust_line(strike, gap, half, sd, df_prior, df_sd, middle, out):
     return True
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**OUTER)
 def line(strike, gap, half, sd, df_prior, df_sd, out):
     """`robust_line` about the forward at the prior; where it fails, that forward with error 0."""
     near = nearest(strike, gap, sd, df_prior, min(NEAR_AMERICAN, strike.size))
@@ -248,7 +248,7 @@ def line(strike, gap, half, sd, df_prior, df_sd, out):
     return False
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**OUTER)
 def slope_rate(strike, gap, half, sd, lean, df_prior, years, out):
     """Rate, its error, the leaning and the tilt of near American pairs into `out`; see the wrapper.
 
@@ -283,7 +283,7 @@ def slope_rate(strike, gap, half, sd, lean, df_prior, years, out):
     return True
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def weighted_mean(values, sd):
     """Mean of `values` with weights 1/sd^2."""
     total, moment = 0.0, 0.0
@@ -294,7 +294,7 @@ def weighted_mean(values, sd):
     return moment / total
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def gather(low, high, call, put, strike, bid, ask, premium, by_rate, pairs):
     """Pairs low to high with a market: strike, gap, half, sd, lean in the rows of `pairs`, from
     the first column on; returns how many."""
@@ -316,7 +316,7 @@ def gather(low, high, call, put, strike, bid, ask, premium, by_rate, pairs):
     return n
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**OUTER)
 def imply(
     start, call, put, strike, bid, ask, premium, by_rate, american, years, df, df_sd, learn, out
 ):

@@ -10,12 +10,12 @@ import math
 import numba as nb
 import numpy as np
 
-import surfaces.kernels  # noqa: F401  sets numba's cache folder before anything is decorated
+from surfaces.kernels.compiling import ALLOCATES, OUTER
 
 ROUNDS = 6
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def smooth(clock, reading, noise, scale, memory, value, sd):
     """Posterior of a curve and its error at m points of rising `clock` into `value`, `sd`.
 
@@ -47,7 +47,7 @@ def smooth(clock, reading, noise, scale, memory, value, sd):
         sd[j] = scale[j] * math.sqrt(max(sd[j], 0.0))
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def merge(gap, weight, shared, mean, noise, tilt):
     """One reading a point out of r, by `weight` = 1 / error^2: `mean`, `noise`, and `tilt` (p, m)
     of what is shared."""
@@ -68,7 +68,7 @@ def merge(gap, weight, shared, mean, noise, tilt):
                 tilt[a, j] /= total
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**ALLOCATES)
 def invert(matrix, inverse):
     """Gauss-Jordan inverse of a small positive definite matrix, which is spoilt."""
     n = matrix.shape[0]
@@ -88,7 +88,7 @@ def invert(matrix, inverse):
                     inverse[k, j] -= factor * inverse[i, j]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(**OUTER)
 def curve(clock, scale, gap, error, shared, memory, loud, out):
     """Curve and its error into `out` (2, m) from r readings a point with p mistakes in common.
 

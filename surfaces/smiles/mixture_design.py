@@ -1,6 +1,6 @@
 """Quotes, settings and matrices of a mixture program: what is known before it is solved."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -64,23 +64,25 @@ class Design:
     links: Links
     link_k: Array
     settings: Settings
+    kept: Flags  # slices (m,) whose dictionary is that of the design before
 
 
 def design(quotes: Packed, before: Design | None, settings: Settings) -> Design:
     """Dictionary and matrices, as much of them as possible from `before`.
 
-    The dictionary stays while levels and reach do; link rows stand at distances from the forward
-    and so outlive a move of it; the quotes' matrix is theirs alone.
+    The dictionary of a slice stays while its level and reach do; link rows stand at distances from
+    the forward and so outlive a move of it; the quotes' matrix is theirs alone.
     """
     low, high = quotes.k[quotes.start[:-1]], quotes.k[quotes.start[1:] - 1]
     reach = spans(low, high, settings.edge)
-    if before is not None and not _fits(before, quotes, reach, settings):
-        before = None
-    if before is None:
+    fits = np.zeros(low.size, bool) if before is None else _fits(before, quotes, reach, settings)
+    if before is None or not fits.all():
         half = np.where(quotes.two_sided, quotes.half, np.inf)
-        words = dictionary(quotes.k, quotes.mid, half, quotes.start, reach)
+        kept = None if before is None or not fits.any() else (before.words, fits)
+        words = dictionary(quotes.k, quotes.mid, half, quotes.start, reach, kept)
+        before = None
     elif np.array_equal(before.start, quotes.start) and np.array_equal(before.k, quotes.k):
-        return before
+        return before if before.kept.all() else replace(before, kept=fits)
     else:
         words = before.words
     m, bumps = words.centre.shape
@@ -95,26 +97,26 @@ def design(quotes: Packed, before: Design | None, settings: Settings) -> Design:
         near = NEAR * np.repeat(words.s[:-1], per)
         if np.all(np.abs(link_k - before.link_k) <= near):
             rest = before.links, before.link_k
-            return Design(words, quotes.k, quotes.start, matrix, columns, *rest, settings)
+            return Design(words, quotes.k, quotes.start, matrix, columns, *rest, settings, fits)
     start = np.minimum(np.arange(m + 1), m - 1) * per
     early, late = np.zeros((2, link_k.size, bumps))
     early_spans, late_spans = np.zeros((2, link_k.size, 2), np.int64)
     cap = np.full(link_k.size, settings.link_cap)
     curve.fill_links(link_k, start, *shape, settings.margin, early, late, early_spans, late_spans)
     links = Links(start, early, late, early_spans, late_spans, cap)
-    return Design(words, quotes.k, quotes.start, matrix, columns, links, link_k, settings)
+    return Design(words, quotes.k, quotes.start, matrix, columns, links, link_k, settings, fits)
 
 
-def _fits(before: Design, quotes: Packed, reach: Array, settings: Settings) -> bool:
-    """Whether an earlier dictionary still serves: same settings, levels and reach."""
+def _fits(before: Design, quotes: Packed, reach: Array, settings: Settings) -> Flags:
+    """Slices (m,) that an earlier dictionary still serves: same settings, levels and reach."""
     words = before.words
     if before.settings != settings or words.s.size != reach.shape[0]:
-        return False
+        return np.zeros(reach.shape[0], bool)
     level, slack = _level(quotes), 0.5 * words.s
     fits = (np.abs(level / words.s - 1.0) < SAME_LEVEL) | np.isnan(level)
     fits &= reach[:, 0] >= words.reach[:, 0] - slack
     fits &= reach[:, 1] <= words.reach[:, 1] + slack
-    return bool(fits.all())
+    return np.asarray(fits)
 
 
 def _level(quotes: Packed) -> Array:

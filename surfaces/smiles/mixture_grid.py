@@ -19,6 +19,7 @@ from surfaces.pricing import black, implied
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 SPACING = 0.5  # of the core, in s
 WIDTH = 0.85  # a bump's width in units of the local spacing
@@ -65,10 +66,18 @@ def spans(low: Array, high: Array, edge: float) -> Array:
     return np.stack((np.minimum.accumulate(out[:, 0]), np.maximum.accumulate(out[:, 1])), axis=1)
 
 
-def dictionary(k: Array, mid: Array, half: Array, start: Ints, reach: Array) -> Dictionary:
+def dictionary(
+    k: Array,
+    mid: Array,
+    half: Array,
+    start: Ints,
+    reach: Array,
+    kept: tuple[Dictionary, Flags] | None = None,
+) -> Dictionary:
     """Bumps for the quotes k, mid, half (q,) of slices `start` (m + 1,), reaching over (m, 2).
 
-    `half` is infinite where a quote says nothing about the middle.
+    `half` is infinite where a quote says nothing about the middle. `kept`: an earlier dictionary,
+    and the slices (m,) that it goes on serving.
     """
     m = start.size - 1
     right = np.where(k >= 0.0, 1.0, -1.0)
@@ -82,7 +91,13 @@ def dictionary(k: Array, mid: Array, half: Array, start: Ints, reach: Array) -> 
     )
     error = half / np.maximum(vega, 1e-300)
     parts = []
+    reach = reach.copy()
     for t, (first, last) in enumerate(pairwise(start.tolist())):
+        if kept is not None and kept[1][t]:
+            old, n = kept[0], int(kept[0].bumps[t])
+            parts.append((float(old.s[t]), old.centre[t, :n], old.width[t, :n], old.scale[t, :n]))
+            reach[t] = old.reach[t]
+            continue
         good = np.isfinite(total[first:last]) & (total[first:last] > 0.0)
         good &= np.isfinite(error[first:last])
         parts.append(

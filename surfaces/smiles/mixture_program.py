@@ -67,18 +67,19 @@ def solve(
     quotes = packed if keep.all() else kept(packed, keep, of)
     before = previous if previous is not None and np.array_equal(previous.live, live) else None
     design = prepare(quotes, None if before is None else before.design, settings)
-    if before is None or before.design is None or before.design.words is not design.words:
+    if before is None or before.design is None or not design.kept.any():
         before = None
     state = _state(quotes, design, before)
     program = _Program(
         rows=_rows(quotes, design, settings),
-        blocks=_blocks(quotes, design, settings, before, prior),
+        blocks=_blocks(quotes, design, settings, state, prior if before else 0.0),
         design=design,
         settings=settings,
     )
     chosen = np.zeros(design.link_k.size, bool)
     if before is not None and settings.calendar:
-        chosen |= before.chosen
+        between = design.kept[:-1] & design.kept[1:]
+        chosen |= before.chosen & np.repeat(between, np.diff(design.links.start[:-1]))
         if prior > 0.0 and before.state is not None:
             chosen &= before.state.warm_links[2] > BINDING
     out = np.zeros((2, live.size), np.int64)
@@ -233,7 +234,8 @@ def _dirty(program: _Program, before: MixtureFit | None, state: State) -> Flags:
     if before is None or before.rows is None or before.state is None or before.design is None:
         return np.ones(m, bool)
     old, was = before.rows, before.state
-    if not np.array_equal(old.start, rows.start):
+    alike = np.array_equal(old.start, rows.start) and was.system.shape == state.system.shape
+    if not alike or not program.design.kept.all():
         return np.ones(m, bool)
     same = program.design.k == before.design.k
     for name in ("mid", "per_half", "low", "high", "alpha", "cap"):
@@ -269,9 +271,11 @@ def _state(quotes: Packed, design: Design, before: MixtureFit | None) -> State:
     )  # fmt: skip
     if before is None or before.state is None or before.rows is None:
         return state
-    old = before.state
-    for name in ("u", "z", "nu", "warm", "level"):
-        getattr(state, name)[...] = getattr(old, name)
+    old, kept = before.state, design.kept
+    n = min(old.u.shape[1], bumps)  # the rest is padding in the slices that are kept
+    for name in ("u", "z", "warm"):
+        getattr(state, name)[kept, ..., :n] = getattr(old, name)[kept, ..., :n]
+    state.nu[kept], state.level[kept] = old.nu[kept], old.level[kept]
     if old.warm_links.shape == state.warm_links.shape:
         state.warm_links[...] = old.warm_links
     if np.array_equal(before.rows.start, quotes.start):
@@ -286,19 +290,18 @@ def _state(quotes: Packed, design: Design, before: MixtureFit | None) -> State:
 
 
 def _blocks(
-    quotes: Packed, design: Design, settings: Settings, before: MixtureFit | None, weight: float
+    quotes: Packed, design: Design, settings: Settings, state: State, weight: float
 ) -> Blocks:
-    """Equalities, roughness and prior of every slice."""
+    """Equalities, roughness and, at the weights of `state`, the prior of every slice kept."""
     words = design.words
     m, bumps = words.centre.shape
     forward = np.exp(words.centre + 0.5 * words.width**2)
     border = np.stack((words.scale, words.scale * forward), axis=1)
     lam = settings.roughness * np.maximum(np.diff(quotes.start), LEAST_COUNT)
     prior, stiff = np.zeros((m, bumps)), np.zeros((m, bumps))
-    if before is not None and before.state is not None and weight > 0.0:
-        # of relative changes, and of absolute ones where there is little
-        prior[...] = before.state.u
-        stiff[...] = weight / np.maximum(before.state.u, LITTLE) ** 2
+    if weight > 0.0:  # of relative changes, and of absolute ones where there is little
+        prior[design.kept] = state.u[design.kept]
+        stiff[design.kept] = weight / np.maximum(state.u[design.kept], LITTLE) ** 2
     return Blocks(words.bumps, border, np.ones((m, BORDER)), lam.astype(np.float64), prior, stiff)
 
 
