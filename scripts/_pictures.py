@@ -1,23 +1,29 @@
-"""Run the demo day and keep its screen of 11:30 as an SVG. Called by scripts/pictures."""
+"""Run the demo day; keep its screen and its smiles of 11:30. Called by scripts/pictures."""
 
 import sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import surfaces
 from optmm import reports
 from optmm.cli.screen import snapshot
 from optmm.cli.simulate import configured
 from optmm.config import DeskConfig
 from optmm.data.simulator import simulate_day
+from optmm.data.snapshots import frozen
 from optmm.engine import replay
 from optmm.reports.live import export_svg
+from surfaces import plot
 
 # a quarter of a minute after the simulated makers have shown the whole chain again
 MOMENT_NS = (2 * 3_600 + 15) * 1_000_000_000
 
 
-def main(folder: Path, picture: Path) -> None:
-    """Replay seed 7 and draw the live view two hours into the session."""
+EXPIRIES = [1, 4, 9, 14, 20, 26]
+
+
+def main(folder: Path, picture: Path, smiles: Path) -> None:
+    """Replay seed 7 and draw the live view and the smiles two hours into the session."""
     day = simulate_day(configured(None), 7).day
     zone = ZoneInfo(day.session.timezone)
     drawn = []
@@ -34,4 +40,9 @@ def main(folder: Path, picture: Path) -> None:
     replay.complete_run(folder)
 
 
-main(Path(sys.argv[1]), Path(sys.argv[2]))
+    seen = frozen(day, day.session.open_ns + MOMENT_NS)
+    surface = surfaces.fit(seen.quotes, valuation_ns=seen.valuation_ns, spot=seen.spot)
+    plot.smiles(surface, EXPIRIES).savefig(smiles, dpi=80)
+
+
+main(*map(Path, sys.argv[1:]))

@@ -213,6 +213,7 @@ class MixtureChain:
     wander: float = 1.0
     sharpness: float = 900.0
     settings: Settings = field(default_factory=Settings)
+    refits: int = 400  # missed quotes left out in earnest, in a fit without a `previous`
 
     def fit_chain(
         self,
@@ -232,7 +233,7 @@ class MixtureChain:
             else None
             for t in range(len(slices))
         ]
-        return ChainFit(tuple(fits), found, errors(found))
+        return ChainFit(tuple(fits), found, errors(found, 0 if previous else self.refits))
 
 
 def priced(slices: Sequence[SmileQuotes]) -> list[Quotes]:

@@ -17,16 +17,20 @@ import numpy as np
 
 from surfaces.kernels import mixture as curve
 from surfaces.kernels import mixture_after as after
+from surfaces.kernels import mixture_joint as kernel
 from surfaces.kernels import quantile
 from surfaces.kernels.mixture_linear import BORDER
+from surfaces.kernels.mixture_solve import SOLVED, State
 from surfaces.smiles.base import EDGE, Array, Errors
-from surfaces.smiles.mixture_program import MixtureFit
+from surfaces.smiles.mixture_design import Ints
+from surfaces.smiles.mixture_program import UNHEARD, MixtureFit, compact
 
 NOISE = 0.4  # variance of a quote's own middle, in units of the first part
 WIDTH, WINDOW = 5.0, 12  # strikes
 PROBABILITY, NORMAL = 0.98, 1.959964
 BEYOND = 6  # places beyond the quotes on either side, out to EDGE times their range
 MOST_LEVER = 0.999
+PULLING = 0.1  # least force of a quote that holds the fit back; one at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,20 @@ class _Levers:
     beyond: Array  # (p,) in squared forwards
 
 
-def errors(fit: MixtureFit) -> Errors | None:
-    """Standard errors of every fitted slice, and its quotes left out; None where none is fitted."""
+def errors(fit: MixtureFit, refits: int = 0) -> Errors | None:
+    """Standard errors of every fitted slice, and its quotes left out; None where none is fitted.
+
+    A missed quote holds its neighbours at the edge of their spreads, which let go without it: that
+    is no first-order matter, so up to `refits` of them are left out in earnest.
+    """
     rows, state, design, blocks = fit.rows, fit.state, fit.design, fit.blocks
     if rows is None or state is None or design is None or blocks is None:
         return None
     places = _places(fit)
     found = _levers(fit, places)
+    if refits > 0:
+        missed = np.flatnonzero((np.abs(state.force) > PULLING) & (rows.alpha > 0.0))
+        _leave_out(fit, missed[:refits], found.loo)
     unit = np.sqrt(found.without + NOISE)
     heard = rows.alpha > 0.0
     x = np.where(heard, np.abs(found.loo) / unit, np.nan)
@@ -74,6 +85,37 @@ def errors(fit: MixtureFit) -> Errors | None:
         loo=np.where(heard, found.loo, np.nan),
         loo_sd=scale * unit,
     )
+
+
+def _leave_out(fit: MixtureFit, which: Ints, loo: Array) -> None:
+    """Write into `loo` what the quotes `which` are off by when their slice is fitted without them.
+
+    Slices are solved by themselves here, so what counts is the change from such a fit with all.
+    """
+    rows, design, blocks = fit.rows, fit.design, fit.blocks
+    assert rows is not None and design is not None and blocks is not None and fit.state is not None
+    none, set_ = np.zeros(design.link_k.size, bool), design.settings
+    links = compact(design.links, none)
+    options = np.array([set_.mu_cold, set_.mu, float(set_.steps)])
+    heard = rows._replace(alpha=rows.alpha.copy(), cap=rows.cap.copy())
+    state = State(*(a.copy() for a in fit.state))
+    of = np.searchsorted(rows.start, which, side="right") - 1
+    for t in np.unique(of).tolist():
+        state.level[t] = 0.0  # its links are gone: from the start
+        if kernel.chain(t, t + 1, heard, blocks, links, state, options)[0] != SOLVED:
+            continue
+        part = slice(int(rows.start[t]), int(rows.start[t + 1]))
+        alone = state.residual[part].copy()
+        kept = state.warm[t].copy(), state.warm_rows[:, part].copy(), float(state.level[t])
+        for i in which[of == t].tolist():
+            before = heard.alpha[i], heard.cap[i]
+            heard.alpha[i], heard.cap[i] = 0.0, UNHEARD
+            done, _ = kernel.chain(t, t + 1, heard, blocks, links, state, options)
+            if done == SOLVED:
+                was = fit.state.residual[i]
+                loo[i] = was + state.residual[i] - alone[i - part.start]
+            heard.alpha[i], heard.cap[i] = before
+            state.warm[t], state.warm_rows[:, part], state.level[t] = kept
 
 
 def _places(fit: MixtureFit) -> Array:

@@ -154,7 +154,7 @@ class _Program:
         taken = np.zeros_like(out)
         values, program = np.empty(chosen.size), self
         for _ in range(ROUNDS):
-            links = _compact(every, chosen)
+            links = compact(every, chosen)
             part = state._replace(warm_links=np.ascontiguousarray(state.warm_links[:, chosen]))
             taken[1] = 0
             for first, last in _chains(links.start):
@@ -254,7 +254,7 @@ def _chains(start: Ints) -> list[tuple[int, int]]:
     return list(pairwise([0, *ends]))
 
 
-def _compact(links: Links, chosen: Flags) -> Links:
+def compact(links: Links, chosen: Flags) -> Links:
     """Only the rows `chosen`."""
     counts = np.concatenate(([0], np.cumsum(chosen)))
     return Links._make((counts[links.start], *(column[chosen] for column in links[1:])))

@@ -388,6 +388,22 @@ def test_leave_one_out_is_what_a_fit_without_the_quote_says():
         assert guess[i] == pytest.approx(truth, abs=0.25 * abs(truth) + 0.05)
 
 
+@pytest.mark.parametrize("shift", [0.9, 1.2, 1.6, 3.0, 5.0])
+def test_a_missed_quote_left_out_is_judged_by_a_fit_without_it(shift):
+    """To first order its neighbours stay held at their spreads' edges: up to 0.9 half spreads less
+    than a fit without it says."""
+    quotes = made_up(count=31, share=0.01)
+    half = 0.5 * (quotes.ask - quotes.bid)
+    bid, ask = quotes.bid.copy(), quotes.ask.copy()
+    bid[12], ask[12] = bid[12] + shift * half[12], ask[12] + shift * half[12]
+    got = errors(mixture.fit_slice(quotes.k, bid, ask), refits=10).loo[12]
+    rest = np.arange(31) != 12
+    without = mixture.fit_slice(quotes.k[rest], bid[rest], ask[rest])
+    price = otm_price(quotes.k[12], np.sqrt(MIXTURE.total_variance(quotes.k[12], without.theta[0])))
+    truth = (price - 0.5 * (bid[12] + ask[12])) / half[12]
+    assert got == pytest.approx(truth, abs=0.1)
+
+
 def test_errors_grow_where_nothing_is_quoted():
     """In vol: larger at the edges of a gap and past the quotes than among them."""
     z = np.concatenate((np.linspace(-4.0, -2.0, 15), np.linspace(0.0, 2.0, 15)))
