@@ -30,7 +30,7 @@ WIDTH, WINDOW = 5.0, 12  # strikes
 PROBABILITY, NORMAL = 0.98, 1.959964
 BEYOND = 6  # places beyond the quotes on either side, out to EDGE times their range
 MOST_LEVER = 0.999
-PULLING = 0.1  # least force of a quote that holds the fit back; one at most
+AT_EDGE = 0.9  # half spreads off from which a quote is at the edge of its spread, or missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class _Levers:
 def errors(fit: MixtureFit, refits: int = 0) -> Errors | None:
     """Standard errors of every fitted slice, and its quotes left out; None where none is fitted.
 
-    A missed quote holds its neighbours at the edge of their spreads, which let go without it: that
-    is no first-order matter, so up to `refits` of them are left out in earnest.
+    A quote that is missed, or nearly, holds its neighbours at the edge of their spreads, and they
+    let go without it: no first-order matter, so up to `refits` of the worst are left out in earnest.
     """
     rows, state, design, blocks = fit.rows, fit.state, fit.design, fit.blocks
     if rows is None or state is None or design is None or blocks is None:
@@ -55,8 +55,9 @@ def errors(fit: MixtureFit, refits: int = 0) -> Errors | None:
     places = _places(fit)
     found = _levers(fit, places)
     if refits > 0:
-        missed = np.flatnonzero((np.abs(state.force) > PULLING) & (rows.alpha > 0.0))
-        _leave_out(fit, missed[:refits], found.loo)
+        off = np.where(rows.alpha > 0.0, np.abs(state.residual), 0.0)
+        worst = np.argsort(-off, kind="stable")[:refits]
+        _leave_out(fit, worst[off[worst] > AT_EDGE], found.loo)
     unit = np.sqrt(found.without + NOISE)
     heard = rows.alpha > 0.0
     x = np.where(heard, np.abs(found.loo) / unit, np.nan)
