@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from surfaces import checks as check
 from surfaces import scoring
 from surfaces.certificate import TOLERANCE, Certificate, Subject, certify
 from surfaces.cleaning import Book, clean
@@ -21,6 +22,7 @@ from surfaces.curves import parity
 from surfaces.curves.carry import CarryState
 from surfaces.errors import InvalidInput
 from surfaces.fit_config import FitConfig
+from surfaces.instants import instant
 from surfaces.moving import moved
 from surfaces.premium import PremiumCache
 from surfaces.pricing import black
@@ -52,6 +54,8 @@ class LiveFitter:
     def __init__(self, slices: ChainSlices, config: FitConfig | None = None) -> None:
         self.chain = slices
         self.config = config or FitConfig()
+        check.kind("slices", slices, ChainSlices, hint="surfaces.fitting.chain_of makes one.")
+        check.kind("config", self.config, FitConfig, hint="Leave it out for the usual settings.")
         smile(self.config.model)  # an unknown name fails here, not at the first quote
         rows = (slices.right, slices.strike, slices.american, slices.slice_start)
         self._premiums = PremiumCache(*rows, self.config.premium, self.config.dividends)
@@ -60,6 +64,7 @@ class LiveFitter:
         self._together: Together | None = None
         self._belief: CarryState | None = None
         self._rate_ns = 0
+        self._spot_known = False
         self._american = np.array(
             [bool(slices.american[slices.rows(j)].any()) for j in range(slices.slices)]
         )
@@ -74,17 +79,20 @@ class LiveFitter:
         self,
         now_ns: int,
         *,
-        spot: float,
+        spot: float | None,
         bid: ArrayLike,
         ask: ArrayLike,
         usable: ArrayLike | None = None,
     ) -> VolSurface:
         """Fit the quotes of this instant and publish the next version.
 
-        `bid`, `ask` USD (n,), NaN or zero where absent; `usable` (n,) bool, default all. `spot`
-        USD; not finite means the last one known. Bad quotes never raise; a wrong shape does.
+        Rows are those of the chain in the order of the chain, whatever order quotes come in: see
+        `surfaces.fitting.chain_of`. `now_ns` ns UTC, never before the last update's. `bid`, `ask`
+        USD (n,), NaN or zero where absent; `usable` (n,) bool, default all. `spot` USD; None or
+        not a finite price means the last one known; before there was any, the middle strike stands
+        in and every status says spot_unknown. Bad quotes never raise; a wrong shape does.
         """
-        book = self._clean(now_ns, spot, bid, ask, usable)
+        book = self._clean(self._in_order(now_ns), spot, bid, ask, usable)
         years = book.years
         traded, config = self._american, self.config.carry
         belief = self._belief or carry_curve.start(book.now_ns, years, traded, config)
@@ -108,6 +116,9 @@ class LiveFitter:
             surface = self._assemble(book, market)
             vols = surface.row_vol
         assert market is not None
+        if not self._spot_known:
+            said = (f"{s},spot_unknown".removeprefix("ok,") for s in surface.status)
+            surface = replace(surface, status=tuple(said))
         self._belief, self._last = belief, surface
         self._rate_ns = book.now_ns
         return surface
@@ -116,6 +127,7 @@ class LiveFitter:
         """Carry the last surface to `spot` and publish it: the level moves, the shape does not.
 
         For every move of the underlying between refits; the next `update` starts from its quotes.
+        `spot` USD, within a fifth of the last; `stickiness` from -1 to 3, see `surfaces.moving`.
         """
         if self._last is None:
             raise InvalidInput("there is no surface to move; call update with quotes first")
@@ -133,15 +145,33 @@ class LiveFitter:
             return 0.0
         return self.config.dividends.log_paid(book.now_ns, book.spot, book.years, rate)
 
+    def _in_order(self, now_ns: int) -> int:
+        """`now_ns`, if time does not run backwards."""
+        now = instant("now_ns", now_ns)
+        if self._last is not None and now < self._last.ts_ns:
+            raise InvalidInput(
+                f"now_ns is {now}, must be >= {self._last.ts_ns}, the last update's; updates come "
+                "in order of time. Make a new LiveFitter to start again."
+            )
+        return now
+
     def _clean(
-        self, now_ns: int, spot: float, bid: ArrayLike, ask: ArrayLike, usable: ArrayLike | None
+        self,
+        now_ns: int,
+        spot: float | None,
+        bid: ArrayLike,
+        ask: ArrayLike,
+        usable: ArrayLike | None,
     ) -> Book:
         """The quotes that are believed; a spot that is not finite is the last one known."""
-        spot = float(spot)
-        if not (0.0 < spot < np.inf):
-            spot = self._last.spot if self._last else float(np.median(self.chain.strike))
+        value = check.one("spot", check.numbers("spot", np.nan if spot is None else spot))
+        if 0.0 < value < np.inf:
+            self._belief = self._belief if self._spot_known else None  # it was about no real spot
+            self._spot_known = True
+        else:
+            value = self._last.spot if self._last else float(np.median(self.chain.strike))
         return clean(
-            self.chain, now_ns=now_ns, spot=spot, bid=bid, ask=ask, usable=usable,
+            self.chain, now_ns=now_ns, spot=value, bid=bid, ask=ask, usable=usable,
             floor_seconds=self.config.floor_seconds,
         )  # fmt: skip
 

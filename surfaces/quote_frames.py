@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surfaces import checks as check
+from surfaces.chain_slices import ChainSlices
 from surfaces.errors import InvalidInput
 from surfaces.instants import of_time, within
-from surfaces.surface import ChainSlices
 
 REQUIRED = ("expiry", "strike", "right", "bid", "ask")
 KNOWN = (*REQUIRED, "style", "root", "bid_size", "ask_size")

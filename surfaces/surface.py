@@ -17,72 +17,19 @@ from numpy.typing import ArrayLike, NDArray
 from surfaces import checks as check
 from surfaces import term
 from surfaces.certificate import Certificate
+from surfaces.chain_slices import ChainSlices
 from surfaces.curves.clock import CALENDAR, VolClock
-from surfaces.errors import InvalidInput
 from surfaces.premium import PremiumSnapshot
 from surfaces.smiles.base import SMILES, Array, CurveStack, SmileModel
 
 if TYPE_CHECKING:
     import polars as pl
 
+__all__ = ["ChainSlices", "QuoteTable", "Scores", "VolSurface"]
+
 AGE_DOUBLING_S = 300.0  # a curve this old is half again as uncertain
 OUTSIDE = 0.5  # share of uncertainty added per deviation beyond the quoted range
 UNKNOWN_VOL_ERROR = 0.10  # of a vol borrowed from other expiries, as a share of it
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ChainSlices:
-    """The rows a surface is for, in chain order (n,), grouped in m slices by `slice_start` (m+1,).
-
-    `right` +1 call, -1 put; `strike` USD; `american`; `fixing_ns` (m,) or (n,): the end of
-    optionality. `expiry_labels` and `roots` (m,) are only repeated in reports.
-    """
-
-    right: Array
-    strike: Array
-    american: NDArray[np.bool_]
-    fixing_ns: NDArray[np.int64]
-    slice_start: NDArray[np.int64]
-    expiry_labels: tuple[Any, ...]
-    roots: tuple[str, ...]
-    slice_of: NDArray[np.int64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        starts = np.asarray(self.slice_start, np.int64)
-        m = starts.size - 1
-        strike = check.above("strike", self.strike, 0.0, unit="USD", hint="Drop such contracts.")
-        n = strike.size
-        fixing = np.asarray(self.fixing_ns, np.int64)
-        per_slice = fixing if fixing.size == m and n != m else fixing[starts[:-1]]
-        if fixing.size not in (m, n) or starts[0] != 0 or starts[-1] != n:
-            raise InvalidInput(
-                f"slice_start ends at {starts[-1]} and fixing_ns has {fixing.size} entries for "
-                f"{n} rows in {m} slices; give one fixing a row or a slice, and starts from 0 to n"
-            )
-        values = {
-            "right": check.right(self.right),
-            "strike": np.array(strike),
-            "american": np.array(self.american, bool),
-            "fixing_ns": np.array(per_slice),
-            "slice_start": starts,
-            "slice_of": np.repeat(np.arange(m), np.diff(starts)),
-            "expiry_labels": tuple(self.expiry_labels),
-            "roots": tuple(str(r) for r in self.roots),
-        }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-
-    def __len__(self) -> int:
-        return self.strike.size
-
-    @property
-    def slices(self) -> int:
-        """Number of slices, m."""
-        return self.slice_start.size - 1
-
-    def rows(self, j: int) -> slice:
-        """Rows of slice `j`."""
-        return slice(int(self.slice_start[j]), int(self.slice_start[j + 1]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
