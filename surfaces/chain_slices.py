@@ -69,6 +69,16 @@ class ChainSlices:
         """Number of slices, m."""
         return self.slice_start.size - 1
 
+    def numbered(self, j: int) -> int:
+        """`j` if it is the number of a slice, 0 to m-1, else InvalidInput."""
+        whole = isinstance(j, int | np.integer) and not isinstance(j, bool)
+        if not whole or not 0 <= j < self.slices:
+            raise InvalidInput(
+                f"slice number is {j!r:.40}, must be a whole number from 0 to {self.slices - 1}; "
+                "rows of diagnostics are in their order"
+            )
+        return int(j)
+
     def rows(self, j: int) -> slice:
         """Rows of slice `j`."""
         return slice(int(self.slice_start[j]), int(self.slice_start[j + 1]))

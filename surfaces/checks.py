@@ -146,6 +146,18 @@ def signs(values: ArrayLike, name: str = "right") -> Floats:
     return np.array(codes, np.float64).reshape(raw.shape)
 
 
+def together(**arrays: Floats) -> list[Floats]:
+    """Broadcast together, or raise naming each argument and its shape."""
+    try:
+        return list(np.broadcast_arrays(*arrays.values()))
+    except ValueError:
+        said = " and ".join(f"{name} {a.shape}" for name, a in arrays.items())
+        raise InvalidInput(
+            f"{said} do not broadcast together; for all pairs of two give one as a column, "
+            "x[:, None]"
+        ) from None
+
+
 def columns(*arrays: Floats) -> tuple[tuple[int, ...], list[Floats]]:
     """Broadcast together; return the shape and one contiguous, writable 1-D array for each.
 
