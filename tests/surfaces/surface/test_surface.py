@@ -178,3 +178,40 @@ def test_figures_go_to_a_folder_named_in_words(surface, tmp_path):
 
     paths = plot.save(surface, str(tmp_path / "figures"))
     assert len(paths) == 8 and all(path.exists() for path in paths)
+
+
+def test_a_panel_shows_its_smile_and_not_the_way_to_zero(surface):
+    """All smiles lie between 17 and 30 %; panels began at 0 %."""
+    from surfaces import plot
+
+    figure = plot.smiles(surface, [0, 1, 2, 3, 0])
+    for panel in figure.axes[::2]:
+        low, high = panel.get_ylim()
+        assert 10.0 < low < 18.5
+        assert 19.0 < high < 40.0
+    rows = [panel.get_subplotspec().get_topmost_subplotspec() for panel in figure.axes[::2]]
+    assert [(spec.rowspan.start, spec.colspan.start) for spec in rows] == [
+        (0, 0),
+        (0, 2),
+        (0, 4),
+        (1, 1),
+        (1, 3),
+    ]  # three above two, the two in the middle
+
+
+def test_noise_does_not_fill_a_panel_of_rates(surface):
+    """Rates within 2 bp of one another used to span the axis."""
+    from surfaces import plot
+
+    for panel in plot.term_structure(surface).axes[2:]:
+        low, high = panel.get_ylim()
+        assert high - low >= 0.5
+
+
+def test_the_middle_of_the_residual_colours_is_seen_on_white():
+    """WCAG 2.1 asks for a contrast of 3 of what must be made out; PuOr has 1.1 in its middle."""
+    from surfaces.plots.residuals import COLOURS
+
+    line = np.array(COLOURS(0.5)[:3])
+    linear = np.where(line <= 0.04045, line / 12.92, ((line + 0.055) / 1.055) ** 2.4)
+    assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) > 3.0
