@@ -64,6 +64,48 @@ def finite(name: str, values: ArrayLike, *, unit: str, hint: str) -> Floats:
     return out
 
 
+def one(name: str, value: Floats) -> float:
+    """Return the only number in `value`, or raise naming its shape."""
+    if value.ndim:
+        raise InvalidInput(f"{name} has shape {value.shape}, must be one number")
+    return float(value)
+
+
+def count(name: str, value: object, least: int, *, hint: str) -> int:
+    """Return `value` as int, or raise unless it is a whole number >= least."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or int(value) < least:  # type: ignore[call-overload]
+        said = " ".join(repr(value).split())
+        raise InvalidInput(f"{name} is {said:.80}, must be a whole number >= {least}. {hint}")
+    return int(value)  # type: ignore[call-overload]
+
+
+def flags(name: str, values: ArrayLike) -> NDArray[np.bool_]:
+    """Return `values` as booleans, 0 and 1 too, or raise: row numbers are not read as truths."""
+    raw = np.asarray(values)
+    if raw.dtype.kind == "b":
+        return raw
+    try:
+        out = raw.astype(np.float64)
+    except (TypeError, ValueError):
+        out = np.full(raw.shape, np.nan)
+    bad = ~((out == 0.0) | (out == 1.0))
+    if bad.any():
+        where = np.unravel_index(int(np.argmax(bad)), raw.shape)
+        raise InvalidInput(
+            f"{name}{_at(where)} is {raw[where]!s:.40}, must be True or False "
+            f"({int(bad.sum())} of {raw.size} fail). Give one flag a row, not row numbers."
+        )
+    return out == 1.0
+
+
+def kind(name: str, value: object, wanted: type, *, hint: str) -> None:
+    """Raise unless `value` is a `wanted`."""
+    if not isinstance(value, wanted):
+        said = " ".join(repr(value).split())
+        raise InvalidInput(f"{name} is {said:.80}, must be a {wanted.__name__}. {hint}")
+
+
 def right(values: ArrayLike, name: str = "right") -> Floats:
     """Return +1.0 for calls and -1.0 for puts, or raise: an unknown right never means put.
 
@@ -102,6 +144,18 @@ def signs(values: ArrayLike, name: str = "right") -> Floats:
         return np.where(raw, 1.0, -1.0)
     codes = [_right_of(v) for v in raw.ravel().tolist()]
     return np.array(codes, np.float64).reshape(raw.shape)
+
+
+def together(**arrays: Floats) -> list[Floats]:
+    """Broadcast together, or raise naming each argument and its shape."""
+    try:
+        return list(np.broadcast_arrays(*arrays.values()))
+    except ValueError:
+        said = " and ".join(f"{name} {a.shape}" for name, a in arrays.items())
+        raise InvalidInput(
+            f"{said} do not broadcast together; for all pairs of two give one as a column, "
+            "x[:, None]"
+        ) from None
 
 
 def columns(*arrays: Floats) -> tuple[tuple[int, ...], list[Floats]]:

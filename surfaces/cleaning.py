@@ -52,11 +52,11 @@ def clean(
 ) -> Book:
     """Copies with every unbelieved side NaN; a wrong shape is the caller's mistake and raises.
 
-    `bid`, `ask` USD (n,), NaN or zero where absent; `usable` (n,) bool, default all. Of a locked or
-    crossed market neither side is believed; of one above any bound, that side is not.
+    `bid`, `ask` USD (n,), NaN or zero where absent; `usable` (n,) of flags, default all. Of a
+    locked or crossed market neither side is believed; of one above any bound, that side is not.
     """
     n = len(chain)
-    good = np.ones(n, bool) if usable is None else np.array(usable, bool)
+    good = np.ones(n, bool) if usable is None else check.flags("usable", usable)
     for name, values in (("bid", bid), ("ask", ask), ("usable", good)):
         if np.shape(values) != (n,):
             raise InvalidInput(f"{name} has shape {np.shape(values)}, must be ({n},)")

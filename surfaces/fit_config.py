@@ -6,10 +6,31 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from surfaces import DEFAULT_MODEL
+from surfaces import checks as check
 from surfaces.curves.carry import CarryConfig
 from surfaces.curves.cash import CashDividends
 from surfaces.curves.clock import CALENDAR, FLOOR_SECONDS, VolClock
+from surfaces.errors import InvalidInput
 from surfaces.premium import PremiumLimits
+
+FEWEST_POINTS = 10  # of a certificate: fewer see no arbitrage
+MOST_RATE = 1.0  # per year: more was meant as percent
+DECIMALS = "Give decimals, 0.05 for 5 %."
+EXACT = "Zero is an exact rate."
+NOT_NEGATIVE = {  # field: (unit, hint)
+    "carry_prior_sd": ("per year", DECIMALS),
+    "borrow_sd": ("per year", DECIMALS),
+    "forward_noise": ("", "Zero is a forward that stays where it is."),
+    "last_good_s": ("seconds", "Zero keeps no old curve."),
+}
+POSITIVE = {
+    "rate_memory_s": ("seconds", "A tiny one forgets at once."),
+    "floor_seconds": ("seconds", "The least time to expiry priced."),
+}
+COUNTS = {  # field: (least, hint)
+    "certificate_points": (FEWEST_POINTS, "A hundred is quick, 2000 the usual."),
+    "cold_rounds": (1, "The usual is 4."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +62,29 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         for name in ("rate_prior", "rate_prior_sd"):
-            value = np.asarray(getattr(self, name), np.float64)
+            value = check.finite(name, getattr(self, name), unit="per year", hint=DECIMALS)
+            if value.ndim > 1:
+                raise InvalidInput(f"{name} has shape {value.shape}, must be one number or (m,)")
             object.__setattr__(self, name, tuple(value.tolist()) if value.ndim else float(value))
+        if np.max(np.abs(self.rate_prior), initial=0.0) > MOST_RATE:
+            raise InvalidInput(
+                f"rate_prior is {self.rate_prior} per year, must lie from -1 to 1. {DECIMALS}"
+            )
+        check.at_least("rate_prior_sd", self.rate_prior_sd, 0.0, unit="per year", hint=EXACT)
+        for name, (unit, hint) in NOT_NEGATIVE.items():
+            value = check.at_least(name, getattr(self, name), 0.0, unit=unit, hint=hint)
+            object.__setattr__(self, name, check.one(name, value))
+        for name, (unit, hint) in POSITIVE.items():
+            value = check.above(name, getattr(self, name), 0.0, unit=unit, hint=hint)
+            object.__setattr__(self, name, check.one(name, value))
+        for name, (least, hint) in COUNTS.items():
+            object.__setattr__(self, name, check.count(name, getattr(self, name), least, hint=hint))
+        check.kind("future", self.future, bool, hint="True if options are on the future.")
+        check.kind("clock", self.clock, VolClock, hint="CALENDAR is calendar time.")
+        check.kind("premium", self.premium, PremiumLimits, hint="Leave it out for the usual.")
+        if self.dividends is not None:
+            hint = "CashDividends.of_dates(dates, cash) makes one."
+            check.kind("dividends", self.dividends, CashDividends, hint=hint)
 
     @property
     def carry(self) -> CarryConfig:

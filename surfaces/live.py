@@ -11,8 +11,9 @@ The same updates in the same order give the same surfaces, bit for bit.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from surfaces import checks as check
 from surfaces import scoring
 from surfaces.certificate import TOLERANCE, Certificate, Subject, certify
 from surfaces.cleaning import Book, clean
@@ -21,6 +22,7 @@ from surfaces.curves import parity
 from surfaces.curves.carry import CarryState
 from surfaces.errors import InvalidInput
 from surfaces.fit_config import FitConfig
+from surfaces.instants import instant
 from surfaces.moving import moved
 from surfaces.premium import PremiumCache
 from surfaces.pricing import black
@@ -33,8 +35,6 @@ from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
 __all__ = ["ChainSlices", "FitConfig", "LiveFitter", "VolSurface"]
 
 MENDS = ("svi", "essvi")  # what a slice falls back to that would not be certified, in this order
-MOST_GAP, MOST_FIRST_GAP = 0.01, 0.05  # of ln(F/S), after a first surface and before
-AGREE, NEARLY_ALL = 0.25, 0.7  # within this share of each other, this share of the slices
 FEW = 4  # quotes near the money below which a slice is not called a misfit
 STOPGAPS = ("parabola", "flat", "last_good", "none")  # paths whose neighbours are not to blame
 
@@ -56,6 +56,8 @@ class LiveFitter:
     def __init__(self, slices: ChainSlices, config: FitConfig | None = None) -> None:
         self.chain = slices
         self.config = config or FitConfig()
+        check.kind("slices", slices, ChainSlices, hint="surfaces.fitting.chain_of makes one.")
+        check.kind("config", self.config, FitConfig, hint="Leave it out for the usual settings.")
         smile(self.config.model)  # an unknown name fails here, not at the first quote
         rows = (slices.right, slices.strike, slices.american, slices.slice_start)
         self._premiums = PremiumCache(*rows, self.config.premium, self.config.dividends)
@@ -64,10 +66,11 @@ class LiveFitter:
         self._together: Together | None = None
         self._belief: CarryState | None = None
         self._rate_ns = 0
+        self._spot_known = False
         self._american = np.array(
             [bool(slices.american[slices.rows(j)].any()) for j in range(slices.slices)]
         )
-        self._pairs = _pair_rows(slices)
+        self._pairs = parity.pair_rows(slices.right, slices.strike, slices.slice_start)
 
     @property
     def surface(self) -> VolSurface | None:
@@ -78,17 +81,20 @@ class LiveFitter:
         self,
         now_ns: int,
         *,
-        spot: float,
+        spot: float | None,
         bid: ArrayLike,
         ask: ArrayLike,
         usable: ArrayLike | None = None,
     ) -> VolSurface:
         """Fit the quotes of this instant and publish the next version.
 
-        `bid`, `ask` USD (n,), NaN or zero where absent; `usable` (n,) bool, default all. `spot`
-        USD; not finite means the last one known. Bad quotes never raise; a wrong shape does.
+        Rows are those of the chain in the order of the chain, whatever order quotes come in: see
+        `surfaces.fitting.chain_of`. `now_ns` ns UTC, never before the last update's. `bid`, `ask`
+        USD (n,), NaN or zero where absent; `usable` (n,) bool, default all. `spot` USD; None or
+        not a finite price means the last one known; before there was any, the middle strike stands
+        in and every status says spot_unknown. Bad quotes never raise; a wrong shape does.
         """
-        book = self._clean(now_ns, spot, bid, ask, usable)
+        book = self._clean(self._in_order(now_ns), spot, bid, ask, usable)
         years = book.years
         traded, config = self._american, self.config.carry
         belief = self._belief or carry_curve.start(book.now_ns, years, traded, config)
@@ -119,6 +125,9 @@ class LiveFitter:
             surface = self._assemble(book, market)
             vols = surface.row_vol
         assert market is not None
+        if not self._spot_known:
+            said = (f"{s},spot_unknown".removeprefix("ok,") for s in surface.status)
+            surface = replace(surface, status=tuple(said))
         self._belief, self._last = belief, surface
         self._rate_ns = book.now_ns
         return surface
@@ -127,6 +136,7 @@ class LiveFitter:
         """Carry the last surface to `spot` and publish it: the level moves, the shape does not.
 
         For every move of the underlying between refits; the next `update` starts from its quotes.
+        `spot` USD, within a fifth of the last; `stickiness` from -1 to 3, see `surfaces.moving`;
         `points` of the new certificate, a slice and a pair.
         """
         if self._last is None:
@@ -145,15 +155,33 @@ class LiveFitter:
             return 0.0
         return self.config.dividends.log_paid(book.now_ns, book.spot, book.years, rate)
 
+    def _in_order(self, now_ns: int) -> int:
+        """`now_ns`, if time does not run backwards."""
+        now = instant("now_ns", now_ns)
+        if self._last is not None and now < self._last.ts_ns:
+            raise InvalidInput(
+                f"now_ns is {now}, must be >= {self._last.ts_ns}, the last update's; updates come "
+                "in order of time. Make a new LiveFitter to start again."
+            )
+        return now
+
     def _clean(
-        self, now_ns: int, spot: float, bid: ArrayLike, ask: ArrayLike, usable: ArrayLike | None
+        self,
+        now_ns: int,
+        spot: float | None,
+        bid: ArrayLike,
+        ask: ArrayLike,
+        usable: ArrayLike | None,
     ) -> Book:
         """The quotes that are believed; a spot that is not finite is the last one known."""
-        spot = float(spot)
-        if not (0.0 < spot < np.inf):
-            spot = self._last.spot if self._last else float(np.median(self.chain.strike))
+        value = check.one("spot", check.numbers("spot", np.nan if spot is None else spot))
+        if 0.0 < value < np.inf:
+            self._belief = self._belief if self._spot_known else None  # it was about no real spot
+            self._spot_known = True
+        else:
+            value = self._last.spot if self._last else float(np.median(self.chain.strike))
         return clean(
-            self.chain, now_ns=now_ns, spot=spot, bid=bid, ask=ask, usable=usable,
+            self.chain, now_ns=now_ns, spot=value, bid=bid, ask=ask, usable=usable,
             floor_seconds=self.config.floor_seconds,
         )  # fmt: skip
 
@@ -198,7 +226,7 @@ class LiveFitter:
         x = np.log(np.where(forward > 0.0, forward, np.nan) / book.spot)
         sd = np.hypot(found.error, np.where(european, lean, 0.0) * rate_sd) / forward
         belief = carry_curve.observe_rate(prior, rates, self._rate_ns, config.carry)
-        gap = 0.0 if config.future else _spot_off(x - paid - prior.x, prior.seen)
+        gap = 0.0 if config.future else carry_curve.spot_off(x - paid - prior.x, prior.seen)
         if config.future:
             net, labels = np.zeros(m), ["future"] * m
             belief = replace(belief, x=net, variance=np.zeros(m))
@@ -349,19 +377,6 @@ class LiveFitter:
         )
 
 
-def _spot_off(gaps: Array, seen: NDArray[np.bool_]) -> float:
-    """ln(F/S) less what was believed of it, if nearly all slices say the same and it is too much to
-    be carry: a mistyped spot, or one of another instant. Zero otherwise.
-    """
-    told = gaps[np.isfinite(gaps) & (seen | ~seen.any())]
-    if not told.size:
-        return 0.0
-    gap = float(np.median(told))
-    agree = np.abs(told - gap) <= AGREE * abs(gap)
-    much = MOST_GAP if seen.any() else MOST_FIRST_GAP
-    return gap if abs(gap) > much and agree.mean() >= NEARLY_ALL else 0.0
-
-
 def _ranges(curves: list[Curve]) -> Array:
     """The k-range quoted of every curve, (m, 2)."""
     return np.array([(c.k_low, c.k_high) for c in curves]).reshape(-1, 2)
@@ -378,18 +393,3 @@ def _annotate(curves: list[Curve], market: _Market, found: Certificate, scores: 
         if scores.core_quotes[j] >= FEW and 2 * scores.core_hits[j] < scores.core_quotes[j]:
             notes.append("misfit")
         curve.notes = tuple(notes)
-
-
-def _pair_rows(slices: ChainSlices) -> parity.PairRows:
-    """Rows of the call and of the put at every strike of each slice that lists both."""
-    calls, puts = [], []
-    for j in range(slices.slices):
-        rows = np.arange(*slices.slice_start[j : j + 2])
-        call, put = (rows[slices.right[rows] == w] for w in (1.0, -1.0))
-        _, in_call, in_put = np.intersect1d(
-            slices.strike[call], slices.strike[put], assume_unique=False, return_indices=True
-        )
-        calls.append(call[in_call])
-        puts.append(put[in_put])
-    start = np.cumsum([0, *(c.size for c in calls)])
-    return parity.PairRows(np.concatenate(calls), np.concatenate(puts), start)

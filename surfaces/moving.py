@@ -12,9 +12,12 @@ import numpy as np
 
 from surfaces import checks as check
 from surfaces.certificate import Subject, certify
+from surfaces.errors import InvalidInput
 from surfaces.smiles.base import SMILES, CurveStack
 from surfaces.surface import VolSurface
 
+FARTHEST = 0.2  # of spot that a shape survives
+STICKINESS = (-1.0, 3.0)
 MOST = 2.0  # times the level that a move may make of it, or divide it by
 
 
@@ -28,10 +31,22 @@ def moved(
     Raises
     ------
     InvalidInput
-        `spot` is not above zero, or `stickiness` is not finite.
+        `spot` is not above zero or more than a fifth away, `stickiness` is not from -1 to 3.
     """
-    value = float(check.above("spot", spot, 0.0, unit="USD", hint="Pass the last good one."))
-    ratio = float(check.finite("stickiness", stickiness, unit="", hint="Between 0 and 2."))
+    hint = "Pass the last good one."
+    value = check.one("spot", check.above("spot", spot, 0.0, unit="USD", hint=hint))
+    hint = "Between 0 and 2."
+    ratio = check.one("stickiness", check.finite("stickiness", stickiness, unit="", hint=hint))
+    if abs(value / surface.spot - 1.0) > FARTHEST:
+        raise InvalidInput(
+            f"spot is {value:g} USD, must be within {100.0 * FARTHEST:g} % of the surface's, "
+            f"{surface.spot:g}. Fit quotes at the new spot instead."
+        )
+    if not STICKINESS[0] <= ratio <= STICKINESS[1]:
+        raise InvalidInput(
+            f"stickiness is {ratio:g}, must lie from {STICKINESS[0]:g} to {STICKINESS[1]:g}: 0 is "
+            "sticky moneyness, 1 sticky strike, 2 the limit of diffusions at short dates"
+        )
     step = np.log(value / surface.spot)
     level = surface.atm_vol
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -26,7 +26,8 @@ def smiles(surface: "VolSurface", expiries: list[int] | None = None, title: str 
     `expiries`: slice numbers, default every slice that holds a curve. Quotes the curve misses, and
     those the fit left out, have another colour and end caps; asks without a bid are marks.
     """
-    return smile_grid.draw(surface, style.fitted(surface) if expiries is None else expiries, title)
+    mine = style.fitted(surface) if expiries is None else expiries
+    return smile_grid.draw(surface, [surface.chain.numbered(j) for j in mine], title)
 
 
 def term_structure(surface: "VolSurface", title: str = "") -> Figure:
@@ -44,11 +45,12 @@ def heat_map(surface: "VolSurface", title: str = "") -> Figure:
     return heat.draw(surface, title)
 
 
-def save(surface: "VolSurface", folder: Path, title: str = "") -> list[Path]:
+def save(surface: "VolSurface", folder: Path | str, title: str = "") -> list[Path]:
     """Write every figure as PNG and SVG into `folder`, made if absent; return the paths.
 
     smiles-1, -2, ... (twelve expiries each), term_structure, residuals, heat_map.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     mine = style.fitted(surface)
     pages = [mine[i : i + PAGE] for i in range(0, len(mine), PAGE)]

@@ -17,72 +17,19 @@ from numpy.typing import ArrayLike, NDArray
 from surfaces import checks as check
 from surfaces import term
 from surfaces.certificate import Certificate
+from surfaces.chain_slices import ChainSlices
 from surfaces.curves.clock import CALENDAR, VolClock
-from surfaces.errors import InvalidInput
 from surfaces.premium import PremiumSnapshot
 from surfaces.smiles.base import SMILES, Array, CurveStack, SmileModel
 
 if TYPE_CHECKING:
     import polars as pl
 
+__all__ = ["ChainSlices", "QuoteTable", "Scores", "VolSurface"]
+
 AGE_DOUBLING_S = 300.0  # a curve this old is half again as uncertain
 OUTSIDE = 0.5  # share of uncertainty added per deviation beyond the quoted range
 UNKNOWN_VOL_ERROR = 0.10  # of a vol borrowed from other expiries, as a share of it
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ChainSlices:
-    """The rows a surface is for, in chain order (n,), grouped in m slices by `slice_start` (m+1,).
-
-    `right` +1 call, -1 put; `strike` USD; `american`; `fixing_ns` (m,) or (n,): the end of
-    optionality. `expiry_labels` and `roots` (m,) are only repeated in reports.
-    """
-
-    right: Array
-    strike: Array
-    american: NDArray[np.bool_]
-    fixing_ns: NDArray[np.int64]
-    slice_start: NDArray[np.int64]
-    expiry_labels: tuple[Any, ...]
-    roots: tuple[str, ...]
-    slice_of: NDArray[np.int64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        starts = np.asarray(self.slice_start, np.int64)
-        m = starts.size - 1
-        strike = check.above("strike", self.strike, 0.0, unit="USD", hint="Drop such contracts.")
-        n = strike.size
-        fixing = np.asarray(self.fixing_ns, np.int64)
-        per_slice = fixing if fixing.size == m and n != m else fixing[starts[:-1]]
-        if fixing.size not in (m, n) or starts[0] != 0 or starts[-1] != n:
-            raise InvalidInput(
-                f"slice_start ends at {starts[-1]} and fixing_ns has {fixing.size} entries for "
-                f"{n} rows in {m} slices; give one fixing a row or a slice, and starts from 0 to n"
-            )
-        values = {
-            "right": check.right(self.right),
-            "strike": np.array(strike),
-            "american": np.array(self.american, bool),
-            "fixing_ns": np.array(per_slice),
-            "slice_start": starts,
-            "slice_of": np.repeat(np.arange(m), np.diff(starts)),
-            "expiry_labels": tuple(self.expiry_labels),
-            "roots": tuple(str(r) for r in self.roots),
-        }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-
-    def __len__(self) -> int:
-        return self.strike.size
-
-    @property
-    def slices(self) -> int:
-        """Number of slices, m."""
-        return self.slice_start.size - 1
-
-    def rows(self, j: int) -> slice:
-        """Rows of slice `j`."""
-        return slice(int(self.slice_start[j]), int(self.slice_start[j + 1]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +68,7 @@ class QuoteTable:
         return -self.loo / self.loo_sd
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class VolSurface:
     """One fitted surface. Per-slice arrays have shape (m,), per-row arrays (n,), all read-only."""
 
@@ -180,6 +127,15 @@ class VolSurface:
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
 
+    def __repr__(self) -> str:
+        judged, m = int(self.scores.quotes.sum()), self.chain.slices
+        hit = f"{100.0 * int(self.scores.hits.sum()) / judged:.1f} %" if judged else "none"
+        at = np.datetime64(self.ts_ns // 10**9, "s")
+        return (
+            f"<VolSurface version {self.version}, {at}Z, spot {self.spot:g}, {m} expiries, "
+            f"{int(self.certificate.certified.sum())} certified, {hit} of {judged} quotes hit>"
+        )
+
     def _models(self) -> list[SmileModel | None]:
         return [SMILES[name] if name else None for name in self.models]
 
@@ -200,14 +156,15 @@ class VolSurface:
 
     def total_variance(self, k: ArrayLike, years: ArrayLike) -> Array:
         """w = vol^2 years at log-moneyness `k`; arguments broadcast; NaN if nothing is fitted."""
-        k, years = np.broadcast_arrays(
-            check.finite("k", k, unit="", hint="k is ln(strike/forward)."),
-            check.above("years", years, 0.0, unit="years", hint="Remove expired rows."),
+        k, years = check.together(
+            k=check.finite("k", k, unit="", hint="k is ln(strike/forward)."),
+            years=check.above("years", years, 0.0, unit="years", hint="Remove expired rows."),
         )
         return term.total_variance(self, k, years)
 
     def on_clock(self, clock: VolClock) -> "VolSurface":
         """The same curves with another clock between them."""
+        check.kind("clock", clock, VolClock, hint="CALENDAR is calendar time.")
         return replace(self, clock=clock)
 
     def implied_events(
@@ -217,6 +174,10 @@ class VolSurface:
 
         `clock`: trading time with its default weights unless given, or weekends would look like
         events. `false_alarm`: chance that anything is found where there is nothing.
+
+        The variance is that of the vol quoted at the forward. Of a jump between two points that is
+        more than the variance of the jump, its move up to sqrt(pi/2) times what it is: 6.5 % can
+        read 7.2 %.
         """
         return term.implied_events(self, clock or VolClock(), false_alarm)
 
@@ -242,8 +203,9 @@ class VolSurface:
         return np.sqrt(w / years)
 
     def slice_vol(self, j: int, strike: ArrayLike) -> Array:
-        """Vol of slice `j`'s own curve at strikes in USD; NaN if it has none."""
+        """Vol of slice `j`'s own curve, 0 to m-1, at strikes in USD; NaN if it has none."""
         strike = check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices.")
+        j = self.chain.numbered(j)
         if not self.models[j]:
             return np.full(strike.shape, np.nan)
         k = np.log(strike / self.forwards[j])
@@ -272,18 +234,19 @@ class VolSurface:
     def fair_value(self, right: ArrayLike, strike: ArrayLike, years: ArrayLike) -> "term.FairValue":
         """European price and one standard error of it, USD per share; arguments broadcast.
 
-        The error joins that of the vol (quotes, distance from them, age) with the forward's.
+        The error joins that of the vol (quotes, distance from them, age) with the forward's. NaN
+        if nothing is fitted.
         """
         strike, years = self._asked(strike, years)
-        right, strike, years = np.broadcast_arrays(check.right(right), strike, years)
+        right, strike, years = check.together(right=check.right(right), strike=strike, years=years)
         return term.fair_value(self, right, strike, years)
 
     def _asked(self, strike: ArrayLike, years: ArrayLike) -> tuple[Array, Array]:
         """Checked and broadcast together."""
         strike = check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices.")
         years = check.above("years", years, 0.0, unit="years", hint="Remove expired rows.")
-        out = np.broadcast_arrays(strike, years)
-        return out[0], out[1]
+        strike, years = check.together(strike=strike, years=years)
+        return strike, years
 
     def row_vols(self, rows: Any = slice(None)) -> Array:
         """Vol of chain rows (all by default) on their own slice's curve; NaN where it has none."""

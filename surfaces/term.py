@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from surfaces.curves.between import extrapolate, interpolate
 from surfaces.curves.clock import CALENDAR, VolClock
 from surfaces.curves.events import Estimated, estimate_events
+from surfaces.errors import InvalidInput
 from surfaces.smiles.base import SMILES, Array
 from surfaces.units import NS_PER_YEAR
 
@@ -102,6 +103,8 @@ def fair_value(surface: "VolSurface", right: Array, strike: Array, years: Array)
     """European price, and its error: vega by the vol's, delta by the forward's."""
     from surfaces.pricing import black
 
+    if live_slices(surface).size == 0:
+        return FairValue(np.full(strike.shape, np.nan)[()], np.full(strike.shape, np.nan)[()])
     forward, df = surface.forward(years), surface.df(years)
     greeks = black.greeks(
         right=right, forward=forward, strike=strike, years=years,
@@ -110,12 +113,14 @@ def fair_value(surface: "VolSurface", right: Array, strike: Array, years: Array)
     at = np.argsort(surface.years, kind="stable")
     of_forward = np.interp(years, surface.years[at], surface.forward_error[at])
     error = np.hypot(greeks.vega * surface.uncertainty(strike, years), greeks.delta * of_forward)
-    return FairValue(np.asarray(greeks.price), np.asarray(error))
+    return FairValue(np.asarray(greeks.price)[()], np.asarray(error)[()])
 
 
 def implied_events(surface: "VolSurface", clock: VolClock, false_alarm: float) -> ImpliedEvents:
     """Events between the expiries of `surface`, measured on `clock` (its own events ignored)."""
     slices = live_slices(surface)
+    if slices.size == 0:
+        raise InvalidInput("no expiry holds a curve, so there are no events to imply; see status")
     at, vol = surface.chain.fixing_ns[slices], surface.atm_vol[slices]
     years = surface.years[slices]
     error = np.array([surface.error(int(j), np.zeros(1))[0] for j in slices])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from optmm.bench import surface_simulated as simulated
+from optmm.bench.referee import library
 from optmm.bench.rows import Row, skipped
 from optmm.bench.surface_hits import broken, certificate_of
 from optmm.bench.timing import race
@@ -162,13 +163,11 @@ def _quantlib(market: simulated.Market, took: dict[str, float]) -> list[Row]:
     """The same expiry by QuantLib's SVI, timed in this run."""
     what = "QuantLib's SVI, one expiry, times our warm one"
     try:
-        import QuantLib
+        ql = library()
     except ImportError:
         return [skipped(what, "x", None, "QuantLib is not installed")]
     quotes = market.in_vol()[ONE]
-    theirs = race({"ql": lambda: _section(QuantLib, quotes)}, rounds=3, sample=0.0, budget=2.0)[
-        "ql"
-    ]
+    theirs = race({"ql": lambda: _section(ql, quotes)}, rounds=3, sample=0.0, budget=2.0)["ql"]
     return [
         Row("QuantLib's SVI, one expiry", theirs * MS, "ms", note="no start, unlike ours"),
         Row(what, theirs / took["svi"], "x"),

@@ -90,6 +90,8 @@ def calibrate(
 
     value = None if rate is None else typed.share("--rate", rate, typed.HIGHEST_RATE)
     _known(model)
+    _folder("--out", out)
+    _folder("--plot", plot)
     compile_ahead()
     snapshot = open_snapshot(chain, at=at, underlying=underlying).check()
     say_if_cold()
@@ -132,6 +134,17 @@ def _known(model: str | None) -> None:
         raise UsageError(f"--model is {model!r}, must be one of {', '.join(sorted(SMILES))}")
 
 
+def _folder(name: str, path: Path | None) -> None:
+    """Refuse a place that cannot become a folder, before the work is done."""
+    from optmm.errors import UsageError
+
+    if path is None:
+        return
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise UsageError(f"{name} is {path}, but {place} is a file; name a folder")
+
+
 def _fit(snapshot: "Snapshot", **given: Any) -> "VolSurface":
     """The surface; a chain that nothing can be fitted to is a failed calibration."""
     import surfaces
@@ -151,7 +164,7 @@ def _curve(path: Path | None, snapshot: "Snapshot") -> "DiscountCurve | None":
     from surfaces.curves.discount import DiscountCurve, read_treasury
 
     day = _new_york(snapshot.valuation_ns)
-    with _as_data(path):
+    with _as_data("--rates", path):
         return DiscountCurve.from_par_yields(day, read_treasury(path, day))
 
 
@@ -161,7 +174,7 @@ def _dividends(path: Path | None, snapshot: "Snapshot") -> "CashDividends | None
         return None
     from surfaces.curves.discount import read_dividends
 
-    with _as_data(path):
+    with _as_data("--dividends", path):
         paid = read_dividends(path)
     return paid.repeated(snapshot.valuation_ns, int(snapshot.quotes["expiry"].to_numpy().max()))
 
@@ -174,15 +187,20 @@ def _new_york(ts_ns: int) -> "dt.date":
 
 
 @contextmanager
-def _as_data(path: Path) -> Iterator[None]:
+def _as_data(name: str, path: Path) -> Iterator[None]:
     """Turn what a reader of rates or dividends raises into a data error that names the file."""
     from optmm.errors import DataError
     from surfaces.errors import SurfacesError
 
+    if not path.exists():
+        raise DataError(f"{name}: there is no {path}", remedy="Check the path.")
     try:
         yield
-    except (SurfacesError, OSError, KeyError, ValueError) as bad:
-        raise DataError(f"{path}: {bad}", remedy="See optmm calibrate --help.") from None
+    except OSError as bad:
+        raise DataError(f"{name}: cannot be read: {bad.strerror}", file=str(path)) from None
+    except (SurfacesError, KeyError, ValueError) as bad:
+        what = str(bad).rstrip(".")
+        raise DataError(f"{name} {path}: {what}", remedy="See optmm calibrate --help.") from None
 
 
 def _show(report: dict) -> None:

@@ -10,6 +10,7 @@ import io
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -23,15 +24,19 @@ REQUIRED = ("expiry", "strike", "right", "bid", "ask")
 RIGHTS = {"c": 1, "call": 1, "1": 1, "+1": 1, "1.0": 1, "p": -1, "put": -1, "-1": -1, "-1.0": -1}
 STYLES = {"american": "american", "a": "american", "european": "european", "e": "european"}
 PARQUET = b"PAR1"
-REASON = "unreadable row"
+MOST_NEEDED = 3  # of the columns needed, by which a table is known
+UNREADABLE = "unreadable"
 
 
 def is_frame(raw: bytes) -> bool:
-    """Whether the bytes are Parquet, or text whose first line names the columns needed."""
+    """Whether the bytes are Parquet, or text whose first line names most columns needed.
+
+    A table without one or two of them is ours to refuse by name.
+    """
     if raw.startswith(PARQUET):
         return True
     first = raw.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace").lower()
-    return set(REQUIRED) <= {name.strip(' "\r') for name in first.split(",")}
+    return len(set(REQUIRED) & {name.strip(' "\r') for name in first.split(",")}) >= MOST_NEEDED
 
 
 def read(raw: bytes, file: str, at: str | None = None, underlying: str | None = None) -> Snapshot:
@@ -59,11 +64,17 @@ def read(raw: bytes, file: str, at: str | None = None, underlying: str | None = 
     known = PRODUCTS.get(name) or next((PRODUCTS[r] for r in roots if r in PRODUCTS), None)
     valuation_ns = _valuation(file, at)
     tally: Counter[str] = Counter()
-    rows = [row for values in frame.iter_rows(named=True) if (row := _row(values, known, tally))]
+    rows, first = [], ""
+    for number, values in enumerate(frame.iter_rows(named=True), 1):
+        try:
+            rows.append(_row(values, known))
+        except _UnreadableError as bad:
+            tally[f"{UNREADABLE} {bad.column}"] += 1
+            first = first or f"first unreadable: {bad.column} {bad.value!r:.40} of row {number}"
     sizes = {name: SIZES[name] for name in SIZES if name in frame.columns}
     made = pl.DataFrame(rows, SCHEMA | sizes, orient="row")
     kept, two_sided = sift(made, valuation_ns, tally, file=file)
-    notes = []
+    notes = [first] if first else []
     if known is None and "style" not in frame.columns:
         notes.append("no style column and no known root: options are taken as European")
     return Snapshot(
@@ -113,29 +124,43 @@ def _valuation(file: str, at: str | None) -> int:
     return named.ns if named.time is not None else stamps.taken(named)[0]
 
 
-def _row(
-    values: dict[str, Any], known: Product | None, tally: Counter[str]
-) -> dict[str, Any] | None:
-    """One row of the frame, or None after counting it."""
+class _UnreadableError(Exception):
+    """A cell that is not what its column holds."""
+
+    def __init__(self, column: str, value: Any) -> None:
+        super().__init__(column)
+        self.column, self.value = column, value
+
+
+def _row(values: dict[str, Any], known: Product | None) -> dict[str, Any]:
+    """One row of the frame; raises naming the first column that cannot be read."""
     root = str(values.get("root") or "").upper()
     terms = PRODUCTS.get(root, known)
     style = "american" if terms is not None and terms.american else "european"
-    try:
-        expiry, date = _instant(values["expiry"], terms)
-        strike = _number(values["strike"])
-        if not 0.0 < strike < math.inf:
-            raise ValueError(values["strike"])
-        row = {
-            "expiry": expiry, "date": date, "root": root, "strike": strike,
-            "right": RIGHTS[str(values["right"]).strip().lower()],
-            "bid": _number(values["bid"]), "ask": _number(values["ask"]),
-            "style": STYLES[str(values.get("style") or style).strip().lower()],
-        }  # fmt: skip
-        row |= {name: _size(values[name]) for name in SIZES if name in values}
-    except (ValueError, KeyError, TypeError, OverflowError):
-        tally[REASON] += 1
-        return None
+    given = values | {"style": values.get("style") or style}
+    row: dict[str, Any] = {"root": root}
+    readers: dict[str, Callable[[Any], Any]] = {
+        "expiry": lambda value: _instant(value, terms),
+        "strike": _strike,
+        "right": lambda value: RIGHTS[str(value).strip().lower()],
+        "bid": _number,
+        "ask": _number,
+        "style": lambda value: STYLES[str(value).strip().lower()],
+    } | {name: _size for name in SIZES if name in values}
+    for column, read_cell in readers.items():
+        try:
+            row[column] = read_cell(given[column])
+        except (ValueError, KeyError, TypeError, OverflowError):
+            raise _UnreadableError(column, given[column]) from None
+    row["expiry"], row["date"] = row["expiry"]
     return row
+
+
+def _strike(value: Any) -> float:
+    found = _number(value)
+    if not 0.0 < found < math.inf:
+        raise ValueError(value)
+    return found
 
 
 def _number(value: Any) -> float:

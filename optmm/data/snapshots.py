@@ -7,7 +7,7 @@ stored days) are read through `optmm.data.readers` and frozen at a chosen time.
 import datetime as dt
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from optmm.data import cboe, frames, packed, stamps
 from optmm.data.readers import READERS, open_day
 from optmm.data.snapshot import Snapshot, sift
 from optmm.errors import DataError, UsageError
+from optmm.market import calendar
 from optmm.market.chain import MarketDay
 from optmm.market.events import Kind
 from optmm.market.products import PRODUCTS
@@ -86,11 +87,19 @@ def open_snapshot(
                 raise UsageError(
                     f"--underlying is {underlying}, but {place.name} holds {found.underlying}"
                 )
-            return found
+            return found if at is None else replace(found, notes=(*found.notes, *_odd(found)))
     raise DataError(
         f"{place.name} is no chain we read",
         remedy=f"Give one of these: {', '.join([*SNAPSHOTS, *READERS])}.",
     )
+
+
+def _odd(found: Snapshot) -> tuple[str, ...]:
+    """A note where the exchange was shut on the day that was asked for."""
+    day = stamps.new_york_day(found.valuation_ns)
+    if calendar.is_session(stamps.EXCHANGE, day.isoformat()):
+        return ()
+    return (f"--at {day} is a {day:%A} without a session of the {stamps.EXCHANGE}",)
 
 
 def _answers(found: Snapshot, asked: str) -> bool:

@@ -70,6 +70,7 @@ def section(snapshot: Snapshot, surface: "VolSurface") -> dict[str, Any]:
         | {"certified": bool(rows) and all(row["certified"] for row in rows)},
         "expiries": rows,
         "quarantined": dict(snapshot.quarantined),
+        "removed": dict(surface.removed),
         "notes": list(snapshot.notes),
     }
 
@@ -114,14 +115,18 @@ def table(report: dict[str, Any], width: int) -> tuple[list[str], list[tuple[str
 
 
 def words(snapshot: Snapshot, report: dict[str, Any], seconds: float) -> list[str]:
-    """Lines above the table: what was read, how long the fit took."""
-    aside = ", ".join(f"{reason} {n:,}" for reason, n in snapshot.quarantined.items())
+    """Lines above the table: what was read and believed, how long the fit took."""
+    aside, removed = (
+        ", ".join(f"{reason} {n:,}" for reason, n in counts.items()) or "nothing"
+        for counts in (snapshot.quarantined, report["removed"])
+    )
     spot = report["spot"]
     return [
         f"{snapshot.underlying} {report['valuation']}  spot {number(spot, 2)} USD, "
         f"{snapshot.quotes.height:,} of {snapshot.read:,} options, "
         f"{percent(snapshot.two_sided_share)} % two-sided, fitted in {seconds:.2f} s",
-        f"set aside: {aside or 'nothing'}",
+        f"set aside: {aside}",
+        f"not believed, in whole or one side: {removed}",
         *(f"note: {note}" for note in snapshot.notes),
     ]
 

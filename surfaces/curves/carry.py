@@ -43,6 +43,8 @@ OWN_DOUBT = 1e-4  # and of one expiry against another, where its carry is read
 DIVIDEND_DOUBT = 0.03  # share of the cash that may come otherwise than scheduled
 PREMIUM_DOUBT = 0.15  # share of a premium that a flat vol may get wrong
 CASH_DOUBT = 0.25  # and cash dividends with it: slopes of SPY and QQQ stray by 100 bp, carry by 30
+MOST_GAP, MOST_FIRST_GAP = 0.01, 0.05  # of ln(F/S), after a first surface and before
+AGREE, NEARLY_ALL = 0.25, 0.7  # within this share of each other, this share of the slices
 LAST_DAYS = 2 / DAYS_PER_YEAR
 START_SD = 5e-3  # of ln(F/S) before any pair was seen: room for a dividend about to go ex
 
@@ -253,3 +255,16 @@ def rate_curve(years: Array, readings: RateReadings, config: CarryConfig) -> tup
     back = np.empty_like(out)
     back[:, order] = out
     return prior + back[0], back[1]
+
+
+def spot_off(gaps: Array, seen: NDArray[np.bool_]) -> float:
+    """ln(F/S) less what was believed of it, if nearly all slices say the same and it is too much to
+    be carry: a mistyped spot, or one of another instant. Zero otherwise.
+    """
+    told = gaps[np.isfinite(gaps) & (seen | ~seen.any())]
+    if not told.size:
+        return 0.0
+    gap = float(np.median(told))
+    agree = np.abs(told - gap) <= AGREE * abs(gap)
+    much = MOST_GAP if seen.any() else MOST_FIRST_GAP
+    return gap if abs(gap) > much and agree.mean() >= NEARLY_ALL else 0.0

@@ -114,7 +114,7 @@ def read_treasury(path: Path | str, date: dt.date | str) -> dict[str, float]:
     files = sorted(place.glob("treasury_par_*.csv*")) if place.is_dir() else [place]
     seen: list[dt.date] = []
     for file in files:
-        for row in _rows(file):
+        for row in _rows(file, "Date"):
             month, number, year = row.pop("Date").split("/")
             printed = dt.date(int(year), int(month), int(number))
             if not any(text.strip() for text in row.values()):
@@ -129,7 +129,7 @@ def read_overnight(path: Path | str, date: dt.date | str) -> float:
     """SOFR of one date in percent, from FRED's CSV (observation_date,SOFR), plain or gzipped."""
     day = _date("date", date)
     seen: list[dt.date] = []
-    for row in _rows(Path(path)):
+    for row in _rows(Path(path), "observation_date", "SOFR"):
         printed, text = dt.date.fromisoformat(row["observation_date"]), row["SOFR"].strip()
         if text and printed == day:
             return float(text)
@@ -141,7 +141,7 @@ def read_overnight(path: Path | str, date: dt.date | str) -> float:
 def read_dividends(path: Path | str) -> CashDividends:
     """Ex-dates and amounts from a CSV of Date (ISO), Dividends (USD a share), in any order."""
     paid: dict[dt.date, float] = {}
-    for row in _rows(Path(path)):
+    for row in _rows(Path(path), "Date", "Dividends"):
         day = dt.date.fromisoformat(row["Date"])
         paid[day] = paid.get(day, 0.0) + float(row["Dividends"])
     dates = tuple(sorted(paid))
@@ -235,11 +235,17 @@ def _date(name: str, value: dt.date | str) -> dt.date:
     return day.date() if isinstance(day, dt.datetime) else day
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    """Rows of a CSV, gzipped or not."""
+def _rows(path: Path, *needed: str) -> Iterator[dict[str, str]]:
+    """Rows of a CSV, gzipped or not, that has the columns needed."""
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8", newline="") as lines:
-        yield from csv.DictReader(lines)
+        table = csv.DictReader(lines)
+        names = table.fieldnames or ()
+        lacks = [name for name in needed if name not in names]
+        if lacks:
+            has = ", ".join(names) or "none"
+            raise InvalidInput(f"{path.name} lacks {', '.join(lacks)}; its columns are {has}")
+        yield from table
 
 
 def _no_such_day(place: Path, day: dt.date, seen: list[dt.date], what: str) -> str:

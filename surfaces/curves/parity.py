@@ -13,6 +13,7 @@ Units   prices and strikes in USD per share; rates continuously compounded, year
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,3 +187,16 @@ def imply_chain(
     slices = (np.array(a) for a in (american, years, df, df_sd))
     kernel.imply(rows.start, rows.call, rows.put, *prices, *slices, learn_rate, out)
     return ChainParity(*out.T)
+
+
+def pair_rows(right: Array, strike: Array, slice_start: NDArray[np.int64]) -> PairRows:
+    """Rows of the call and of the put at every strike of each slice that lists both."""
+    calls, puts = [], []
+    for first, last in pairwise(slice_start.tolist()):
+        rows = np.arange(first, last)
+        call, put = (rows[right[rows] == w] for w in (1.0, -1.0))
+        _, in_call, in_put = np.intersect1d(strike[call], strike[put], return_indices=True)
+        calls.append(call[in_call])
+        puts.append(put[in_put])
+    start = np.cumsum([0, *(c.size for c in calls)])
+    return PairRows(np.concatenate(calls), np.concatenate(puts), start)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.colors import TwoSlopeNorm
+from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from surfaces.surface import VolSurface
 
 REACH = 3.0  # half spreads at which the colour saturates
+# Purple to orange through a grey that is seen on white: a good fit is no empty figure.
+HIT = "#929292"
+COLOURS = LinearSegmentedColormap.from_list(
+    "residuals", ("#2d004b", "#7a5fa8", HIT, "#e08214", "#7f3b08")
+)
 WIDEST = (-9.0, 5.0)  # deviations shown at most
 
 
@@ -32,7 +37,7 @@ def draw(surface: "VolSurface", title: str = "") -> Figure:
     both = np.isfinite(ratio) & np.isfinite(z)
     lone = ~np.isfinite(quotes.bid_vol) & np.isfinite(z)
     panel.scatter(
-        z[lone & ~out], place[of][lone & ~out], s=4, marker=".", color=style.FAINT, zorder=1
+        z[lone & ~out], place[of][lone & ~out], s=14, marker="|", color=style.GREY, lw=0.5, zorder=1
     )
     panel.scatter(
         z[lone & out], place[of][lone & out], s=11, marker="x", color=style.INK, lw=0.7, zorder=2
@@ -43,7 +48,7 @@ def draw(surface: "VolSurface", title: str = "") -> Figure:
     ):  # fmt: skip
         drawn = panel.scatter(
             z[mask], place[of][mask], c=np.clip(ratio[mask], -REACH, REACH), norm=norm,
-            cmap="PuOr_r", s=size, marker=mark, edgecolors=edge, linewidths=0.5, zorder=order,
+            cmap=COLOURS, s=size, marker=mark, edgecolors=edge, linewidths=0.5, zorder=order,
         )  # fmt: skip
     bar = figure.colorbar(drawn, ax=panel, extend="both", fraction=0.035, pad=0.015)
     bar.set_label("model less mid, half spreads", fontsize=9)
@@ -68,9 +73,9 @@ def draw(surface: "VolSurface", title: str = "") -> Figure:
 
 def _legend() -> list[Line2D]:
     marks = (
-        ("o", style.FAINT, style.GREY, "inside bid and ask"),
-        ("D", style.FAINT, style.INK, "missed, or left out of the fit"),
-        (".", style.FAINT, style.FAINT, "no bid, curve below the ask"),
+        ("o", HIT, HIT, "inside bid and ask"),
+        ("D", HIT, style.INK, "missed, or left out of the fit"),
+        ("|", style.GREY, style.GREY, "no bid, curve below the ask"),
         ("x", style.INK, style.INK, "no bid, curve above the ask"),
     )
     return [

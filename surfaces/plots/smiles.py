@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from surfaces.plots import style
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 COLUMNS = 4
 BAND = 2.0  # standard errors
-TOP = 1.15  # of the highest vol that a two-sided quote or the curve reaches
+ROOM = 0.06  # of the vols that two-sided quotes and the curve reach, below and above
+FAR = 1.3  # times the curve's highest vol, or its lowest divided by it: no quote sets more
+TICKS = 6
 MOST = 0.9  # share of the quotes that the lower panel has room for
 
 
@@ -27,21 +30,24 @@ def draw(surface: "VolSurface", expiries: list[int], title: str = "") -> Figure:
     Below each, the same less the curve: bars that cross zero are hits, and spreads that are thin
     beside the whole smile can be seen.
     """
-    rows = max(1, ceil(len(expiries) / COLUMNS))
-    columns = max(1, min(COLUMNS, len(expiries)))
+    count = len(expiries)
+    rows = max(1, ceil(count / COLUMNS))
+    columns = max(1, ceil(count / rows))
     figure = style.figure(3.6 * columns + 0.4, 3.5 * rows + 0.9)
     outside = style.missed(surface)
-    cells = figure.add_gridspec(rows, columns, hspace=0.06)
+    cells = figure.add_gridspec(rows, 2 * columns, hspace=0.06)
     for i, j in enumerate(expiries):
-        pair = cells[i // columns, i % columns].subgridspec(2, 1, height_ratios=(2.6, 1.0))
+        row, column = divmod(i, columns)
+        left = 2 * column + (columns - min(columns, count - row * columns))  # a short row: centred
+        pair = cells[row, left : left + 2].subgridspec(2, 1, height_ratios=(2.6, 1.0))
         above = figure.add_subplot(pair[0])
         below = figure.add_subplot(pair[1], sharex=above)
         above.tick_params(labelbottom=False)
         _smile(above, below, surface, j, outside)
-        if i % columns == 0:
+        if column == 0:
             above.set_ylabel("implied vol, %", fontsize=9)
             below.set_ylabel("less model,\nvol points", fontsize=8)
-        if i + columns >= len(expiries):
+        if row == rows - 1 or (row == rows - 2 and count % columns):
             below.set_xlabel("ln(strike / forward)", fontsize=9)
     figure.suptitle(title or "Implied volatility by expiry", fontsize=13)
     figure.legend(handles=_legend(), loc="outside lower center", ncols=5, frameon=False, fontsize=9)
@@ -74,27 +80,36 @@ def _smile(
         panel.plot(k[lone], high[lone], color=style.GREY, marker="v", ms=2.5, lw=0, zorder=1.5)
         style.tidy(panel)
     above.set_title(_title(surface, j), fontsize=8.5)
-    heights = [ask[both]]
+    curve = np.zeros(0)
     left, right = surface.quoted_range[j]
     if surface.models[j] and np.isfinite(left) and right > left:
         line = np.linspace(left, right, 240)
-        vol = surface.slice_vol(j, surface.forwards[j] * np.exp(line))
+        curve = surface.slice_vol(j, surface.forwards[j] * np.exp(line))
         error = style.PERCENT * BAND * _error(surface, j, line)
-        for panel, level in ((above, style.PERCENT * vol), (below, np.zeros(line.size))):
+        for panel, level in ((above, style.PERCENT * curve), (below, np.zeros(line.size))):
             panel.fill_between(
                 line, level - error, level + error, color=style.INK, alpha=0.15, lw=0
             )
             panel.plot(line, level, color=style.INK, lw=1.1, zorder=3.0)
-        heights.append(vol)
         pad = 0.04 * (right - left)
         above.set_xlim(left - pad, right + pad)
-    every = np.concatenate(heights)
-    if np.isfinite(every).any():
-        above.set_ylim(0.0, TOP * style.PERCENT * float(np.nanquantile(every, 0.995)))
+    _height(above, np.concatenate((bid[both], ask[both])), curve)
+    above.xaxis.set_major_locator(MaxNLocator(TICKS))
     reach = np.abs(np.concatenate([bid[both] - model[both], ask[both] - model[both]]))
     if np.isfinite(reach).any():
         far = 1.2 * style.PERCENT * float(np.nanquantile(reach, MOST))
         below.set_ylim(-far, far)
+
+
+def _height(panel: "Axes", quoted: np.ndarray, curve: np.ndarray) -> None:
+    """Limits that hold the curve and all quotes but the wildest."""
+    if curve.size:
+        quoted = np.append(np.clip(quoted, curve.min() / FAR, FAR * curve.max()), curve)
+    quoted = style.PERCENT * quoted[np.isfinite(quoted)]
+    if quoted.size:
+        low, high = float(quoted.min()), float(quoted.max())
+        room = ROOM * max(high - low, 1.0)
+        panel.set_ylim(max(low - room, 0.0), high + room)
 
 
 def _bars(

@@ -77,3 +77,10 @@ def span(values: "Array", share: float = 0.02, room: float = 0.12) -> tuple[floa
     low, high = np.quantile(good, [share, 1.0 - share])
     pad = room * max(high - low, 1e-3 * max(abs(high), abs(low)), 1e-9)
     return float(low - pad), float(high + pad)
+
+
+def at_least(panel: "Axes", height: float) -> None:
+    """Widen the vertical limits about their middle to `height`, lest noise fill the panel."""
+    low, high = panel.get_ylim()
+    extra = 0.5 * max(height - (high - low), 0.0)
+    panel.set_ylim(low - extra, high + extra)

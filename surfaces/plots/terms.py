@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from surfaces.surface import VolSurface
 
 SHORTEST = 14.0 / style.DAYS  # below it a rate is noise over no time and does not set the axis
+LEAST = (1.0, 0.1, 0.5, 0.5)  # heights of the panels, in their units: less is noise
 BORROWED = ("none", "last_good")
 
 
 def draw(surface: "VolSurface", title: str = "") -> Figure:
-    """Four panels on one logarithmic time axis; a root has its own mark, a fallback is hollow."""
+    """Four panels on one logarithmic time axis; a root has its own mark, a fallback is hollow.
+
+    The bars of carry are what the forward leaves of it at the rate shown: dividends and borrow.
+    """
     figure = style.figure(10.5, 7.2)
     panels = figure.subplots(2, 2, sharex=True).ravel()
     error = style.PERCENT * 2.0 * surface.fit_error
@@ -25,14 +29,17 @@ def draw(surface: "VolSurface", title: str = "") -> Figure:
     rate, carry = (style.PERCENT * x for x in (surface.rate, surface.carry))
     _series(panels[0], surface, style.PERCENT * surface.atm_vol, error)
     _series(panels[1], surface, surface.skew)
-    for panel, values in ((panels[2], rate), (panels[3], carry)):
-        _series(panel, surface, values)
+    of_carry = style.PERCENT * 2.0 * surface.forward_error / (surface.forwards * surface.years)
+    for panel, values, bars in ((panels[2], rate, None), (panels[3], carry, of_carry)):
+        _series(panel, surface, values, bars)
         panel.set_ylim(*style.span(values[long] if long.any() else values, share=0.0))
+    for panel, height in zip(panels, LEAST, strict=True):
+        style.at_least(panel, height)
     names = (
         ("At-the-money volatility ± 2 standard errors", "%"),
         ("Skew at the forward", "vol points per 1 % of strike"),
         ("Implied interest rate (grey: too short to set the scale)", "% a year, continuous"),
-        ("Implied carry: dividends and borrow (grey: likewise)", "% a year, continuous"),
+        ("Implied carry ± 2 standard errors of the forward", "% a year, continuous"),
     )
     for panel, (name, unit) in zip(panels, names, strict=True):
         panel.set_title(name, fontsize=10)

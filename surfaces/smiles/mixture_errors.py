@@ -47,7 +47,7 @@ def errors(fit: MixtureFit, refits: int = 0) -> Errors | None:
     """Standard errors of every fitted slice, and its quotes left out; None where none is fitted.
 
     A quote that is missed, or nearly, holds its neighbours at the edge of their spreads, and they
-    let go without it: no first-order matter, so up to `refits` of the worst are left out in earnest.
+    let go without it: no first-order matter, so the worst `refits` are left out in earnest.
     """
     rows, state, design, blocks = fit.rows, fit.state, fit.design, fit.blocks
     if rows is None or state is None or design is None or blocks is None:

@@ -179,6 +179,72 @@ def test_wrong_words_are_usage_errors(good, words, why):
         raise ran.exception
 
 
+@pytest.mark.parametrize("option", ["--out", "--plot"])
+def test_a_file_in_the_place_of_a_folder_is_told_before_the_fit(good, option, monkeypatch):
+    """It used to be told after it, as a bug with exit code 1."""
+    monkeypatch.setattr("surfaces.fitting.fit", None)
+    for place in (good, good / "deeper"):
+        ran = calibrate(good, option, place)
+        assert isinstance(ran.exception, UsageError), ran.output
+        assert str(ran.exception) == f"{option} is {place}, but {good} is a file; name a folder"
+
+
+@pytest.mark.parametrize(
+    ("option", "lacks"), [("--rates", "Date"), ("--dividends", "Date, Dividends")]
+)
+def test_rates_and_dividends_name_what_is_wrong_with_their_file(good, tmp_path, option, lacks):
+    """A wrong table was "good.csv: 'Date'", a missing one "[Errno 2]"."""
+    ran = calibrate(good, option, good)
+    assert isinstance(ran.exception, DataError), ran.output
+    assert str(ran.exception) == (
+        f"{option} {good}: {good.name} lacks {lacks}; its columns are expiry, strike, right, bid, "
+        "ask. See optmm calibrate --help."
+    )
+    gone = tmp_path / "gone.csv"
+    ran = calibrate(good, option, gone)
+    assert isinstance(ran.exception, DataError)
+    assert str(ran.exception) == f"{option}: there is no {gone}. Check the path."
+
+
+def test_a_table_without_a_column_names_it(tmp_path):
+    path = tmp_path / "half_2024-03-12_close.csv"
+    chain({0.25: 0.2}).drop("ask").write_csv(path)
+    ran = calibrate(path)
+    assert isinstance(ran.exception, DataError)
+    assert str(ran.exception) == (
+        "half_2024-03-12_close.csv: lacks ask; it has expiry, strike, right, bid. Needed are "
+        "expiry, strike, right, bid, ask."
+    )
+
+
+def test_unreadable_rows_say_which_column_and_show_the_first(tmp_path):
+    path = tmp_path / "odd_2024-03-12_close.csv"
+    right = pl.when(pl.col("strike") == 90.0).then(pl.lit("X")).otherwise(pl.col("right"))
+    chain({0.25: 0.2}).with_columns(right.alias("right")).write_csv(path)
+    said = json.loads(calibrate(path, "--json").stdout)
+    assert said["quarantined"] == {"unreadable right": 2}
+    assert "first unreadable: right 'X' of row 6" in said["notes"]
+
+
+def test_a_time_on_a_day_off_is_remarked(good):
+    ran = calibrate(good, "--at", "2024-03-16 12:00")
+    note = "note: --at 2024-03-16 is a Saturday without a session of the NYSE"
+    assert note in ran.stderr.splitlines()
+    assert "note: --at" not in calibrate(good, "--at", "2024-03-15 12:00").stderr
+
+
+def test_quotes_that_are_not_believed_are_counted(tmp_path):
+    """Two locked markets."""
+    path = tmp_path / "locked_2024-03-12_close.csv"
+    ask = pl.when(pl.col("strike") == 90.0).then(pl.col("bid")).otherwise(pl.col("ask"))
+    chain({0.25: 0.2}).with_columns(ask.alias("ask")).write_csv(path)
+    ran = calibrate(path, "--json")
+    removed = json.loads(ran.stdout)["removed"]
+    assert removed["locked"] == 2
+    assert "not believed, in whole or one side: " in ran.stderr
+    assert "locked 2" in ran.stderr
+
+
 def test_a_chain_without_two_sides_is_bad_data(tmp_path):
     path = tmp_path / "quotedata.csv"
     rows = row("SPXW", "240315", 5000, (0, 0, 0, 1.0)) + row("SPXW", "240315", 5100, (0, 1, 0, 1))

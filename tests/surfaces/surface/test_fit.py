@@ -117,7 +117,7 @@ def test_a_size_of_zero_is_an_absent_side(european):
         ({"right": ["x"]}, r"right\[0\] is 'x', must be \+1 or 'c'"),
         ({"strike": [-1.0]}, r"strike\[0\] is -1 USD, must be > 0"),
         ({"style": ["bermudan"]}, "style is 'bermudan', must be 'american' or 'european'"),
-        ({"expiry": ["soon"]}, "expiry is 'soon', must be a date"),
+        ({"expiry": ["soon"]}, r"expiry\[0\] is 'soon', must be a date"),
     ],
 )
 def test_mistakes_are_named(change, words):

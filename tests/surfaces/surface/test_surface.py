@@ -110,3 +110,108 @@ def test_figures_are_drawn(surface, tmp_path):
     for draw in (plot.smiles, plot.term_structure, plot.residuals, plot.heat_map):
         draw(surface).savefig(tmp_path / "figure.png")
     assert len(plot.smiles(surface, [1, 2]).axes) == 4  # each with its residuals below
+
+
+def refused(words: str, call, *given) -> None:
+    """The whole message, word for word."""
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        call(*given)
+
+
+def test_arguments_that_do_not_broadcast_are_named(surface):
+    remedy = "do not broadcast together; for all pairs of two give one as a column, x[:, None]"
+    strike, years = [450.0, 500.0], [0.1, 0.2, 0.3]
+    refused(f"strike (2,) and years (3,) {remedy}", surface.vol, strike, years)
+    refused(f"k (2,) and years (3,) {remedy}", surface.total_variance, [0.0, 0.1], years)
+    refused(
+        f"right (3,) and strike (2,) and years (2,) {remedy}",
+        surface.fair_value, [1, 1, -1], strike, 0.1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("j", [99, -1, 1.0, True, "a"])
+def test_a_slice_that_is_none_is_named(surface, j):
+    """-1 used to be the last slice, 99 an IndexError."""
+    from surfaces import plot
+
+    words = (
+        f"slice number is {j!r}, must be a whole number from 0 to 3; rows of diagnostics are in "
+        "their order"
+    )
+    refused(words, surface.slice_vol, j, 500.0)
+    refused(words, plot.smiles, surface, [j])
+
+
+def test_a_clock_of_another_kind_is_refused(surface):
+    refused("clock is 'x', must be a VolClock. CALENDAR is calendar time.", surface.on_clock, "x")
+
+
+def test_without_a_curve_values_are_nan_and_events_are_refused(european):
+    world = european()
+    fitter = LiveFitter(world.slices)
+    dark = np.full(world.bid.size, np.nan)
+    got = fitter.update(world.now_ns, spot=world.spot, bid=dark, ask=dark)
+    assert np.isnan(got.vol(500.0, 0.1))
+    assert np.isnan(got.fair_value(1, [450.0, 500.0], 0.1)).all()
+    refused(
+        "no expiry holds a curve, so there are no events to imply; see status", got.implied_events
+    )
+    assert repr(got).endswith("spot 500, 4 expiries, 0 certified, none of 0 quotes hit>")
+
+
+def test_scalars_in_scalars_out(surface):
+    for value in (surface.vol(500.0, 0.1), *surface.fair_value(1, 500.0, 0.1)):
+        assert type(value) is np.float64
+
+
+def test_a_surface_says_in_one_line_what_it_is(surface):
+    """It used to print 38 kB of arrays."""
+    judged, hits = surface.scores.quotes.sum(), surface.scores.hits.sum()
+    assert repr(surface) == (
+        f"<VolSurface version 1, 2023-11-14T22:13:20Z, spot 500, 4 expiries, 4 certified, "
+        f"{100.0 * hits / judged:.1f} % of {judged} quotes hit>"
+    )
+
+
+def test_figures_go_to_a_folder_named_in_words(surface, tmp_path):
+    from surfaces import plot
+
+    paths = plot.save(surface, str(tmp_path / "figures"))
+    assert len(paths) == 8 and all(path.exists() for path in paths)
+
+
+def test_a_panel_shows_its_smile_and_not_the_way_to_zero(surface):
+    """All smiles lie between 17 and 30 %; panels began at 0 %."""
+    from surfaces import plot
+
+    figure = plot.smiles(surface, [0, 1, 2, 3, 0])
+    for panel in figure.axes[::2]:
+        low, high = panel.get_ylim()
+        assert 10.0 < low < 18.5
+        assert 19.0 < high < 40.0
+    rows = [panel.get_subplotspec().get_topmost_subplotspec() for panel in figure.axes[::2]]
+    assert [(spec.rowspan.start, spec.colspan.start) for spec in rows] == [
+        (0, 0),
+        (0, 2),
+        (0, 4),
+        (1, 1),
+        (1, 3),
+    ]  # three above two, the two in the middle
+
+
+def test_noise_does_not_fill_a_panel_of_rates(surface):
+    """Rates within 2 bp of one another used to span the axis."""
+    from surfaces import plot
+
+    for panel in plot.term_structure(surface).axes[2:]:
+        low, high = panel.get_ylim()
+        assert high - low >= 0.5
+
+
+def test_the_middle_of_the_residual_colours_is_seen_on_white():
+    """WCAG 2.1 asks for a contrast of 3 of what must be made out; PuOr has 1.1 in its middle."""
+    from surfaces.plots.residuals import COLOURS
+
+    line = np.array(COLOURS(0.5)[:3])
+    linear = np.where(line <= 0.04045, line / 12.92, ((line + 0.055) / 1.055) ** 2.4)
+    assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) > 3.0
