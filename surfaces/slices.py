@@ -235,12 +235,12 @@ def _fit_one(
     """One slice, from `rungs` unless it is `found`: its curve, and which quotes of the offer were
     used (None if none were)."""
     if offer is None:
-        return _kept(task, j, "last_good", "no_quotes") or Curve(), None
+        return _kept(task, j, "last_good", "no_quotes") or Curve(notes=("no_quotes",)), None
     if found is None:
         start = _start(task, j) if rungs[0] == task.model else None
         found = fit_rungs(rungs, offer.quotes, start, below)
         if found is None or not _sane(found, offer):
-            return _kept(task, j, "last_good", "fit_failed") or Curve(), None
+            return _kept(task, j, "last_good", "fit_failed") or Curve(notes=("fit_failed",)), None
     last = task.last
     if last is not None and last.path[j] != "none" and _rank(found.model) < _rank(last.models[j]):
         age_s = (task.now_ns - int(last.fit_ns[j])) / E9
@@ -343,7 +343,7 @@ def _borrow(task: SliceTask, curves: list[Curve]) -> None:
         inside = float(np.interp(years, at, w))
         scale = years / min(max(years, at[0]), at[-1])
         curve.model, curve.theta = "flat", np.array([inside * scale])
-        curve.notes = ("neighbours",)
+        curve.notes = (*curve.notes, "neighbours")
         curve.k_low = curve.k_high = 0.0
         curve.fit_error = UNKNOWN_VOL_ERROR * float(np.sqrt(inside * scale / years))
         curve.fit_ns = 0

@@ -90,6 +90,8 @@ def calibrate(
 
     value = None if rate is None else typed.share("--rate", rate, typed.HIGHEST_RATE)
     _known(model)
+    if rate is not None and rates is not None:
+        raise UsageError("--rate and --rates are both given; one rate or a curve, not both")
     _folder("--out", out)
     _folder("--plot", plot)
     compile_ahead()
