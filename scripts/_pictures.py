@@ -19,7 +19,7 @@ from surfaces import plot
 MOMENT_NS = (2 * 3_600 + 15) * 1_000_000_000
 
 
-EXPIRIES = [1, 4, 9, 14, 20, 26]
+EXPIRIES = [1, 3, 6, 9, 13, 17, 22, 27]
 
 
 def main(folder: Path, picture: Path, smiles: Path) -> None:
