@@ -100,7 +100,7 @@ def calendar_margins(
     the inner one, half as many in what is left of the outer.
     """
     (low, high), (first, last) = inner, outer
-    empty = ~(high > low)
+    empty = ~(high >= low)
     low, high = np.where(empty, first, low), np.where(empty, last, high)
     within = reach(low[:, None], high[:, None], 1.0, points)
     side = max(points // 4, 2)

@@ -22,6 +22,7 @@ from surfaces.smiles.base import EDGE, Array, CurveStack
 TOLERANCE = 1e-10  # of g and of margins: rounding
 LEE = 2.0
 WING = np.geomspace(0.05, 20.0, 24)  # deviations past the edge of the grid
+STOPGAPS = ("parabola", "flat", "last_good", "none")  # paths whose neighbours are not to blame
 KINKED = ("parabola",)  # curves whose slope jumps where no grid point is
 
 
@@ -88,10 +89,41 @@ def certify(subject: Subject, points: int) -> Certificate:
         _pairs(subject, before, (False, True), points, find)
         _pairs(subject, after, (True, False), points, find)
     find.fine &= [name not in KINKED for name in subject.models]
+    _again(subject, order, points, find)
     empty = ~(find.reach[:, 0] <= find.reach[:, 1])
     find.fine &= ~empty
     find.reach[~find.fine] = np.nan
     return Certificate(points, find.min_g, find.margin, find.wings, find.fine, find.reach)
+
+
+def _again(subject: Subject, order: list[int], points: int, find: _Findings) -> None:
+    """Compare every certified slice with those of the nearest earlier instant that has one, until
+    nobody loses: fallbacks beside each other, two roots of one instant, and slices that become
+    neighbours because one between them lost its certificate."""
+    seen: set[tuple[int, int]] = set()
+    own = _rising([j for j in order if subject.own[j]], subject.years)
+    seen.update(pairwise(own))
+    while True:
+        left = [j for j in order if find.fine[j]]
+        instants = sorted({float(subject.years[j]) for j in left})
+        groups = [[j for j in left if subject.years[j] == at] for at in instants]
+        new = [
+            (i, j) for early, late in pairwise(groups) for i in early for j in late
+            if (i, j) not in seen
+        ]  # fmt: skip
+        if not new:
+            return
+        seen.update(new)
+        for blamed in ((True, True), (False, True), (True, False)):
+            part = [(i, j) for i, j in new if _blamed(subject, i, j) == blamed]
+            _pairs(subject, part, blamed, points, find, report=False)
+
+
+def _blamed(subject: Subject, i: int, j: int) -> tuple[bool, bool]:
+    """Who of two slices loses by a failure: a stopgap alone beside a fitted one, else both."""
+    if subject.own[i] == subject.own[j]:
+        return True, True
+    return not subject.own[i], not subject.own[j]
 
 
 def _rising(order: list[int], years: Array) -> list[int]:
@@ -129,8 +161,10 @@ def _pairs(
     blamed: tuple[bool, bool],
     points: int,
     find: _Findings,
+    report: bool = True,
 ) -> None:
-    """Fill margins of (earlier, later) pairs; `blamed`: who of the two loses by a failure."""
+    """Judge (earlier, later) pairs and, if `report`, fill their margins; `blamed`: who of the two
+    loses by a failure."""
     if not pairs:
         return
     earlier, later = np.array(pairs).T
@@ -142,13 +176,13 @@ def _pairs(
         subject.stack, earlier, later, (inner[:, 0], inner[:, 1]), (middle - half, middle + half),
         points,
     )  # fmt: skip
-    if blamed[1]:
+    if blamed[1] and report:
         find.margin[later], find.wings[later] = margin, wings
     for side, slices in zip(blamed, (earlier, later), strict=True):
         if not side:
             continue
-        find.fine[slices] &= ~(margin < -TOLERANCE)
+        np.logical_and.at(find.fine, slices, ~(margin < -TOLERANCE))
         short = ~(wings >= -TOLERANCE)
         part = slices[short]
-        find.reach[part, 0] = np.maximum(find.reach[part, 0], inner[short, 0])
-        find.reach[part, 1] = np.minimum(find.reach[part, 1], inner[short, 1])
+        np.maximum.at(find.reach[:, 0], part, inner[short, 0])
+        np.minimum.at(find.reach[:, 1], part, inner[short, 1])

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from surfaces import checks as check
 from surfaces import scoring
-from surfaces.certificate import TOLERANCE, Certificate, Subject, certify
+from surfaces.certificate import STOPGAPS, Certificate, Subject, certify
 from surfaces.cleaning import Book, clean
 from surfaces.curves import carry as carry_curve
 from surfaces.curves import parity
@@ -34,9 +34,9 @@ from surfaces.surface import ChainSlices, QuoteTable, Scores, VolSurface
 
 __all__ = ["ChainSlices", "FitConfig", "LiveFitter", "VolSurface"]
 
+PATIENCE = 3  # updates after which a spot that the quotes contradict is believed all the same
+LATE = 5.0  # errors of a forward beyond which a gap that all expiries share is spot's
 MENDS = ("svi", "essvi")  # what a slice falls back to that would not be certified, in this order
-FEW = 4  # quotes near the money below which a slice is not called a misfit
-STOPGAPS = ("parabola", "flat", "last_good", "none")  # paths whose neighbours are not to blame
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class _Market:
     errors: Array
     notes: list[tuple[str, ...]]
     spot_off: float  # ln of what the quotes make of spot; zero where they agree with it
+    gap: float  # the same however small, where nearly all expiries say so
 
 
 class LiveFitter:
@@ -67,6 +68,8 @@ class LiveFitter:
         self._belief: CarryState | None = None
         self._rate_ns = 0
         self._spot_known = False
+        self._spot_given = True
+        self._off = 0  # updates in a row whose spot the quotes contradicted
         self._american = np.array(
             [bool(slices.american[slices.rows(j)].any()) for j in range(slices.slices)]
         )
@@ -115,9 +118,13 @@ class LiveFitter:
             premium = self._premiums.snapshot(belief.rate, net).at(book.spot)[0]
             learn = not cold or turn > 0
             market = self._imply(book, premium, prior, belief.rate, learn_rate=learn)
-            if market.spot_off != 0.0:  # the quotes agree with each other and not with this spot
-                book = replace(book, spot=book.spot * float(np.exp(market.spot_off)))
-                off = market.spot_off
+            shift = market.spot_off if self._spot_given else market.gap
+            if shift != 0.0 and self._spot_given and self._off >= PATIENCE:  # it insists
+                prior = replace(prior, x=prior.x + shift)
+                market = self._imply(book, premium, prior, belief.rate, learn_rate=learn)
+            elif shift != 0.0:  # the quotes agree with each other and not with this spot
+                book = replace(book, spot=book.spot * float(np.exp(shift)))
+                off = shift if self._spot_given else 0.0
                 market = self._imply(book, premium, prior, belief.rate, learn_rate=learn)
             belief = market.belief
             if off != 0.0:
@@ -125,6 +132,7 @@ class LiveFitter:
             surface = self._assemble(book, market)
             vols = surface.row_vol
         assert market is not None
+        self._off = self._off + 1 if off != 0.0 else 0
         if not self._spot_known:
             said = (f"{s},spot_unknown".removeprefix("ok,") for s in surface.status)
             surface = replace(surface, status=tuple(said))
@@ -175,7 +183,8 @@ class LiveFitter:
     ) -> Book:
         """The quotes that are believed; a spot that is not finite is the last one known."""
         value = check.one("spot", check.numbers("spot", np.nan if spot is None else spot))
-        if 0.0 < value < np.inf:
+        self._spot_given = 0.0 < value < np.inf
+        if self._spot_given:
             self._belief = self._belief if self._spot_known else None  # it was about no real spot
             self._spot_known = True
         else:
@@ -226,7 +235,9 @@ class LiveFitter:
         x = np.log(np.where(forward > 0.0, forward, np.nan) / book.spot)
         sd = np.hypot(found.error, np.where(european, lean, 0.0) * rate_sd) / forward
         belief = carry_curve.observe_rate(prior, rates, self._rate_ns, config.carry)
-        gap = 0.0 if config.future else carry_curve.spot_off(x - paid - prior.x, prior.seen)
+        gaps = x - paid - prior.x
+        gap = 0.0 if config.future else carry_curve.common_gap(gaps, prior.seen)
+        off = 0.0 if config.future else carry_curve.spot_off(gaps, prior.seen, years)
         if config.future:
             net, labels = np.zeros(m), ["future"] * m
             belief = replace(belief, x=net, variance=np.zeros(m))
@@ -243,7 +254,9 @@ class LiveFitter:
         errors = np.sqrt(belief.variance)
         errors = np.where(np.isfinite(sd), np.maximum(errors, 0.25 * sd), errors) * forwards
         errors = np.hypot(errors, np.where(european, 0.0, lean) * rate_sd)
-        return _Market(belief, forwards, errors * (not config.future), labelled, gap)
+        if gap != 0.0 and prior.seen.any() and abs(gap) > LATE * np.nanmedian(sd):
+            errors = np.hypot(errors, gap * forwards)
+        return _Market(belief, forwards, errors * (not config.future), labelled, off, gap)
 
     def _assemble(self, book: Book, market: _Market) -> VolSurface:
         """Fit every slice against the given forwards and build the surface."""
@@ -294,7 +307,7 @@ class LiveFitter:
         curves, self._together, stack = fitted.curves, fitted.together, subject.stack
         table = quote_table(task, stack, some, fitted)
         scores = self._score(book, market.forwards, dfs, premium, stack, table, fitted.chi2)
-        _annotate(curves, market, certificate, scores)
+        scoring.annotate(curves, market.notes, certificate, scores)
         last = self._last
         rate = market.belief.rate.copy()
         return VolSurface(
@@ -380,16 +393,3 @@ class LiveFitter:
 def _ranges(curves: list[Curve]) -> Array:
     """The k-range quoted of every curve, (m, 2)."""
     return np.array([(c.k_low, c.k_high) for c in curves]).reshape(-1, 2)
-
-
-def _annotate(curves: list[Curve], market: _Market, found: Certificate, scores: Scores) -> None:
-    """Add to each curve's notes what its forward, certificate and marks have to say."""
-    for j, curve in enumerate(curves):
-        notes = [*curve.notes, *market.notes[j]]
-        if found.min_g[j] < -TOLERANCE:
-            notes.append("butterfly")
-        if found.calendar_margin[j] < -TOLERANCE:
-            notes.append("calendar")
-        if scores.core_quotes[j] >= FEW and 2 * scores.core_hits[j] < scores.core_quotes[j]:
-            notes.append("misfit")
-        curve.notes = tuple(notes)

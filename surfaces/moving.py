@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from surfaces import checks as check
-from surfaces.certificate import Subject, certify
+from surfaces.certificate import STOPGAPS, Subject, certify
 from surfaces.errors import InvalidInput
 from surfaces.smiles.base import SMILES, CurveStack
 from surfaces.surface import VolSurface
@@ -56,18 +56,16 @@ def moved(
         SMILES[name].stretched(theta, float(c)) if name else theta
         for name, theta, c in zip(surface.models, surface.thetas, factor, strict=True)
     )
-    root = np.sqrt(factor)
-    quoted = surface.quoted_range * root[:, None]
+    quoted = surface.quoted_range - step  # the same strikes
     found = [SMILES[name] if name else None for name in surface.models]
     subject = Subject(
         stack=CurveStack.of_curves(found, thetas),
         years=surface.years,
         quoted=quoted,
-        there=np.array([bool(name) for name in surface.models])
+        there=np.array([path != "none" for path in surface.path])
+        & np.array([bool(name) for name in surface.models])
         & (surface.chain.fixing_ns > surface.ts_ns),
-        own=np.array(
-            [path == name for path, name in zip(surface.path, surface.models, strict=True)]
-        ),
+        own=np.array([path not in STOPGAPS for path in surface.path]),
         models=surface.models,
     )
     return replace(
@@ -77,8 +75,6 @@ def moved(
         forwards=surface.forwards * (value / surface.spot),
         thetas=thetas,
         quoted_range=quoted,
-        error_k=tuple(
-            None if k is None else k * c for k, c in zip(surface.error_k, root, strict=True)
-        ),
+        error_k=tuple(None if k is None else k - step for k in surface.error_k),
         certificate=certify(subject, points or surface.certificate.points),
     )

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from surfaces import grouped
 from surfaces.arbitrage import executable_violations
+from surfaces.certificate import TOLERANCE, Certificate
 from surfaces.smiles.base import SMILES, Array, CurveStack
 from surfaces.smiles.quotes import SmileQuotes
 from surfaces.surface import ChainSlices, QuoteTable, Scores
 
 CORE = (-3.0, 2.0)
+FEW = 4  # quotes near the money below which a slice is not called a misfit
 TOUCH = 1e-9  # USD: a price on the bid is a hit whatever the rounding
 
 
@@ -139,3 +141,18 @@ def misfits(
     each = np.maximum(count / np.maximum(parameters, 1), 1.0)
     open_part = grouped.median(half, of, m) ** 2 / each
     return np.where(count > 0, chi2, np.nan), np.sqrt(mean_square + open_part)
+
+
+def annotate(
+    curves: list[Curve], said: list[tuple[str, ...]], found: Certificate, scores: Scores
+) -> None:
+    """Add to each curve's notes what its forward, certificate and marks have to say."""
+    for j, curve in enumerate(curves):
+        notes = [*curve.notes, *said[j]]
+        if found.min_g[j] < -TOLERANCE:
+            notes.append("butterfly")
+        if found.calendar_margin[j] < -TOLERANCE:
+            notes.append("calendar")
+        if scores.core_quotes[j] >= FEW and 2 * scores.core_hits[j] < scores.core_quotes[j]:
+            notes.append("misfit")
+        curve.notes = tuple(notes)

@@ -151,7 +151,8 @@ class VolSurface:
         else:
             low, high, base = at[0], at[-1], np.interp(k, at, known)
         outside = np.maximum(np.maximum(low - k, k - high), 0.0) / width
-        age = np.maximum(self.ts_ns - self.fit_ns[j], 0) / 1e9
+        made = int(self.fit_ns[j]) or self.ts_ns  # zero: a vol borrowed just now
+        age = max(self.ts_ns - made, 0) / 1e9
         return base * (1.0 + OUTSIDE * outside) * np.sqrt(1.0 + age / AGE_DOUBLING_S)
 
     def total_variance(self, k: ArrayLike, years: ArrayLike) -> Array:
@@ -181,10 +182,16 @@ class VolSurface:
         """
         return term.implied_events(self, clock or VolClock(), false_alarm)
 
+    def _in_time(self) -> NDArray[np.int64]:
+        """Slices in rising time, without the expired ones unless all are."""
+        order = np.argsort(self.years, kind="stable")
+        alive = self.chain.fixing_ns[order] > self.ts_ns
+        return order[alive] if alive.any() else order
+
     def forward(self, years: ArrayLike) -> Array:
         """Forward for any maturity, USD: ln(F/S) linear between expiries, through zero at now."""
         years = check.at_least("years", years, 0.0, unit="years", hint="Remove expired rows.")
-        order = np.argsort(self.years, kind="stable")
+        order = self._in_time()
         at = np.concatenate(([0.0], self.years[order]))
         x = np.concatenate(([0.0], np.log(self.forwards[order] / self.spot)))
         inside = np.interp(years, at, x)
@@ -193,7 +200,7 @@ class VolSurface:
     def df(self, years: ArrayLike) -> Array:
         """Discount factor for any maturity: rates linear between expiries, flat outside."""
         years = check.at_least("years", years, 0.0, unit="years", hint="Remove expired rows.")
-        order = np.argsort(self.years, kind="stable")
+        order = self._in_time()
         return np.exp(-np.interp(years, self.years[order], self.rate[order]) * years)
 
     def vol(self, strike: ArrayLike, years: ArrayLike) -> Array:

@@ -57,9 +57,10 @@ def total_variance(surface: "VolSurface", k: Array, years: Array) -> Array:
         start = fixing[i - 1] if i else np.int64(surface.ts_ns)
         if i < slices.size:
             w = variance_of(surface, int(slices[i]), k[part])
+            room = _room(surface, slices[: i + 1]) if surface.clock.events else None
             found = interpolate(
                 at_ns=at[part], before_ns=start, after_ns=fixing[i], w_before=before, w_after=w,
-                clock=surface.clock,
+                clock=surface.clock, room=room,
             )  # fmt: skip
         else:
             found = extrapolate(
@@ -68,6 +69,17 @@ def total_variance(surface: "VolSurface", k: Array, years: Array) -> Array:
             )  # fmt: skip
         out[part] = found.total_variance
     return out
+
+
+def _room(surface: "VolSurface", slices: NDArray[np.int64]) -> float:
+    """The least variance that the last of `slices` gains on the one before, over all of its reach:
+    cut strike by strike, an event would leave a kink, and a negative density, between them."""
+    from surfaces.smiles.base import reach
+
+    j = int(slices[-1])
+    grid = reach(*surface.quoted_range[j], points=101)
+    before = variance_of(surface, int(slices[-2]), grid) if slices.size > 1 else 0.0
+    return float(np.min(variance_of(surface, j, grid) - before))
 
 
 def variance_of(surface: "VolSurface", j: int, k: Array) -> Array:

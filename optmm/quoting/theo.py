@@ -19,6 +19,7 @@ from surfaces.pricing import black
 from surfaces.surface import VolSurface
 from surfaces.units import NS_PER_YEAR
 
+DOUBTS = ("spot_off", "spot_unknown", "misfit")
 LEAST_YEARS = 1e-7  # three seconds: Greeks stay finite into the fixing
 
 
@@ -46,7 +47,7 @@ class TheoSheet:
     carry: np.ndarray
     forward_error: np.ndarray
     vol_error: np.ndarray
-    certified: np.ndarray  # whether the surface's certificate reaches the strike
+    certified: np.ndarray  # the certificate reaches the strike, and no status speaks against it
 
     @property
     def priced(self) -> np.ndarray:
@@ -121,9 +122,14 @@ def sheet(
         carry=carry,
         forward_error=surface.forward_error[j],
         vol_error=np.asarray(surface.row_uncertainty(), np.float64),
-        certified=surface.row_certified,
+        certified=surface.row_certified & ~_doubtful(surface)[j],
         **out,
     )
+
+
+def _doubtful(surface: VolSurface) -> np.ndarray:
+    """Slices (m,) whose own status says that fair value is not to be quoted on."""
+    return np.array([any(word in status for word in DOUBTS) for status in surface.status])
 
 
 def _exercised(chain: Chain, rows: np.ndarray, theo: np.ndarray, spot: float) -> np.ndarray:

@@ -33,6 +33,7 @@ def interpolate(
     w_before: ArrayLike,
     w_after: ArrayLike,
     clock: VolClock = CALENDAR,
+    room: ArrayLike | None = None,
 ) -> Between:
     """w(at) = w_before + share (w_after - w_before - events between) + events until `at`.
 
@@ -46,6 +47,8 @@ def interpolate(
     at_ns, before_ns, after_ns : int64 ns UTC, before < after, at within; broadcast with the rest
     w_before, w_after : total variance of the two slices at one log-moneyness, >= 0
     clock : calendar time without events unless given
+    room : most event variance to leave between the slices, where other log-moneyness has less of it
+        than here; one amount for all keeps the smile in between smooth
 
     Raises
     ------
@@ -67,7 +70,8 @@ def interpolate(
     share = clock.tau(before, at) / clock.tau(before, after)
     jumps, seen = clock.event_variance(before, after), clock.event_variance(before, at)
     gap = high - low
-    fits = np.minimum(jumps, np.maximum(gap, 0.0))
+    most = gap if room is None else np.minimum(gap, room)
+    fits = np.minimum(jumps, np.maximum(most, 0.0))
     kept = np.where(jumps > 0.0, fits / np.where(jumps > 0.0, jumps, 1.0), 0.0)
     w = low + share * (gap - kept * jumps) + kept * seen
     return Between(w, np.broadcast_to(jumps - kept * jumps, w.shape))

@@ -44,6 +44,7 @@ DIVIDEND_DOUBT = 0.03  # share of the cash that may come otherwise than schedule
 PREMIUM_DOUBT = 0.15  # share of a premium that a flat vol may get wrong
 CASH_DOUBT = 0.25  # and cash dividends with it: slopes of SPY and QQQ stray by 100 bp, carry by 30
 MOST_GAP, MOST_FIRST_GAP = 0.01, 0.05  # of ln(F/S), after a first surface and before
+MOST_CARRY = 0.2  # per year
 AGREE, NEARLY_ALL = 0.25, 0.7  # within this share of each other, this share of the slices
 LAST_DAYS = 2 / DAYS_PER_YEAR
 START_SD = 5e-3  # of ln(F/S) before any pair was seen: room for a dividend about to go ex
@@ -171,7 +172,8 @@ def observe_rate(state: CarryState, rate: Array, since_ns: int, config: CarryCon
 
 
 def log_forward(state: CarryState, years: Array) -> tuple[Array, list[str]]:
-    """x for every expiry, the unseen ones by interpolated net carry, and where each came from.
+    """x for every expiry, unseen ones interpolated (from zero now; past the last known by its net
+    carry), and where each came from.
 
     Labels: "parity", "carry_interpolated", "carry_prior".
     """
@@ -179,8 +181,11 @@ def log_forward(state: CarryState, years: Array) -> tuple[Array, list[str]]:
     if known.size == 0:
         return state.x.copy(), ["carry_prior"] * years.size
     order = known[np.argsort(years[known], kind="stable")]
-    net = np.interp(years, years[order], state.x[order] / years[order])
-    x = np.where(state.seen, state.x, net * years)
+    # x itself, not x / years: that of an expiry in its last minutes is a lag over no time
+    at, values = np.append(0.0, years[order]), np.append(0.0, state.x[order])
+    beyond = values[-1] * years / at[-1]
+    x = np.where(years > at[-1], beyond, np.interp(years, at, values))
+    x = np.where(state.seen, state.x, x)
     return x, ["parity" if seen else "carry_interpolated" for seen in state.seen]
 
 
@@ -257,14 +262,21 @@ def rate_curve(years: Array, readings: RateReadings, config: CarryConfig) -> tup
     return prior + back[0], back[1]
 
 
-def spot_off(gaps: Array, seen: NDArray[np.bool_]) -> float:
-    """ln(F/S) less what was believed of it, if nearly all slices say the same and it is too much to
-    be carry: a mistyped spot, or one of another instant. Zero otherwise.
-    """
+def common_gap(gaps: Array, seen: NDArray[np.bool_]) -> float:
+    """ln(F/S) less what was believed of it, where nearly all of (m,) say the same; else zero."""
     told = gaps[np.isfinite(gaps) & (seen | ~seen.any())]
     if not told.size:
         return 0.0
     gap = float(np.median(told))
     agree = np.abs(told - gap) <= AGREE * abs(gap)
-    much = MOST_GAP if seen.any() else MOST_FIRST_GAP
-    return gap if abs(gap) > much and agree.mean() >= NEARLY_ALL else 0.0
+    return gap if agree.mean() >= NEARLY_ALL else 0.0
+
+
+def spot_off(gaps: Array, seen: NDArray[np.bool_], years: Array) -> float:
+    """`common_gap`, if it is too much to be carry: a mistyped spot, or one of another instant.
+    Before a first surface carry itself is unknown, and the more so the longer; zero otherwise."""
+    gap = common_gap(gaps, seen)
+    if seen.any():
+        return gap if abs(gap) > MOST_GAP else 0.0
+    much = MOST_FIRST_GAP + MOST_CARRY * years[np.isfinite(gaps)]
+    return gap if gap != 0.0 and np.all(abs(gap) > much) else 0.0

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from surfaces.pricing.dividends import Dividends
-from surfaces.units import NS_PER_SECOND, NS_PER_YEAR, years_between
+from surfaces.units import NS_PER_DAY, NS_PER_SECOND, NS_PER_YEAR, years_between
 
 Array = NDArray[np.float64]
 
+A_YEARS_DATES = 350 * NS_PER_DAY
 MOST_PAID = 0.9  # of spot, lest a wrong unit takes all of it
 
 
@@ -47,7 +48,7 @@ class CashDividends:
         ex, cash = self.ex_ns, self.cash
         if not ex.size or ex[-1] <= now_ns - NS_PER_YEAR:
             return type(self)(ex[ex > now_ns], cash[ex > now_ns])
-        year = ex > ex[-1] - NS_PER_YEAR
+        year = ex > ex[-1] - A_YEARS_DATES  # the same date a year ago may be a day or two later
         rounds = max(int((until_ns - ex[-1]) // NS_PER_YEAR) + 1, 0)
         again = [ex[year] + (i + 1) * NS_PER_YEAR for i in range(rounds)]
         whole = np.concatenate([ex, *again])

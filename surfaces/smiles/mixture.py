@@ -213,7 +213,7 @@ class MixtureChain:
     wander: float = 1.0
     sharpness: float = 900.0
     settings: Settings = field(default_factory=Settings)
-    refits: int = 400  # missed quotes left out in earnest, in a fit without a `previous`
+    refits: int = 400  # missed quotes left out in earnest, in a fit that is not of a while later
 
     def fit_chain(
         self,
@@ -233,7 +233,8 @@ class MixtureChain:
             else None
             for t in range(len(slices))
         ]
-        return ChainFit(tuple(fits), found, errors(found, 0 if previous else self.refits))
+        refits = 0 if math.isfinite(hours) else self.refits
+        return ChainFit(tuple(fits), found, errors(found, refits))
 
 
 def priced(slices: Sequence[SmileQuotes]) -> list[Quotes]:

@@ -138,6 +138,8 @@ class Spline:
 def _curve(k: Array, theta: Array) -> tuple[Array, Array, Array]:
     """w and its derivatives; theta (p,) for one curve, or (p, curves, 1...) and k (curves, ...)."""
     k = np.asarray(k, np.float64)
+    if not k.size:
+        return k.copy(), k.copy(), k.copy()
     if theta.ndim == 1 or theta[0].size == 1:
         table, points = theta.reshape(1, -1), k.reshape(1, -1)
     else:

@@ -203,3 +203,23 @@ def test_on_its_last_day_a_stock_option_has_no_carry_to_speak_of():
     assert got[1].x[0] > 1.5e-4
     later = carry.predict(got[0], HOUR, years * 2 / 3, np.array([True]), config)
     assert later.x[0] == pytest.approx(got[0].x[0] * 2 / 3)
+
+
+def test_an_expiry_without_quotes_does_not_hear_one_in_its_last_minutes():
+    """The index lags its options by half a basis point; over ten seconds that is a carry of 16, and
+    a forward of 100 became 118."""
+    years = np.array([10.0 / 31_536_000, 0.05, 0.1, 0.3])
+    start = carry.start(0, years, np.zeros(4, bool), carry.CarryConfig())
+    x = np.array([5e-6, np.nan, 0.002, 0.006])
+    state = carry.observe(start, x, np.full(4, 1e-6), carry.CarryConfig())
+    got, labels = carry.log_forward(state, years)
+    assert labels[1] == "carry_interpolated"
+    assert got[1] == pytest.approx(0.001, abs=1e-5)
+
+
+def test_carry_of_a_long_expiry_is_no_wrong_spot():
+    """One expiry of two years and a dividend yield of four per cent is 8 % of ln(F/S)."""
+    gap, none = np.array([-0.08]), np.zeros(1, bool)
+    assert carry.spot_off(gap, none, np.array([2.0])) == 0.0
+    assert carry.spot_off(gap, none, np.array([0.02])) == -0.08
+    assert carry.spot_off(np.array([-0.02, -0.021, 0.0]), np.ones(3, bool), np.ones(3)) == 0.0

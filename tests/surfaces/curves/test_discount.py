@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from surfaces.curves.cash import CashDividends
 from surfaces.curves.discount import DiscountCurve, read_dividends, read_overnight, read_treasury
 from surfaces.errors import InvalidInput
 
@@ -203,6 +204,16 @@ def test_dividends_become_a_schedule(tmp_path):
     assert longer.ex_ns[2] == paid.ex_ns[0] + year
     stopped = now + 3 * year
     assert not paid.repeated(stopped, stopped + year).ex_ns.size  # paid nothing for two years
+
+
+def test_a_quarterly_payer_whose_dates_drift_pays_four_times_a_year():
+    """Its February date came a day earlier each year, and was counted twice a year once."""
+    dates = ["2023-02-10", "2023-05-12", "2023-08-11", "2023-11-10", "2024-02-09"]
+    paid = CashDividends.of_dates(map(dt.date.fromisoformat, dates), [0.23, 0.24, 0.24, 0.24, 0.24])
+    now = int(paid.ex_ns[-1]) + 1
+    coming = paid.repeated(now, now + 3 * 365 * 86_400 * 10**9)
+    assert coming.ex_ns.size == 12
+    assert np.diff(coming.ex_ns).min() > 80 * 86_400 * 10**9
 
 
 def test_reading_a_curve_module_loads_no_quantlib():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from surfaces.curves import parity
 from surfaces.errors import InvalidInput
 from surfaces.live import FitConfig, LiveFitter
 from surfaces.smiles.svi import SVI
@@ -194,7 +195,7 @@ def test_a_missing_spot_uses_the_last_one(european, spot):
     world = european()
     fit = fitter(world)
     feed(fit, world)
-    assert feed(fit, world, 1, spot=spot).spot == world.spot
+    assert feed(fit, world, 1, spot=spot).spot == pytest.approx(world.spot, rel=1e-7)
 
 
 def test_random_garbage_never_raises_and_stays_finite(american):
@@ -331,3 +332,45 @@ def test_quotes_that_no_smile_means_are_called_a_misfit(european):
         world.now_ns, spot=world.spot, bid=world.bid[swapped], ask=world.ask[swapped]
     )
     assert all("misfit" in status for status in got.status)
+
+
+def test_a_spot_that_insists_is_believed(european):
+    """The first spot was 2 % stale: the right one used to be overruled for good."""
+    world = european()
+    fitter = LiveFitter(world.slices, FitConfig(rate_prior=0.04))
+    for minute in range(6):
+        spot = world.spot * (0.98 if minute == 0 else 1.0)
+        now = world.now_ns + minute * 60 * 10**9
+        got = fitter.update(now, spot=spot, bid=world.bid, ask=world.ask)
+    assert got.spot == world.spot and got.status == ("ok",) * 4
+    np.testing.assert_allclose(got.forwards, world.forwards, rtol=2e-4)
+
+
+def test_without_a_spot_the_quotes_say_where_it_is(european):
+    """The market moves by 0.6 % while the underlying's feed is dark."""
+    world, moved = european(), european()
+    fitter = LiveFitter(world.slices, FitConfig(rate_prior=0.04))
+    fitter.update(world.now_ns, spot=world.spot, bid=world.bid, ask=world.ask)
+    pair = parity.pair_rows(world.slices.right, world.slices.strike, world.slices.slice_start)
+    shift = 0.006 * world.spot  # each pair's difference moves by df times it
+    df = np.exp(-world.rate * world.years)[world.slices.slice_of]
+    for side in (moved.bid, moved.ask):
+        side[pair.call] += 0.5 * shift * df[pair.call]
+        side[pair.put] -= 0.5 * shift * df[pair.put]
+    got = fitter.update(world.now_ns + 10**9, spot=np.nan, bid=moved.bid, ask=moved.ask)
+    np.testing.assert_allclose(got.forwards, world.forwards + shift, rtol=3e-4)
+
+
+def test_an_expiry_with_a_borrowed_vol_is_uncertain_by_a_tenth_of_it(european):
+    """Its age was counted from 1970, and its fair value was known to 500 dollars."""
+    world = european()
+    bid, ask = world.bid.copy(), world.ask.copy()
+    bid[world.slices.rows(1)] = ask[world.slices.rows(1)] = np.nan
+    got = LiveFitter(world.slices, FitConfig(rate_prior=0.04)).update(
+        world.now_ns, spot=world.spot, bid=bid, ask=ask
+    )
+    assert got.path[1] == "none" and "no_quotes" in got.status[1]
+    assert not got.certificate.certified[1]
+    assert got.uncertainty(world.spot, got.years[1]) == pytest.approx(
+        0.1 * got.atm_vol[1], rel=0.05
+    )
