@@ -38,6 +38,7 @@ class PricedQuotes:
 
 
 def two_sided(quotes: PricedQuotes) -> Mask:
+    """Quotes (n,) with a bid and an ask: those that a hit rate counts."""
     return (quotes.bid > 0.0) & np.isfinite(quotes.ask)
 
 

@@ -305,7 +305,7 @@ def main(name: str, request: str, answer: str) -> None:
         warnings.simplefilter("ignore")
         try:
             said = run(name, json.loads(Path(request).read_text(encoding="utf-8")))
-        except Exception as error:
+        except Exception as error:  # a stranger's code: what it raises is its row in the table
             first = (str(error).splitlines() or [""])[0]
             said = {"error": f"{type(error).__name__}: {first}"}
     Path(answer).write_text(json.dumps(said), encoding="utf-8")

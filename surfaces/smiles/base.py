@@ -157,6 +157,18 @@ def smile(name: str) -> SmileModel:
         raise InvalidInput(f"unknown smile {name!r}; choose one of {choices}") from None
 
 
+def as_rows(k: Array, theta: Array) -> tuple[Array, Array]:
+    """k (rows, points) and theta (rows, parameters) for a kernel, contiguous.
+
+    As `CurveStack` gives them: theta (p,) for one curve, or (p, curves, 1...) and k (curves, ...).
+    """
+    if theta.ndim == 1 or theta[0].size == 1:
+        table, points = theta.reshape(1, -1), k.reshape(1, -1)
+    else:
+        table, points = theta.reshape(theta.shape[0], -1).T, k.reshape(theta[0].size, -1)
+    return np.array(points, np.float64, order="C"), np.array(table, np.float64, order="C")
+
+
 def fit_rungs(
     rungs: Sequence[str],
     quotes: SmileQuotes,

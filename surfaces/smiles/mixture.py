@@ -29,7 +29,7 @@ from surfaces import checks as check
 from surfaces.errors import InvalidInput
 from surfaces.kernels import mixture as curve_kernel
 from surfaces.pricing import black, implied
-from surfaces.smiles.base import Array, Below, ChainFit, SmileFit, register, register_chain
+from surfaces.smiles.base import Array, Below, ChainFit, SmileFit, as_rows, register, register_chain
 from surfaces.smiles.mixture_design import Packed, Settings
 from surfaces.smiles.mixture_errors import errors
 from surfaces.smiles.mixture_program import MixtureFit, solve
@@ -260,18 +260,11 @@ def otm_price(k: Array, total_vol: Array) -> Array:
 
 
 def _curve(k: Array, theta: Array, want: bool) -> tuple[Array, Array, Array]:
-    """w and its derivatives; columns of `theta` (p, ...) broadcast with `k` but for its last axes.
-
-    As `CurveStack` gives them: theta (p,) for one curve, or (p, curves, 1...) and k (curves, ...).
-    """
+    """w and, if `want`, its derivatives; shapes as `as_rows` takes them."""
     k = np.asarray(k, np.float64)
     if not k.size:
         return k.copy(), k.copy(), k.copy()
-    if theta.ndim == 1 or theta[0].size == 1:
-        table, points = theta.reshape(1, -1), k.reshape(1, -1)
-    else:
-        table, points = theta.reshape(theta.shape[0], -1).T, k.reshape(theta[0].size, -1)
-    points, table = np.array(points, np.float64, order="C"), np.array(table, order="C")
+    points, table = as_rows(k, theta)
     sums, out = np.empty((3, *points.shape)), np.zeros((3, *points.shape))
     curve_kernel.fill_sums(points, table, want, *sums)
     total = np.full(points.shape, np.nan)

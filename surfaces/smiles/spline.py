@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surfaces.kernels import spline as kernel
-from surfaces.smiles.base import EDGE, Array, Below, SmileFit, register
+from surfaces.smiles.base import EDGE, Array, Below, SmileFit, as_rows, register
 from surfaces.smiles.quotes import SmileQuotes
 
 KNOTS = 21
@@ -140,14 +140,9 @@ def _curve(k: Array, theta: Array) -> tuple[Array, Array, Array]:
     k = np.asarray(k, np.float64)
     if not k.size:
         return k.copy(), k.copy(), k.copy()
-    if theta.ndim == 1 or theta[0].size == 1:
-        table, points = theta.reshape(1, -1), k.reshape(1, -1)
-    else:
-        table, points = theta.reshape(theta.shape[0], -1).T, k.reshape(theta[0].size, -1)
+    points, table = as_rows(k, theta)
     out = np.empty((3, *points.shape))
-    kernel.fill_curve(
-        np.array(points, np.float64, order="C"), np.array(table, np.float64, order="C"), *out
-    )
+    kernel.fill_curve(points, table, *out)
     w, w1, w2 = (values.reshape(k.shape) for values in out)
     return w, w1, w2
 

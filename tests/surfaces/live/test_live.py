@@ -374,3 +374,30 @@ def test_an_expiry_with_a_borrowed_vol_is_uncertain_by_a_tenth_of_it(european):
     assert got.uncertainty(world.spot, got.years[1]) == pytest.approx(
         0.1 * got.atm_vol[1], rel=0.05
     )
+
+
+@pytest.mark.parametrize("model", ["mixture", "spline", "svi", "essvi"])
+def test_a_thin_expiry_beside_good_ones_raises_in_no_model(european, model):
+    """One strike on the second expiry: with the spline, no curve of its own used to raise."""
+    world = european()
+    bid, ask = world.bid.copy(), world.ask.copy()
+    rows = np.arange(*world.slices.slice_start[1:3])
+    bid[rows[2:]] = ask[rows[2:]] = np.nan
+    got = LiveFitter(world.slices, FitConfig(rate_prior=0.04, model=model)).update(
+        world.now_ns, spot=world.spot, bid=bid, ask=ask
+    )
+    assert np.isfinite(got.row_vols()).all()
+
+
+def test_a_move_to_the_same_spot_leaves_the_certificate_as_it_was(european):
+    """A flat stopgap used to count as a curve of the model, and cut its neighbour's reach."""
+    world = european()
+    bid, ask = world.bid.copy(), world.ask.copy()
+    rows = np.arange(*world.slices.slice_start[1:3])
+    bid[rows[2:]] = ask[rows[2:]] = np.nan
+    fitter = LiveFitter(world.slices, FitConfig(rate_prior=0.04, certificate_points=101))
+    first = fitter.update(world.now_ns, spot=world.spot, bid=bid, ask=ask)
+    assert first.path[1] == "flat"
+    again = fitter.move(world.spot)
+    np.testing.assert_array_equal(again.certificate.certified, first.certificate.certified)
+    np.testing.assert_allclose(again.certificate.reach, first.certificate.reach, atol=1e-12)
