@@ -395,9 +395,11 @@ def test_a_move_to_the_same_spot_leaves_the_certificate_as_it_was(european):
     bid, ask = world.bid.copy(), world.ask.copy()
     rows = np.arange(*world.slices.slice_start[1:3])
     bid[rows[2:]] = ask[rows[2:]] = np.nan
+    bid[rows[:2]] *= 20.0  # a vol above all of the next expiry's
+    ask[rows[:2]] *= 20.0
     fitter = LiveFitter(world.slices, FitConfig(rate_prior=0.04, certificate_points=101))
     first = fitter.update(world.now_ns, spot=world.spot, bid=bid, ask=ask)
-    assert first.path[1] == "flat"
+    assert first.path[1] == "flat" and first.certificate.certified.tolist() == [1, 0, 1, 1]
     again = fitter.move(world.spot)
     np.testing.assert_array_equal(again.certificate.certified, first.certificate.certified)
     np.testing.assert_allclose(again.certificate.reach, first.certificate.reach, atol=1e-12)

@@ -99,10 +99,10 @@ def test_an_event_larger_than_the_gap_leaves_a_density_between_the_expiries(surf
     fixing = surface.chain.fixing_ns
     when = int(fixing[1] + (fixing[2] - fixing[1]) // 2)
     gap = float(np.diff(surface.atm_vol[1:3] ** 2 * surface.years[1:3])[0])
-    for share in (0.9, 1.0, 1.1, 2.0):
+    for share in (0.9, 1.05, 1.2, 1.5, 2.0):
         event = Event(when, share * gap)
         clock = VolClock(1.0, 1.0, 1.0, frozenset(), frozenset(), (event,))
-        years = (when - NS_PER_DAY // 24 - surface.ts_ns) / NS_PER_YEAR
+        years = (when + NS_PER_DAY // 24 - surface.ts_ns) / NS_PER_YEAR
         low, high = surface.certificate.reach[1]
         strike = float(surface.forward(years)) * np.exp(np.linspace(low, high, 2001))
         assert surface.on_clock(clock).density(strike, years).min() > 0.0, share
