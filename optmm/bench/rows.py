@@ -55,6 +55,27 @@ class PeerRow:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one run found. `wrong`: correctness checks that failed, which is no matter of bars."""
+
+    bench: str
+    rows: dict[str, list[Row]]  # by part
+    about: dict[str, str]
+    peers: list[dict[str, Any]] = field(default_factory=list)
+    wrong: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """One object of plain values."""
+        return {
+            "bench": self.bench,
+            "about": self.about,
+            "parts": {part: [row.as_json() for row in rows] for part, rows in self.rows.items()},
+            "peers": self.peers,
+            "wrong": list(self.wrong),
+        }
+
+
 def skipped(what: str, unit: str, bar: float | None, why: str) -> Row:
     """A row without a figure."""
     return Row(what, None, unit, bar, note=why)

@@ -1,35 +1,14 @@
 """The table of the surface: every figure with its bar, part by part, and the peers beside it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
-from optmm.bench.rows import Row
+from optmm.bench.rows import Report, Row
 
 PARTS = ("reference", "snapshots", "american", "minutes", "speed", "confidence", "peers")
 PEERS = "optmm.bench.surface_peers"
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What one run found. `wrong`: correctness checks that failed, which is no matter of bars."""
-
-    rows: dict[str, list[Row]]  # by part
-    about: dict[str, str]
-    peers: list[dict[str, Any]] = field(default_factory=list)
-    wrong: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """One object of plain values."""
-        return {
-            "bench": "surface",
-            "about": self.about,
-            "parts": {part: [row.as_json() for row in rows] for part, rows in self.rows.items()},
-            "peers": self.peers,
-            "wrong": list(self.wrong),
-        }
 
 
 def run(
@@ -69,7 +48,7 @@ def run(
         "method": "best of many, CPU time of the process, warmed up, measured in turns",
         "sets": "quick" if quick else "full",
     }
-    return Report(rows, about, peers, tuple(wrong))
+    return Report("surface", rows, about, peers, tuple(wrong))
 
 
 def _part(

@@ -9,14 +9,18 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from optmm.bench.rows import PeerRow, Row
-    from optmm.bench.surface import Report as SurfaceReport
+    from optmm.bench.rows import PeerRow, Report, Row
 
 app = typer.Typer(
     help="Measure speed and accuracy, with the peers beside.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+DATA = typer.Option("--data", help="folder with `reference` and `data`; what is absent is skipped")
+CORE = typer.Option("--core", help="processor core to stay on; default the last")
+STRICT = typer.Option("--strict", help="exit code 1 when a bar is missed")
+JSON = typer.Option("--json", help="one JSON object on stdout")
 
 
 @app.callback()
@@ -32,13 +36,9 @@ def pricing(
     quick: Annotated[
         bool, typer.Option("--quick", help="smaller sets: a look in about a minute")
     ] = False,
-    core: Annotated[
-        int | None, typer.Option("--core", help="processor core to stay on; default the last")
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="exit code 1 when a bar is missed")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
+    core: Annotated[int | None, CORE] = None,
+    strict: Annotated[bool, STRICT] = False,
+    as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Measure the pricing floor: nanoseconds an option, errors against 70 digits and QuantLib.
 
@@ -55,10 +55,7 @@ def pricing(
     pinned = timing.pin(core)  # before numba and the peers are imported
     from optmm.bench import pricing as table
 
-    def say(words: str) -> None:
-        typer.echo(f"{words} ...", err=True)
-
-    report = table.run(quick=quick, with_peers=with_peers, pinned=pinned, say=say)
+    report = table.run(quick=quick, with_peers=with_peers, pinned=pinned, say=_say)
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2, allow_nan=False))
     else:
@@ -83,25 +80,16 @@ def surface(
             "or peers; may be repeated; default all but peers",
         ),
     ] = None,
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data", help="folder with `reference` and `data`; what is absent is skipped"
-        ),
-    ] = Path("../shared"),
+    data: Annotated[Path, DATA] = Path("../shared"),
     with_peers: Annotated[
         bool, typer.Option("--peers", help="also other libraries, each in a process of its own")
     ] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="sample expiries, minutes and rounds")
     ] = False,
-    core: Annotated[
-        int | None, typer.Option("--core", help="processor core to stay on; default the last")
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="exit code 1 when a bar is missed")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
+    core: Annotated[int | None, CORE] = None,
+    strict: Annotated[bool, STRICT] = False,
+    as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Measure surfaces: hits and certificates on real chains, confidence, time, peers.
 
@@ -110,7 +98,6 @@ def surface(
 
     Example: optmm bench surface --part reference --part speed
     """
-    import json
 
     from optmm.bench import timing
 
@@ -123,14 +110,72 @@ def surface(
     if unknown:
         raise UsageError(f"--part is {unknown[0]!r}, must be one of {', '.join(table.PARTS)}")
 
-    def say(words: str) -> None:
-        typer.echo(f"{words} ...", err=True)
+    report = table.run(chosen, data, quick=quick, with_peers=with_peers, pinned=pinned, say=_say)
+    _show(report, as_json, strict)
 
-    report = table.run(chosen, data, quick=quick, with_peers=with_peers, pinned=pinned, say=say)
+
+@app.command("models")
+def models(
+    parts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part", help="heston, sabr, local_vol or monte_carlo; may be repeated; default all"
+        ),
+    ] = None,
+    data: Annotated[Path, DATA] = Path("../shared"),
+    quick: Annotated[bool, typer.Option("--quick", help="fewer sets, paths and rounds")] = False,
+    core: Annotated[int | None, CORE] = None,
+    strict: Annotated[bool, STRICT] = False,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Measure Heston, SABR, local volatility and Monte Carlo, each beside QuantLib in one process.
+
+    Exit code 1 when what was timed is wrong; a missed bar is only shown, unless --strict.
+
+    Example: optmm bench models --part heston
+    """
+    from optmm.bench import timing
+
+    pinned = timing.pin(core)
+    from optmm.bench import models as table
+    from optmm.errors import UsageError
+
+    chosen = tuple(parts or table.PARTS)
+    unknown = [part for part in chosen if part not in table.PARTS]
+    if unknown:
+        raise UsageError(f"--part is {unknown[0]!r}, must be one of {', '.join(table.PARTS)}")
+    _show(table.run(chosen, data, quick=quick, pinned=pinned, say=_say), as_json, strict)
+
+
+@app.command("heston")
+def heston(
+    data: Annotated[Path, DATA] = Path("../shared"),
+    quick: Annotated[bool, typer.Option("--quick", help="fewer sets and rounds")] = False,
+    core: Annotated[int | None, CORE] = None,
+    strict: Annotated[bool, STRICT] = False,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Measure Heston alone: prices, gradient, calibration, beside QuantLib in one process.
+
+    The same as `optmm bench models --part heston`.
+
+    Example: optmm bench heston --quick
+    """
+    models(["heston"], data, quick, core, strict, as_json)
+
+
+def _say(words: str) -> None:
+    typer.echo(f"{words} ...", err=True)
+
+
+def _show(report: "Report", as_json: bool, strict: bool) -> None:
+    """The report on stdout; exit 1 for what is wrong, or missed where that counts."""
+    import json
+
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2, allow_nan=False))
     else:
-        _surface(report)
+        _parts(report)
     for what in report.wrong:
         typer.echo(f"wrong: {what}", err=True)
     missed = any(row.verdict == "misses" for rows in report.rows.values() for row in rows)
@@ -138,7 +183,7 @@ def surface(
         raise typer.Exit(1)
 
 
-def _surface(report: "SurfaceReport") -> None:
+def _parts(report: "Report") -> None:
     """A table a part, one of the peers, and what was run."""
     import sys
 

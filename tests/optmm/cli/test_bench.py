@@ -5,8 +5,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from optmm.bench import pricing, surface, timing
-from optmm.bench.rows import PeerRow, Row
+from optmm.bench import models, pricing, surface, timing
+from optmm.bench.rows import PeerRow, Report, Row
 from optmm.cli.main import app
 
 ROWS = [
@@ -73,7 +73,7 @@ def surfaces_bench(monkeypatch):
                 if with_peers
                 else []
             )
-            return surface.Report({"reference": ROWS}, {"core": pinned}, peers, wrong)
+            return Report("surface", {"reference": ROWS}, {"core": pinned}, peers, wrong)
 
         monkeypatch.setattr(surface, "run", run)
         return CliRunner().invoke(app, ["bench", "surface", *args])
@@ -107,3 +107,36 @@ def test_surface_json_is_one_object(surfaces_bench):
 def test_surface_knows_its_parts(surfaces_bench):
     ran = surfaces_bench("--part", "vega")
     assert ran.exit_code != 0 and "must be one of reference, snapshots" in str(ran.exception)
+
+
+@pytest.fixture
+def models_bench(monkeypatch):
+    """`models_bench(*args, wrong=())`: the models' command with made figures."""
+
+    def call(*args, wrong=()):
+        def run(parts, data, *, quick, pinned, say):
+            say(f"{', '.join(parts)} in {data}")
+            return Report("models", dict.fromkeys(parts, ROWS), {"core": pinned}, wrong=wrong)
+
+        monkeypatch.setattr(models, "run", run)
+        return CliRunner().invoke(app, ["bench", *args])
+
+    monkeypatch.setattr(timing, "pin", lambda core: f"pinned to core {core}")
+    return call
+
+
+def test_models_take_parts_and_heston_is_one_of_them(models_bench):
+    got = json.loads(models_bench("models", "--json").stdout)
+    assert tuple(got["parts"]) == models.PARTS and got["bench"] == "models"
+    assert "sabr in there ..." in models_bench("models", "--part", "sabr", "--data", "there").stderr
+    ran = models_bench("heston", "--core", "1")
+    assert ran.exit_code == 0 and ran.stdout.startswith("heston")
+    assert "core: pinned to core 1" in ran.stdout
+    assert "must be one of heston, sabr" in str(models_bench("models", "--part", "svi").exception)
+
+
+def test_models_fail_when_what_was_timed_is_wrong(models_bench):
+    ran = models_bench("heston", wrong=("heston: gradient off by 1",))
+    assert ran.exit_code == 1 and "wrong: heston: gradient off by 1" in ran.stderr
+    assert models_bench("heston").exit_code == 0
+    assert models_bench("heston", "--strict").exit_code == 1
