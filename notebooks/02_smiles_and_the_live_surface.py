@@ -15,10 +15,10 @@
 # # Smiles and the live surface
 #
 # From a table of quotes to a surface that says what every option is worth, how sure it is, and
-# where it must not be asked. Part one fits a real chain: all of SPX after one close, if the data are
-# in `../shared/data` beside the repository, else a quarter of an hour into the embedded simulated
-# day; on the command line it is `optmm calibrate CHAIN`. Part two fits a chain that is made up,
-# because only there is a truth to compare with.
+# where it must not be asked. Part one fits a real chain: all of SPX after one close, if the data
+# are in `../shared/data` beside the repository, else a quarter of an hour into the embedded
+# simulated day; on the command line it is `optmm calibrate CHAIN`. Part two fits a chain that is
+# made up, because only there is a truth to compare with.
 
 # %%
 # %matplotlib inline
@@ -85,9 +85,7 @@ snapshot.quotes.sample(5, seed=3)
 # %%
 def fitted():
     """The chain's surface, from nothing but its quotes and spot."""
-    return surfaces.fit(
-        snapshot.quotes, valuation_ns=snapshot.valuation_ns, spot=snapshot.spot
-    )
+    return surfaces.fit(snapshot.quotes, valuation_ns=snapshot.valuation_ns, spot=snapshot.spot)
 
 
 fitted()  # compile
@@ -277,17 +275,17 @@ compared
 
 # %% [markdown]
 # On a real index five letters an expiry, or three, cannot follow quotes this tight from one wing to
-# the other, however well they are fitted, and slices of SVI know nothing of their neighbours. On the
-# simulated day they can: its smiles are SVI. The spline always bends, but nothing in its making
+# the other, however well they are fitted, and slices of SVI know nothing of their neighbours. On
+# the simulated day they can: its smiles are SVI. The spline always bends, but nothing in its making
 # keeps it free of arbitrage: its certificate has to be looked at, every time.
 
 # %% [markdown]
 # ## 7. Live, and when quotes go away
 #
-# A `LiveFitter` remembers forwards, weights and premia. It never changes a surface, it publishes the
-# next version. Here all quotes of one expiry vanish for ten minutes: its last good curve stays, and
-# says so; its error bars grow with its age. A curve that is kept may fall foul of its neighbours,
-# which go on; then it loses its certificate, and is not quoted from.
+# A `LiveFitter` remembers forwards, weights and premia. It never changes a surface, it publishes
+# the next version. Here all quotes of one expiry vanish for ten minutes: its last good curve stays,
+# and says so; its error bars grow with its age. A curve that is kept may fall foul of its
+# neighbours, which go on; then it loses its certificate, and is not quoted from.
 
 # %%
 fitter = LiveFitter(surface.chain, FitConfig())
@@ -601,8 +599,8 @@ print(f"the {len(planted)} planted quotes lead a list of {len(outside)} of {len(
 #
 # Spot falls by 2 % in ten steps of ten seconds, with a refit at the first, the sixth and the last.
 # Between them `move` carries the level along the skew: stickiness R = 0 holds vols at equal
-# moneyness, 1 at equal strikes. In this world the smile sticks to moneyness, so R = 1 is wrong until
-# the next refit puts it right.
+# moneyness, 1 at equal strikes. In this world the smile sticks to moneyness, so R = 1 is wrong
+# until the next refit puts it right.
 
 # %%
 fitters = {r: LiveFitter(surface.chain, FitConfig()) for r in (0.0, 1.0)}
