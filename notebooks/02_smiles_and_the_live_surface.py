@@ -42,10 +42,14 @@ from surfaces.pricing import black, implied
 
 _ = pl.Config(tbl_cols=-1, tbl_rows=20, tbl_width_chars=200, float_precision=4)
 
-# OPTMM_DATA names another folder of data. For a chain of your own, name its file: a Cboe download,
-# or a CSV or Parquet table with the columns expiry, strike, right, bid and ask.
+# A chain of your own: the path of a Cboe download, or of a CSV or Parquet table with the columns
+# expiry, strike, right, bid and ask; and when its quotes were in force, "2025-06-02 11:40" in New
+# York, where the file does not say.
+OWN, AT = None, None
+
+# OPTMM_DATA names another folder of data.
 DATA = Path(os.environ.get("OPTMM_DATA", Path(optmm.__file__).parents[2] / "shared/data"))
-CHAIN = DATA / "cboe_quotedata/spx_2023-04-14_close.csv.gz"
+SPX = DATA / "cboe_quotedata/spx_2023-04-14_close.csv.gz"
 
 # %% [markdown]
 # # Part one: a chain as it is
@@ -66,10 +70,14 @@ def embedded():
     return frozen(day, day.session.open_ns + 15 * 60 * 10**9)
 
 
-snapshot = (open_snapshot(CHAIN) if CHAIN.exists() else embedded()).check()
+if OWN is not None:
+    snapshot = open_snapshot(OWN, at=AT)
+else:
+    snapshot = open_snapshot(SPX) if SPX.exists() else embedded()
+snapshot.check()
 exercise = "American" if snapshot.american else "European"
 print(
-    f"{snapshot.underlying}, {exercise}, {dt.datetime.fromtimestamp(snapshot.valuation_ns / 1e9, dt.UTC)}\n"
+    f"{snapshot.underlying}, {exercise}, {np.datetime64(snapshot.valuation_ns // 10**9, 's')} UTC\n"
     f"{len(snapshot.quotes):,} options, {snapshot.two_sided_share:.0%} with both sides, "
     f"spot {snapshot.spot}; left out: {snapshot.quarantined or 'nothing'}"
 )
