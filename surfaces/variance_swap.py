@@ -31,7 +31,7 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
 CORE = 8.0  # deviations from the forward that get panels of STEP
 STEP = 0.25
 GROWTH = 1.25
-FARTHEST = 300.0  # of |k|; a wing that still counts there has no value
+FARTHEST = 650.0  # of |k|; a wing that still counts there has no value
 NOTHING_LEFT = 1e-9  # share of the whole in the last panel of a wing
 
 Curve = Callable[[Floats], Floats]
@@ -135,9 +135,7 @@ def _one(surface: "VolSurface", years: float) -> tuple[float, float, float, floa
         near = np.clip(k, 2.0 * low, 2.0 * high)  # no error is known far beyond all quotes
         return np.asarray(surface.uncertainty(forward * np.exp(near), years)) * np.sqrt(years)
 
-    return log_contract(
-        lambda k: surface.total_variance(k, years), low=low, high=high, error=error
-    )
+    return log_contract(lambda k: surface.total_variance(k, years), low=low, high=high, error=error)
 
 
 def _quoted(surface: "VolSurface", years: float) -> tuple[float, float]:
@@ -148,7 +146,7 @@ def _quoted(surface: "VolSurface", years: float) -> tuple[float, float]:
     if not slices.size:
         return 0.0, 0.0
     root = np.sqrt(surface.years[slices])
-    low, high = (surface.quoted_range[slices].T / root)
+    low, high = surface.quoted_range[slices].T / root
     at = np.sqrt(years)
     return (
         min(float(np.interp(at, root, low)) * at, 0.0),
@@ -182,8 +180,8 @@ def _summed(
         if not abs(end) <= NOTHING_LEFT * total:
             raise InvalidInput(
                 f"the {name} wing still holds {end / total:.2g} of the log contract at |k| = "
-                f"{FARTHEST:g}: total variance grows there as fast as 2|k|, and the contract has "
-                "no value. Fit a model with flatter wings."
+                f"{FARTHEST:g}: total variance grows there nearly as fast as 2|k|, where the "
+                "contract has no value. Fit a model with flatter wings."
             )
     left = float(each[k < low].sum()) / total
     return total, left, float(each[k > high].sum()) / total

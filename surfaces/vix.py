@@ -125,7 +125,9 @@ def term_variance(quotes: VixQuotes) -> TermVariance:
             "of it: the strip cannot be made"
         )
     used = np.concatenate((at - 1 - puts[::-1], [at], at + 1 + calls))
-    middle = np.concatenate((put[used[used < at]], [0.5 * (call[at] + put[at])], call[used[used > at]]))
+    middle = np.concatenate(
+        (put[used[used < at]], [0.5 * (call[at] + put[at])], call[used[used > at]])
+    )
     K = strike[used]
     delta = np.empty(K.size)
     delta[1:-1] = 0.5 * (K[2:] - K[:-2])

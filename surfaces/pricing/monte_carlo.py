@@ -175,7 +175,7 @@ def local_vol(
     table = _local_vol(model)
     options = _options(right, forward, strike, years, df)
     plan = _plan(paths, replicates, seed, sampling)
-    fine = draws.grid(options.dates, _rate(steps_a_year, STEPS_A_YEAR), LEAST_STEPS)
+    fine = _grid(options.dates, steps_a_year, STEPS_A_YEAR)
     grids = (fine, fine.halved())
     sums = [_Sums(plan, options, g) for g in grids]
     for done, (replicate, (z,)) in enumerate(draws.blocks(fine, 1, plan), 1):
@@ -247,7 +247,7 @@ def local_vol_paths(
     table = _local_vol(model)
     dates, forwards = _dates(years, forward)
     plan = _plan(paths, replicates, seed, sampling)
-    steps = draws.grid(dates, _rate(steps_a_year, STEPS_A_YEAR), LEAST_STEPS)
+    steps = _grid(dates, steps_a_year, STEPS_A_YEAR)
     (logs,) = _room(plan, dates.size, 1)
     at = 0
     for _, (z,) in draws.blocks(steps, 1, plan):
@@ -306,9 +306,7 @@ def value(
     level, error = regressed(means, controls if control else controls[:, :0])
     shape = found.shape[1:]
     level, error = (scale * a.reshape(shape)[()] for a in (level, error))
-    return Estimate(
-        level, error, error, np.zeros(shape)[()], count, paths.replicates, paths.steps
-    )
+    return Estimate(level, error, error, np.zeros(shape)[()], count, paths.replicates, paths.steps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -370,12 +368,13 @@ def _plan(paths: int, replicates: int, seed: int, sampling: str) -> Plan:
     return draws.plan(n, r, check.count("seed", seed, 0, hint="Any whole number."), sampling)
 
 
-def _rate(steps_a_year: float | None, usual: float) -> float:
-    given = usual if steps_a_year is None else steps_a_year
-    hint = "More steps: less bias."
-    return check.one(
-        "steps_a_year", check.above("steps_a_year", given, 0.0, unit="", hint=hint)
-    )
+def _grid(dates: Floats, steps_a_year: float | None, usual: float) -> Grid:
+    """The grid asked for, or the usual one with LEAST_STEPS to the first date."""
+    if steps_a_year is None:
+        return draws.grid(dates, usual, LEAST_STEPS)
+    more = "More steps, less bias."
+    rate = check.above("steps_a_year", steps_a_year, 0.0, unit="", hint=more)
+    return draws.grid(dates, check.one("steps_a_year", rate), 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,10 +413,10 @@ def _table(model: _Model, steps: Grid) -> Floats:
 
 def _heston_grid(model: _Model, dates: Floats, steps_a_year: float | None) -> Grid:
     """Steps short enough that the martingale correction exists, with twice the step as well."""
-    rate = _rate(steps_a_year, STEPS_A_YEAR * max(1.0, model.kappa))
-    least = LEAST_STEPS if steps_a_year is None else 2
+    usual = STEPS_A_YEAR * max(1.0, model.kappa)
+    steps = _grid(dates, steps_a_year, usual)
+    rate = usual if steps_a_year is None else float(steps_a_year)
     while True:
-        steps = draws.grid(dates, rate, least)
         twice = steps.halved()
         table = np.empty((twice.steps, heston_qe.COLUMNS))
         worst = heston_qe.fill_table(
@@ -426,6 +425,7 @@ def _heston_grid(model: _Model, dates: Floats, steps_a_year: float | None) -> Gr
         if worst < 1.0:
             return steps
         rate *= 2.0
+        steps = draws.grid(dates, rate, steps.steps)
 
 
 def _local_vol(model: LocalVolGrid) -> tuple[Floats, Floats, Floats]:

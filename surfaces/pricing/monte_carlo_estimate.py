@@ -84,5 +84,3 @@ def estimate(
 def grouped(values: Floats, replicates: int) -> Floats:
     """Means of `replicates` equal groups of rows, (replicates, q)."""
     return np.asarray(values.reshape(replicates, -1, values.shape[1]).mean(axis=1))
-
-
