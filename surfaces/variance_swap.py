@@ -100,11 +100,11 @@ def log_contract(
     got = black.greeks(
         right=right, forward=1.0, strike=np.exp(k), years=1.0, vol=s, which=("price", "vega")
     )
-    total, *shares = _summed(k, weight, np.asarray(got.price), low, high)
+    total, left, beyond = _summed(k, weight, np.asarray(got.price), low, high)
     if error is None:
-        return total, 0.0, *shares
+        return total, 0.0, left, beyond
     off = 2.0 * float(np.sum(weight * np.exp(-k) * np.asarray(got.vega) * error(k)))
-    return total, off, *shares
+    return total, off, left, beyond
 
 
 def replicate(

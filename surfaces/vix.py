@@ -70,7 +70,7 @@ class VixIndex:
     weights: tuple[float, float]
 
 
-def vix_index(near: VixQuotes, next: VixQuotes, *, minutes: float = THIRTY_DAYS) -> VixIndex:  # noqa: A002
+def vix_index(near: VixQuotes, next: VixQuotes, *, minutes: float = THIRTY_DAYS) -> VixIndex:
     """The index of two expiries, at `minutes` from now (43,200: thirty days).
 
     Total variance is linear in minutes between the two expiries, and beyond them where both lie on
@@ -171,7 +171,7 @@ def vix_of_chain(quotes: Any, valuation_ns: int, *, rate: Rate) -> VixIndex:
         table = _strikes(chain.strike[rows], chain.right[rows], bid[rows], ask[rows])
         minutes = minutes_between(valuation_ns, int(chain.fixing_ns[j]))
         r = rate(minutes / YEAR_MINUTES) if callable(rate) else rate
-        made.append(VixQuotes(*table, minutes, float(r)))
+        made.append(VixQuotes(*table, minutes=minutes, rate=float(r)))
     return vix_index(made[0], made[1])
 
 
@@ -223,15 +223,17 @@ def _walk(bid: Floats, ask: Floats) -> NDArray[np.int64]:
     return np.array(out, np.int64)
 
 
-def _strikes(strike: Floats, right: Floats, bid: Floats, ask: Floats) -> tuple[Floats, ...]:
-    """(strikes, call bid, call ask, put bid, put ask) of one expiry's rows; NaN where not listed."""
+def _strikes(
+    strike: Floats, right: Floats, bid: Floats, ask: Floats
+) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Strikes, call bid, call ask, put bid and put ask of one expiry; NaN where not listed."""
     K, where = np.unique(strike, return_inverse=True)
     out = np.full((4, K.size), np.nan)
     for first, sign in ((0, 1.0), (2, -1.0)):
         rows = right == sign
         out[first, where[rows]] = bid[rows]
         out[first + 1, where[rows]] = ask[rows]
-    return (K, *out)
+    return K, out[0], out[1], out[2], out[3]
 
 
 def _checked(quotes: VixQuotes) -> tuple[Floats, list[Floats]]:

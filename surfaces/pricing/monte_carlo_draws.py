@@ -49,7 +49,8 @@ def grid(years: Floats, steps_a_year: float, least: int) -> Grid:
 
     `least` steps to the first at least.
     """
-    times, stops, before = [np.zeros(1)], [], 0.0
+    times, before = [np.zeros(1)], 0.0
+    stops: list[int] = []
     for i, year in enumerate(years.tolist()):
         wanted = math.ceil(0.5 * (year - before) * steps_a_year - 1e-9)
         n = 2 * max(wanted, 1 if i else (least + 1) // 2)

@@ -1,10 +1,10 @@
 """The VIX rule on closing SPX chains against the index's published closes.
 
-The published close is computed from quotes of 16:15 New York and Cboe's rates; a download shows the
-last quotes and is priced here at 16:00 with the 1-month Treasury. A quarter of an hour is 0.035 % of
-variance (0.003 points), a rate off by 0.5 % about as much. Quotes of the same instant then leave the
-two decimals of the file; another instant leaves the index's move in between, 0.1 point in a quiet
-quarter of an hour. So: half a tenth of a point each day, a hundredth in the middle day.
+The published close is computed from quotes of 16:15 New York and Cboe's rates; a download shows
+the last quotes and is priced here at 16:00 with the 1-month Treasury. A quarter of an hour is
+0.035 % of variance, 0.003 points; a rate off by half a percent moves less. Quotes of the same
+instant therefore leave a hundredth of a point; quotes of another one leave what the index moved in
+between. So: the middle day within a hundredth, and every day within a twentieth.
 """
 
 import csv
@@ -59,7 +59,7 @@ def test_closes_are_reproduced(days):
 def test_the_curves_own_variance_is_near_the_rules(days):
     """At the rule's two expiries, 2023-05-26. The rule drops the strikes past the last bid and adds
     up trapezoids; together under 1 % of variance on this chain's spacing."""
-    day, _, found, rate = next(d for d in days if d[0] == "2023-05-26")
+    _, _, found, rate = next(d for d in days if d[0] == "2023-05-26")
     index = vix.vix_of_chain(found.quotes, found.valuation_ns, rate=rate)
     surface = surfaces.fit(found.quotes, valuation_ns=found.valuation_ns)
     years = [index.near.years, index.next.years]

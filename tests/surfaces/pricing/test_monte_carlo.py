@@ -1,5 +1,6 @@
 """Simulated Heston prices and paths: Fourier integrals, the law of the variance, honest errors."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,8 +15,8 @@ from surfaces.pricing import monte_carlo as mc
 from surfaces.pricing import monte_carlo_draws as draws
 
 NAMES = ("v0", "kappa", "theta", "sigma", "rho")
-EQUITY = dict(v0=0.04, kappa=1.5, theta=0.06, sigma=0.6, rho=-0.7)
-WILD = dict(v0=0.04, kappa=1.0, theta=0.06, sigma=1.8, rho=-0.7)
+EQUITY = {"v0": 0.04, "kappa": 1.5, "theta": 0.06, "sigma": 0.6, "rho": -0.7}
+WILD = {"v0": 0.04, "kappa": 1.0, "theta": 0.06, "sigma": 1.8, "rho": -0.7}
 
 
 def model(case):
@@ -45,7 +46,7 @@ def call(strike, years, case, forward=100.0):
     edges = [0.0, 1.0, 4.0, 16.0, 64.0, 256.0, 2000.0]
     whole = sum(
         quad(integrand, a, b, epsabs=1e-12, epsrel=1e-11, limit=800)[0]
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        for a, b in itertools.pairwise(edges)
     )
     return forward - np.sqrt(forward * strike) / np.pi * whole
 
@@ -80,10 +81,10 @@ def test_andersens_cases_are_within_three_errors(rows, name, sampling):
     [
         (WILD, 1.0),
         (WILD, 1.0 / 52.0),
-        (dict(v0=0.09, kappa=3.0, theta=0.06, sigma=1.5, rho=-0.8), 0.02),
-        (dict(v0=0.04, kappa=4.0, theta=0.25, sigma=1.0, rho=-0.5), 1.0),
-        (dict(v0=0.04, kappa=1.0, theta=0.06, sigma=1.0, rho=0.7), 1.0),
-        (dict(v0=0.01, kappa=8.0, theta=0.09, sigma=0.3, rho=0.0), 0.5),
+        ({"v0": 0.09, "kappa": 3.0, "theta": 0.06, "sigma": 1.5, "rho": -0.8}, 0.02),
+        ({"v0": 0.04, "kappa": 4.0, "theta": 0.25, "sigma": 1.0, "rho": -0.5}, 1.0),
+        ({"v0": 0.04, "kappa": 1.0, "theta": 0.06, "sigma": 1.0, "rho": 0.7}, 1.0),
+        ({"v0": 0.01, "kappa": 8.0, "theta": 0.09, "sigma": 0.3, "rho": 0.0}, 0.5),
     ],
 )
 def test_wide_parameters_are_within_three_errors(case, years):
@@ -117,7 +118,7 @@ def test_the_error_is_that_of_the_price(sampling):
 
 def test_calls_and_puts_obey_parity_and_broadcast():
     strikes, years = np.array([80.0, 100.0, 125.0]), np.array([[0.1], [0.7]])
-    terms = dict(forward=100.0 + years, strike=strikes, years=years, df=0.9, paths=4096)
+    terms = {"forward": 100.0 + years, "strike": strikes, "years": years, "df": 0.9, "paths": 4096}
     calls = mc.heston(model(EQUITY), right=1, **terms)
     puts = mc.heston(model(EQUITY), right="p", **terms)
     assert calls.price.shape == calls.error.shape == (2, 3)
@@ -135,7 +136,7 @@ def test_a_set_of_expiries_prices_as_each_alone():
 
 def test_no_vol_of_vol_is_black_with_the_mean_variance():
     """To 1e-6: the variance path is deterministic up to sigma, its time steps are second order."""
-    case = dict(v0=0.04, kappa=2.0, theta=0.09, sigma=1e-6, rho=-0.5)
+    case = {"v0": 0.04, "kappa": 2.0, "theta": 0.09, "sigma": 1e-6, "rho": -0.5}
     years = 1.0
     w = 0.09 * years + (0.04 - 0.09) * (1.0 - np.exp(-2.0 * years)) / 2.0
     got = mc.heston(model(case), right=1, forward=100.0, strike=[90.0, 110.0], years=years)
@@ -166,7 +167,7 @@ def test_moments_of_the_variance_are_exact_at_any_step():
 @pytest.mark.parametrize("rho", [-0.9, 0.0, 0.6])
 def test_the_forward_is_a_martingale_at_a_coarse_step(rho):
     """Without the correction the mean is off by 5 errors and more at this step."""
-    case = WILD | dict(rho=rho)
+    case = WILD | {"rho": rho}
     paths = mc.heston_paths(
         model(case), forward=[101.0, 104.0], years=[0.5, 1.0], paths=131_072, steps_a_year=4
     )
@@ -176,11 +177,11 @@ def test_the_forward_is_a_martingale_at_a_coarse_step(rho):
 
 def test_steps_shrink_until_the_correction_has_its_moment():
     """Over steps of four years E[exp(A v')] does not exist in every state."""
-    case = dict(v0=0.04, kappa=1.0, theta=0.04, sigma=2.0, rho=0.9)
+    case = {"v0": 0.04, "kappa": 1.0, "theta": 0.04, "sigma": 2.0, "rho": 0.9}
     table = np.empty((1, heston_qe.COLUMNS))
     assert heston_qe.fill_table(np.array([0.0, 4.0]), 1.0, 0.04, 2.0, 0.9, table) > 1.0
     assert heston_qe.fill_table(np.array([0.0, 1.0]), 1.0, 0.04, 2.0, 0.9, table) < 1.0
-    terms = dict(right=-1, forward=100.0, strike=100.0, years=4.0, paths=2048)
+    terms = {"right": -1, "forward": 100.0, "strike": 100.0, "years": 4.0, "paths": 2048}
     asked = mc.heston(model(EQUITY), steps_a_year=0.5, **terms)
     got = mc.heston(model(case), steps_a_year=0.5, **terms)
     assert asked.steps == 2
@@ -233,7 +234,13 @@ def test_controls_help_and_do_not_move_the_mean():
 
 
 def test_same_seed_same_bytes_whatever_the_block(monkeypatch):
-    terms = dict(right=1, forward=100.0, strike=[90.0, 100.0], years=[0.3, 1.0], paths=4096)
+    terms = {
+        "right": 1,
+        "forward": 100.0,
+        "strike": [90.0, 100.0],
+        "years": [0.3, 1.0],
+        "paths": 4096,
+    }
     first, again = (mc.heston(model(EQUITY), seed=9, **terms) for _ in range(2))
     other = mc.heston(model(EQUITY), seed=10, **terms)
     assert first.price.tobytes() == again.price.tobytes()
@@ -277,10 +284,10 @@ def test_long_paths_draw_their_finest_numbers_without_sobol(monkeypatch):
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        (dict(sigma=0.0), r"sigma is 0, must be > 0 .*use black"),
-        (dict(rho=1.2), r"rho is 1.2, must be between -1 and 1"),
-        (dict(v0=-0.1), r"v0 is -0.1, must be >= 0"),
-        (dict(kappa=0.0), r"kappa is 0, must be > 0"),
+        ({"sigma": 0.0}, r"sigma is 0, must be > 0 .*use black"),
+        ({"rho": 1.2}, r"rho is 1.2, must be between -1 and 1"),
+        ({"v0": -0.1}, r"v0 is -0.1, must be >= 0"),
+        ({"kappa": 0.0}, r"kappa is 0, must be > 0"),
     ],
 )
 def test_parameters_outside_their_domain_are_named(wrong, text):
@@ -291,17 +298,17 @@ def test_parameters_outside_their_domain_are_named(wrong, text):
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        (dict(strike=[90.0, -1.0]), r"strike\[1\] is -1 USD, must be > 0"),
-        (dict(years=0.0), r"years is 0 years, must be > 0"),
-        (dict(replicates=2), r"replicates is 2, must be a whole number >= 8"),
-        (dict(paths=3), r"paths is 3, must be a whole number >= 32"),
-        (dict(sampling="halton"), r"sampling is 'halton', must be 'sobol' or 'pseudo'"),
-        (dict(steps_a_year=1e6), r"steps_a_year is 1e\+06: 1000000 steps to 1 years, must be"),
-        (dict(strike=[]), r"are empty, must be one option"),
+        ({"strike": [90.0, -1.0]}, r"strike\[1\] is -1 USD, must be > 0"),
+        ({"years": 0.0}, r"years is 0 years, must be > 0"),
+        ({"replicates": 2}, r"replicates is 2, must be a whole number >= 8"),
+        ({"paths": 3}, r"paths is 3, must be a whole number >= 32"),
+        ({"sampling": "halton"}, r"sampling is 'halton', must be 'sobol' or 'pseudo'"),
+        ({"steps_a_year": 1e6}, r"steps_a_year is 1e\+06: 1000000 steps to 1 years, must be"),
+        ({"strike": []}, r"are empty, must be one option"),
     ],
 )
 def test_arguments_outside_their_domain_are_named(wrong, text):
-    terms = dict(right=1, forward=100.0, strike=100.0, years=1.0) | wrong
+    terms = {"right": 1, "forward": 100.0, "strike": 100.0, "years": 1.0} | wrong
     with pytest.raises(InvalidInput, match=text):
         mc.heston(model(EQUITY), **terms)
 

@@ -120,7 +120,7 @@ def test_flat_outside_the_table_and_linear_inside():
     fine_years = np.array([0.0, 0.2, 0.5, 0.8, 1.0])
     share = np.interp(fine_years, years, [0.0, 1.0])[:, None]
     fine = Grid(fine_years, fine_k, inside[0] + share * (inside[1] - inside[0]))
-    terms = dict(right=1, forward=F, strike=[90.0, 110.0], years=1.0, paths=4096)
+    terms = {"right": 1, "forward": F, "strike": [90.0, 110.0], "years": 1.0, "paths": 4096}
     one, two = (mc.local_vol(m, **terms).price for m in (coarse, fine))
     np.testing.assert_allclose(one, two, rtol=1e-9)
 
