@@ -1,8 +1,8 @@
 """Heston and Bates prices and Greeks of many options: nopython, unchecked.
 
-Rows come sorted by time to expiry. The strikes of an expiry share one straight contour, unless the
-waves exp(-iuk) are many before phi has decayed: far strikes of either side have a contour that
-leans to where they decay themselves, so that no strike needs more than some hundred nodes.
+Rows come sorted by time to expiry. The strikes of an expiry share one contour, unless the waves
+exp(-iuk) are many before phi has decayed: far strikes of either side have a contour that leans to
+where they decay themselves, so that no strike needs more than some hundred nodes.
 """
 
 import math
@@ -10,11 +10,12 @@ import math
 import numba as nb
 import numpy as np
 
-from surfaces.kernels.black import greeks_one, price_one
+from surfaces.kernels.black import price_one
 from surfaces.kernels.compiling import INNER, OUTER
 from surfaces.kernels.heston_integrals import (
     CHUNK,
     CURVE,
+    GRADIENT,
     KAPPA,
     MEAN,
     PRICE,
@@ -33,11 +34,13 @@ from surfaces.kernels.heston_integrals import (
     YEARS_SLOPE,
     integrate,
 )
+from surfaces.kernels.normal import cdf, density
 
 WIDEST = 0.25 * math.pi  # the half angle in which a Gaussian decays
+HUMP = 6.0  # twice the logarithm of what an integrand may grow to on the way out
 HARD = 8.0  # waves per decay from which a strike gets a leaning contour
 DECAYED = 37.0  # -ln TAIL
-PACE = 0.45  # step per half angle at which the first two rules usually agree
+PACE = 0.36  # step per half angle at which the first two rules usually agree
 
 
 @nb.njit(**INNER)
@@ -98,58 +101,63 @@ def decay(years, w, p):
 
 @nb.njit(**INNER)
 def side(k, c, shift, jumping):
-    """(which contour of an expiry: 0 straight, 1 for far calls, -1 for far puts; waves per decay).
+    """Which contour of an expiry a strike is on: 0 the shared one, 1 far calls, -1 far puts.
 
     A contour that leans towards a strike makes exp(-iuk) decay; phi too if its own waves go the
     same way. Jumps grow on a leaning contour, so they have none.
     """
-    waves = abs(k + shift) / c
-    if jumping or waves < HARD or k * (k + shift) <= 0.0:
-        return 0, waves
-    return (1 if k > 0.0 else -1), waves
+    if jumping or abs(k + shift) < HARD * c or k * (k + shift) <= 0.0:
+        return 0
+    return 1 if k > 0.0 else -1
 
 
 @nb.njit(**INNER)
-def expiry(p, years, w, k, level, within, table, at, few, sides, waves, part, more, reach, sums):
+def contour(k, w, c, shift, jumping):
+    """(lean, half angle): the middle and half width of the angles at which all strikes decay.
+
+    Far out exp(-iuk) phi falls on a ray of angle -x if c cos x + (k + shift) sin x > 0, near zero
+    if x is within a Gaussian's pi/4.
+    """
+    low, high = k[0], k[0]
+    for i in range(k.size):
+        low, high = min(low, k[i]), max(high, k[i])
+    least, most = -WIDEST, WIDEST
+    if high + shift > 0.0:
+        least = max(least, -math.atan(c / (high + shift)))
+    if low + shift < 0.0:
+        most = min(most, math.atan(-c / (low + shift)))
+    lean = 0.0 if jumping else 0.5 * (least + most)
+    against = max(-low, 0.0) if lean > 0.0 else max(high, 0.0)
+    while (against * math.sin(lean)) ** 2 > HUMP * w * math.cos(2.0 * lean):
+        lean *= 0.5
+    return lean, min(most - lean, lean - least)
+
+
+@nb.njit(**INNER)
+def expiry(p, years, w, k, level, within, table, at, few, sides, part, more, reach, sums):
     """The integrals of one expiry's strikes `k` into `sums`; NaN where the rules do not agree.
 
-    few, waves: (strikes,); sides: (strikes,) integers; part, more: (strikes, 2 WIDTH); reach:
-    (2 WIDTH,): scratch.
+    few: (strikes,); sides: (strikes,) integers; part, more: (strikes, 2 WIDTH); reach: (2 WIDTH,):
+    scratch.
     """
     c, shift = decay(years, w, p)
     b = scale(years, w, p[1], p[3], p[4])
+    jumping = p[5] != 0.0
     for i in range(k.size):
-        sides[i], waves[i] = side(k[i], c, shift, p[5] != 0.0)
+        sides[i] = side(k[i], c, shift, jumping)
     for which in range(-1, 2):
-        count, most = 0, 1e-3
+        count = 0
         for i in range(k.size):
             if sides[i] == which:
                 few[count] = k[i]
                 count += 1
-                most = max(most, waves[i])
         if count == 0:
             continue
-        half, lean = min(WIDEST, math.atan(1.0 / most)), 0.0
-        if which != 0:
-            lean = 0.5 * (WIDEST - half) * which
-            half = 0.5 * (WIDEST + half)
-        step = PACE * half
+        lean, half = contour(few[:count], w, c, shift, jumping)
         _, fine = integrate(
-            p,
-            years,
-            w,
-            few[:count],
-            level,
-            within,
-            step,
-            b,
-            lean,
-            table,
-            at,
-            part[:count],
-            more[:count],
-            reach,
-        )
+            p, years, w, few[:count], level, within, PACE * half, b, lean, table, at, part[:count],
+            more[:count], reach,
+        )  # fmt: skip
         count = 0
         for i in range(k.size):
             if sides[i] == which:
@@ -161,42 +169,51 @@ def expiry(p, years, w, k, level, within, table, at, few, sides, waves, part, mo
 @nb.njit(**INNER)
 def prices(right, F, K, T, df, w, sums):
     """The price from its integral, between its bounds."""
+    if not w > 0.0:
+        return df * max(right * (F - K), 0.0)
     value = price_one(right, F, K, math.sqrt(w)) + math.sqrt(F * K) * sums[PRICE]
     least, most = max(right * (F - K), 0.0), F if right > 0.0 else K
-    return df * (min(max(value, least), most) if value == value else value)
+    return df * (min(max(value, least), most) if not math.isnan(value) else value)
 
 
 @nb.njit(**INNER)
-def finish(right, F, K, T, df, w, p, sums, row):
-    """All of NAMES in `surfaces.pricing.heston` from the integrals of one option."""
+def finish(right, F, K, T, df, w, p, sums, level, row):
+    """What `level` has of NAMES in `surfaces.pricing.heston_engine`, from one option's integrals."""
     v0, theta = p[0], p[2]
     live = w > 0.0
-    plain = greeks_one(right, F, K, T, math.sqrt(w / T) if live else 0.0, df)
     rate = -math.log(df) / T if T > 0.0 else 0.0
     unit = df * math.sqrt(F * K)
     lean = unit / F
-    price = prices(right, F, K, T, df, w, sums) if live else plain[0]
-    delta = plain[1] + lean * (0.5 * sums[PRICE] + sums[SLOPE])
-    gamma = plain[2] + lean / F * sums[CURVE]
-    root, level = math.sqrt(v0), math.sqrt(theta)
+    root, far = math.sqrt(v0), math.sqrt(theta)
     by_v0, by_theta = unit * sums[V0], unit * sums[THETA]
+    price = prices(right, F, K, T, df, w, sums)
     row[0] = price
+    if level == PRICES:
+        return
+    s = math.sqrt(w)
+    d1 = math.log(F / K) / s + 0.5 * s if live else math.inf * (F - K)
+    near = right * cdf(right * d1) if F != K or live else 0.5 * right
+    delta = df * near + lean * (0.5 * sums[PRICE] + sums[SLOPE])
     row[1] = delta
-    row[2] = gamma
     row[3] = rate * price - unit * sums[YEARS]
     row[4] = -T * price
     row[5] = 2.0 * root * by_v0
-    row[6] = 2.0 * (root * by_v0 + level * by_theta)
-    row[7] = 2.0 * root * lean * (0.5 * sums[V0] + sums[V0_SLOPE])
-    row[8] = 2.0 * by_v0 + 4.0 * v0 * unit * sums[V0_V0]
-    row[9] = rate * delta - lean * (0.5 * sums[YEARS] + sums[YEARS_SLOPE])
+    row[6] = 2.0 * (root * by_v0 + far * by_theta)
     row[10] = (price - F * delta) / K
-    row[11] = gamma * (F / K) * (F / K) / df
     row[12] = by_v0
     row[13] = unit * sums[KAPPA]
     row[14] = by_theta
     row[15] = unit * sums[SIGMA]
     row[16] = unit * sums[RHO]
+    if level == GRADIENT:
+        return
+    bell = df * density(d1) / (F * s) if live else 0.0
+    gamma = bell + lean / F * sums[CURVE]
+    row[2] = gamma
+    row[7] = 2.0 * root * lean * (0.5 * sums[V0] + sums[V0_SLOPE])
+    row[8] = 2.0 * by_v0 + 4.0 * v0 * unit * sums[V0_V0]
+    row[9] = rate * delta - lean * (0.5 * sums[YEARS] + sums[YEARS_SLOPE])
+    row[11] = gamma * (F / K) * (F / K) / df
     row[17] = unit * sums[RATE]
     row[18] = unit * sums[MEAN]
     row[19] = unit * sums[STD]
@@ -210,7 +227,7 @@ def fill(p, level, within, order, right, forward, strike, years, df, where, out)
     for each Greek its row of `out` or -1.
     """
     n = order.size
-    k, few, waves, sides = np.empty(n), np.empty(n), np.empty(n), np.empty(n, np.int64)
+    k, few, sides = np.empty(n), np.empty(n), np.empty(n, np.int64)
     table, at = np.zeros((2, CHUNK, 2 * WIDTH)), np.empty((4, CHUNK))
     sums, part = np.zeros((n, 2 * WIDTH)), np.zeros((n, 2 * WIDTH))
     more = np.zeros((n, 2 * WIDTH))
@@ -228,21 +245,13 @@ def fill(p, level, within, order, right, forward, strike, years, df, where, out)
         sums[:m, :] = 0.0
         if w > 0.0:
             expiry(
-                p, T, w, k[:m], level, within, table, at, few, sides, waves, part, more,
+                p, T, w, k[:m], level, within, table, at, few, sides, part, more,
                 reach, sums,
             )  # fmt: skip
         for j in range(m):
             i = order[first + j]
-            if level == PRICES:
-                live = w > 0.0
-                row[0] = (
-                    prices(right[i], forward[i], strike[i], T, df[i], w, sums[j])
-                    if live
-                    else df[i] * max(right[i] * (forward[i] - strike[i]), 0.0)
-                )
-            else:
-                finish(right[i], forward[i], strike[i], T, df[i], w, p, sums[j], row)
-            failed += not row[0] == row[0]
+            finish(right[i], forward[i], strike[i], T, df[i], w, p, sums[j], level, row)
+            failed += math.isnan(row[0])
             for g in range(where.size):
                 if where[g] >= 0:
                     out[where[g], i] = row[g]

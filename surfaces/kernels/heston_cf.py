@@ -18,10 +18,53 @@ Nopython, no checks, no allocation. Call through surfaces.pricing.heston.
 import math
 
 import numba as nb
+import numpy as np
 
 from surfaces.kernels.compiling import INNER
+from surfaces.kernels.normal import ROUNDER, exp, log
 
+# pi/2 in three parts: products of the first two with a count below 2^20 are exact
+QUARTER_1, QUARTER_2, QUARTER_3 = 1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21
+QUARTERS = 2.0 / math.pi
 SMALL = 0.01  # |y| below which ln(1 + y)/y and its derivative are summed as series
+
+
+@nb.njit(cache=True, error_model="numpy", forceinline=True)
+def wave(z):
+    """(cos z, sin z) for |z| below 1e6, branch-free, so that a loop over it vectorises."""
+    shifted = z * QUARTERS + ROUNDER
+    count = shifted - ROUNDER
+    turn = np.float64(shifted).view(np.int64)
+    r = ((z - count * QUARTER_1) - count * QUARTER_2) - count * QUARTER_3
+    q = r * r
+    p = -1.0 / 1307674368000.0
+    p = p * q + 1.0 / 6227020800.0
+    p = p * q - 1.0 / 39916800.0
+    p = p * q + 1.0 / 362880.0
+    p = p * q - 1.0 / 5040.0
+    p = p * q + 1.0 / 120.0
+    p = p * q - 1.0 / 6.0
+    sine = r + r * q * p
+    p = 1.0 / 20922789888000.0
+    p = p * q - 1.0 / 87178291200.0
+    p = p * q + 1.0 / 479001600.0
+    p = p * q - 1.0 / 3628800.0
+    p = p * q + 1.0 / 40320.0
+    p = p * q - 1.0 / 720.0
+    p = p * q + 1.0 / 24.0
+    p = p * q - 0.5
+    cosine = 1.0 + q * p
+    odd = (turn & 1) == 1
+    c, s = (sine if odd else cosine), (cosine if odd else sine)
+    return (-c if ((turn + 1) & 2) == 2 else c), (-s if (turn & 2) == 2 else s)
+
+
+@nb.njit(**INNER)
+def power(z):
+    """exp(z)."""
+    size = exp(z.real)
+    c, s = wave(z.imag)
+    return complex(size * c, size * s)
 
 
 @nb.njit(**INNER)
@@ -51,7 +94,7 @@ def decayed(z):
     less = math.expm1(-z.real)
     size = 1.0 + less
     half = 0.5 * z.imag
-    s, c = math.sin(half), math.cos(half)
+    c, s = wave(half)
     fall, turn = 2.0 * s * s, 2.0 * s * c
     return complex(size * (1.0 - fall), -size * turn), complex(size * fall - less, size * turn)
 
@@ -70,7 +113,7 @@ def log_share(y):
     x = 1.0 + y.real
     size = x * x + y.imag * y.imag
     over = inverse(y)
-    L = complex(0.5 * math.log(size), math.atan2(y.imag, x)) * over
+    L = complex(0.5 * log(size), math.atan2(y.imag, x)) * over
     return L, (v - L) * over, v
 
 

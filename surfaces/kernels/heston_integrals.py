@@ -19,29 +19,26 @@ import numba as nb
 import numpy as np
 
 from surfaces.kernels.compiling import INNER
-from surfaces.kernels.heston_cf import exponents, gradient
-from surfaces.kernels.normal import ROUNDER
+from surfaces.kernels.heston_cf import exponents, gradient, inverse, power, wave
+from surfaces.kernels.normal import exp
 
 # Numerators, in units of sqrt(F K): what to multiply exp(-iuk) phi / Q with.
 WIDTH = 8
-(PRICE, V0, KAPPA, THETA, SIGMA, RHO, SLOPE, YEARS) = range(WIDTH)
+(PRICE, SLOPE, V0, KAPPA, THETA, SIGMA, RHO, YEARS) = range(WIDTH)
 (RATE, MEAN, STD, CURVE, V0_SLOPE, V0_V0, YEARS_SLOPE) = range(WIDTH, 2 * WIDTH - 1)
-PRICES, GRADIENT, ALL = 0, 1, 2  # levels: the price; the first WIDTH numerators; all of them
+PRICES, GRADIENT, ALL = 0, 1, 2  # levels: the first two numerators, the first WIDTH, all of them
 
 CHUNK = 32
-TAIL = 1e-16  # where an integrand is taken to have ended
+TAIL = 1e-14  # where an integrand is taken to have ended
 MOST_NODES = 1 << 20
 HALVINGS = 12
 INV_PI = 1.0 / math.pi
-# pi/2 in three parts: products of the first two with a count below 2^20 are exact
-QUARTER_1, QUARTER_2, QUARTER_3 = 1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21
-QUARTERS = 2.0 / math.pi
 
 
 @nb.njit(**INNER)
 def jumps(eta, years, rate, mean, std):
     """The jumps' share of ln phi, and its derivatives by rate, mean and std (Bates 1996)."""
-    leap = np.exp(eta * (mean + 0.5 * std * std * eta))
+    leap = power(eta * (mean + 0.5 * std * std * eta))
     pull = eta * math.exp(mean + 0.5 * std * std)
     gap = leap - 1.0 - pull + eta
     by_mean = years * rate * (eta * leap - pull)
@@ -50,8 +47,8 @@ def jumps(eta, years, rate, mean, std):
 
 
 @nb.njit(**INNER)
-def tabulate(u, weight, p, years, w, level, re, im):
-    """Write weight numerator(u) / Q of every channel; returns the size of what decays."""
+def tabulate(u, weight, p, years, w, level, table, n):
+    """Write weight numerator(u) / Q of every channel to row n; returns the size of what decays."""
     v0, kappa, theta, sigma, rho, rate = p[0], p[1], p[2], p[3], p[4], p[5]
     zero = complex(0.0, 0.0)
     if level == 0:
@@ -59,79 +56,53 @@ def tabulate(u, weight, p, years, w, level, re, im):
         a_k = D_k = a_s = D_s = a_r = D_r = D_T = zero
     else:
         Q, a, D, a_k, D_k, a_s, D_s, a_r, D_r, D_T = gradient(u, years, kappa, sigma, rho)
-    phi = np.exp(kappa * theta * a + v0 * D)
-    plain = np.exp(-0.5 * w * Q)
+    phi = power(kappa * theta * a + v0 * D)
+    plain = power(-0.5 * w * Q)
     size = abs(phi.real) + abs(phi.imag) + abs(plain.real) + abs(plain.imag)
     jump = by_rate = by_mean = by_std = zero
     if rate != 0.0 or level == 2:
         jump, by_rate, by_mean, by_std = jumps(1j * u + 0.5, years, rate, p[6], p[7])
-        phi *= np.exp(jump)
-    unit = weight / Q
+        phi *= power(jump)
+    unit = weight * inverse(Q)
     phi *= -unit
     gap = plain * unit + phi
     if level == 0:
-        re[PRICE], im[PRICE] = gap.real, gap.imag
+        put(table, n, PRICE, gap)
+        put(table, n, SLOPE, 1j * u * gap)
         return size * abs(unit)
     per_year = kappa * theta * D + v0 * D_T
     per_year += jump / years
-    put(re, im, PRICE, gap)
-    put(re, im, V0, phi * D)
-    put(re, im, KAPPA, phi * (theta * (a + kappa * a_k) + v0 * D_k))
-    put(re, im, THETA, phi * (kappa * a))
-    put(re, im, SIGMA, phi * (kappa * theta * a_s + v0 * D_s))
-    put(re, im, RHO, phi * (kappa * theta * a_r + v0 * D_r))
-    put(re, im, SLOPE, 1j * u * gap)
-    put(re, im, YEARS, phi * per_year)
+    put(table, n, PRICE, gap)
+    put(table, n, V0, phi * D)
+    put(table, n, KAPPA, phi * (theta * (a + kappa * a_k) + v0 * D_k))
+    put(table, n, THETA, phi * (kappa * a))
+    put(table, n, SIGMA, phi * (kappa * theta * a_s + v0 * D_s))
+    put(table, n, RHO, phi * (kappa * theta * a_r + v0 * D_r))
+    put(table, n, SLOPE, 1j * u * gap)
+    put(table, n, YEARS, phi * per_year)
     if level == 2:
-        put(re, im, RATE, phi * by_rate)
-        put(re, im, MEAN, phi * by_mean)
-        put(re, im, STD, phi * by_std)
-        put(re, im, CURVE, -gap * Q)
-        put(re, im, V0_SLOPE, 1j * u * phi * D)
-        put(re, im, V0_V0, phi * D * D)
-        put(re, im, YEARS_SLOPE, 1j * u * phi * per_year)
+        put(table, n, RATE, phi * by_rate)
+        put(table, n, MEAN, phi * by_mean)
+        put(table, n, STD, phi * by_std)
+        put(table, n, CURVE, -gap * Q)
+        put(table, n, V0_SLOPE, 1j * u * phi * D)
+        put(table, n, V0_V0, phi * D * D)
+        put(table, n, YEARS_SLOPE, 1j * u * phi * per_year)
     return size * abs(weight)
 
 
 @nb.njit(**INNER)
-def put(re, im, channel, value):
+def put(table, n, channel, value):
     """Both parts of one numerator."""
-    re[channel] = value.real
-    im[channel] = value.imag
+    table[0, n, channel] = value.real
+    table[1, n, channel] = value.imag
 
 
 @nb.njit(**INNER)
 def waves(x, k, n, c, s):
-    """cos(x k) and sin(x k), branch-free so that the loop vectorises; |x k| below 1e6."""
+    """cos(x k) and sin(x k) of the first n of `x`."""
     for j in range(n):
-        z = x[j] * k
-        shifted = z * QUARTERS + ROUNDER
-        count = shifted - ROUNDER
-        turn = np.float64(shifted).view(np.int64)
-        r = ((z - count * QUARTER_1) - count * QUARTER_2) - count * QUARTER_3
-        q = r * r
-        p = -1.0 / 1307674368000.0
-        p = p * q + 1.0 / 6227020800.0
-        p = p * q - 1.0 / 39916800.0
-        p = p * q + 1.0 / 362880.0
-        p = p * q - 1.0 / 5040.0
-        p = p * q + 1.0 / 120.0
-        p = p * q - 1.0 / 6.0
-        sine = r + r * q * p
-        p = 1.0 / 20922789888000.0
-        p = p * q - 1.0 / 87178291200.0
-        p = p * q + 1.0 / 479001600.0
-        p = p * q - 1.0 / 3628800.0
-        p = p * q + 1.0 / 40320.0
-        p = p * q - 1.0 / 720.0
-        p = p * q + 1.0 / 24.0
-        p = p * q - 0.5
-        cosine = 1.0 + q * p
-        odd = (turn & 1) == 1
-        a = sine if odd else cosine
-        b = cosine if odd else sine
-        c[j] = -a if ((turn + 1) & 2) == 2 else a
-        s[j] = -b if (turn & 2) == 2 else b
+        c[j], s[j] = wave(x[j] * k)
 
 
 @nb.njit(**INNER)
@@ -142,25 +113,25 @@ def sweep(first, step, b, lean, p, years, w, k, level, table, at, sums, reach):
     waves of a strike; sums: (strikes, 2 WIDTH); reach: (2 WIDTH,), sums of moduli.
     """
     cos_lean, sin_lean = math.cos(lean), math.sin(lean)
-    near = k[0]
+    low, high = k[0], k[0]
     for i in range(k.size):
-        near = k[i] if abs(k[i]) < abs(near) else near
+        low, high = min(low, k[i]), max(high, k[i])
     j, alive = 0, True
     while alive:
         n = 0
         while n < CHUNK and alive:
             t = first + j * step
-            grow = math.exp(t)
+            grow = exp(t)
             sh, ch = 0.5 * (grow - 1.0 / grow), 0.5 * (grow + 1.0 / grow)
             u = complex(b * sh * cos_lean, -b * (ch - 1.0) * sin_lean)
             weight = complex(b * ch * cos_lean, -b * sh * sin_lean)
             if t == 0.0:
                 weight *= 0.5
-            size = tabulate(u, weight, p, years, w, level, table[0, n], table[1, n])
+            size = tabulate(u, weight, p, years, w, level, table, n)
             at[0, n], at[1, n] = u.real, u.imag
             if lean != 0.0:  # phi alone may grow
-                size *= math.exp(u.imag * near)
-            for m in range(1 if level == PRICES else level * WIDTH):
+                size *= exp(max(u.imag * low, u.imag * high))
+            for m in range(2 if level == PRICES else level * WIDTH):
                 reach[m] += abs(table[0, n, m]) + abs(table[1, n, m])
             n += 1
             j += 1
@@ -169,14 +140,16 @@ def sweep(first, step, b, lean, p, years, w, k, level, table, at, sums, reach):
             waves(at[0], k[i], n, at[2], at[3])
             if lean != 0.0:
                 for m in range(n):
-                    size = math.exp(at[1, m] * k[i])
+                    size = exp(at[1, m] * k[i])
                     at[2, m] *= size
                     at[3, m] *= size
             if level == PRICES:
-                total = 0.0
+                value, slope = 0.0, 0.0
                 for m in range(n):
-                    total += at[2, m] * table[0, m, PRICE] + at[3, m] * table[1, m, PRICE]
-                sums[i, PRICE] += total
+                    value += at[2, m] * table[0, m, PRICE] + at[3, m] * table[1, m, PRICE]
+                    slope += at[2, m] * table[0, m, SLOPE] + at[3, m] * table[1, m, SLOPE]
+                sums[i, PRICE] += value
+                sums[i, SLOPE] += slope
             else:
                 add(0, n, table, at, sums[i])
                 if level == ALL:
@@ -210,7 +183,7 @@ def agree(step, sums, more, reach, level, within):
     Prices in units of sqrt(F K), the others relative to the integral of their moduli.
     """
     unit = 0.5 * step * INV_PI
-    for m in range(1 if level == PRICES else level * WIDTH):
+    for m in range(2 if level == PRICES else level * WIDTH):
         bound = within * (1.0 if m == PRICE else unit * reach[m])
         for i in range(more.shape[0]):
             if not unit * abs(sums[i, m] - more[i, m]) <= bound:
@@ -221,7 +194,7 @@ def agree(step, sums, more, reach, level, within):
 @nb.njit(**INNER)
 def integrate(p, years, w, k, level, within, step, b, lean, table, at, sums, more, reach):
     """All integrals of the strikes `k` into `sums`; returns (nodes used, whether they agree)."""
-    count = 1 if level == PRICES else level * WIDTH
+    count = 2 if level == PRICES else level * WIDTH
     reach[:] = 0.0
     sums[:, :] = 0.0
     nodes = sweep(0.0, step, b, lean, p, years, w, k, level, table, at, sums, reach)

@@ -17,7 +17,7 @@ from surfaces.kernels import heston as kernel
 
 Floats = NDArray[np.float64]
 
-WITHIN = 1e-9  # agreement asked of two quadrature rules; the better one's error is far smaller
+WITHIN = 1e-6  # agreement asked of two quadrature rules; the better one's error is far smaller
 HESTON = ("v0", "kappa", "theta", "sigma", "rho")
 JUMPS = ("jump_rate", "jump_mean", "jump_std")
 PLAIN = (
