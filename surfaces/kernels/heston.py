@@ -11,7 +11,7 @@ import numba as nb
 import numpy as np
 
 from surfaces.kernels.black import price_one
-from surfaces.kernels.compiling import INNER, OUTER
+from surfaces.kernels.compiling import ALLOCATES, INNER, OUTER, keep_apart
 from surfaces.kernels.heston_integrals import (
     CHUNK,
     CURVE,
@@ -133,13 +133,19 @@ def contour(k, w, c, shift, jumping):
     return lean, min(most - lean, lean - least)
 
 
-@nb.njit(**INNER)
-def expiry(p, years, w, k, level, within, table, at, few, sides, part, more, reach, sums):
-    """The integrals of one expiry's strikes `k` into `sums`; NaN where the rules do not agree.
+@nb.njit(**ALLOCATES)
+def workspace(n):
+    """Scratch of `expiry` for up to n strikes."""
+    few, sides, reach = np.empty(n), np.empty(n, np.int64), np.empty(2 * WIDTH)
+    table, at = np.zeros((2, CHUNK, 2 * WIDTH)), np.empty((4, CHUNK))
+    return few, sides, np.empty((n, 2 * WIDTH)), np.empty((n, 2 * WIDTH)), reach, table, at
 
-    few: (strikes,); sides: (strikes,) integers; part, more: (strikes, 2 WIDTH); reach: (2 WIDTH,):
-    scratch.
-    """
+
+@nb.njit(**INNER)
+def expiry(p, years, w, k, level, within, work, sums):
+    """The integrals of one expiry's strikes `k` into `sums`; NaN where the rules do not agree."""
+    keep_apart()
+    few, sides, part, more, reach, table, at = work
     c, shift = decay(years, w, p)
     b = scale(years, w, p[1], p[3], p[4])
     jumping = p[5] != 0.0
@@ -179,6 +185,7 @@ def prices(right, F, K, T, df, w, sums):
 @nb.njit(**INNER)
 def finish(right, F, K, T, df, w, p, sums, level, row):
     """What `level` has of NAMES in `surfaces.pricing.heston_engine`, from one option's integrals."""
+    keep_apart()
     v0, theta = p[0], p[2]
     live = w > 0.0
     rate = -math.log(df) / T if T > 0.0 else 0.0
@@ -227,11 +234,8 @@ def fill(p, level, within, order, right, forward, strike, years, df, where, out)
     for each Greek its row of `out` or -1.
     """
     n = order.size
-    k, few, sides = np.empty(n), np.empty(n), np.empty(n, np.int64)
-    table, at = np.zeros((2, CHUNK, 2 * WIDTH)), np.empty((4, CHUNK))
-    sums, part = np.zeros((n, 2 * WIDTH)), np.zeros((n, 2 * WIDTH))
-    more = np.zeros((n, 2 * WIDTH))
-    reach, row = np.empty(2 * WIDTH), np.empty(where.size)
+    k, sums, row = np.empty(n), np.zeros((n, 2 * WIDTH)), np.empty(where.size)
+    work = workspace(n)
     first, failed = 0, 0
     while first < n:
         T = years[order[first]]
@@ -244,10 +248,7 @@ def fill(p, level, within, order, right, forward, strike, years, df, where, out)
         w = variance(T, p)
         sums[:m, :] = 0.0
         if w > 0.0:
-            expiry(
-                p, T, w, k[:m], level, within, table, at, few, sides, part, more,
-                reach, sums,
-            )  # fmt: skip
+            expiry(p, T, w, k[:m], level, within, work, sums)
         for j in range(m):
             i = order[first + j]
             finish(right[i], forward[i], strike[i], T, df[i], w, p, sums[j], level, row)

@@ -20,7 +20,7 @@ import math
 import numba as nb
 import numpy as np
 
-from surfaces.kernels.compiling import INNER
+from surfaces.kernels.compiling import INNER, keep_apart
 from surfaces.kernels.normal import ROUNDER, exp, log
 
 # pi/2 in three parts: products of the first two with a count below 2^20 are exact
@@ -102,6 +102,7 @@ def decayed(z):
 @nb.njit(**INNER)
 def log_share(y):
     """L = ln(1 + y)/y, its derivative, and 1/(1 + y)."""
+    keep_apart()
     v = inverse(1.0 + y)
     if y.real * y.real + y.imag * y.imag < SMALL * SMALL:
         L, slope = complex(1.0 / 9.0, 0.0), complex(-8.0 / 9.0, 0.0)
@@ -120,6 +121,7 @@ def log_share(y):
 @nb.njit(**INNER)
 def shared(u, years, kappa, sigma, rho):
     """(Q, eta, beta, d, 1/P, exp(-d years), R) of one point."""
+    keep_apart()
     Q = u * u + 0.25
     eta = complex(0.5 - u.imag, u.real)
     beta = kappa - rho * sigma * eta
@@ -133,6 +135,7 @@ def shared(u, years, kappa, sigma, rho):
 @nb.njit(**INNER)
 def exponents(u, years, kappa, sigma, rho):
     """(Q, a, D) at `u`."""
+    keep_apart()
     Q, _, _, _, over, _, R = shared(u, years, kappa, sigma, rho)
     y = -0.5 * sigma * sigma * Q * R * over
     L, _, v = log_share(y)
@@ -142,6 +145,7 @@ def exponents(u, years, kappa, sigma, rho):
 @nb.njit(**INNER)
 def gradient(u, years, kappa, sigma, rho):
     """(Q, a, D), then da and dD by kappa, sigma and rho, then dD by years (da by years is D)."""
+    keep_apart()
     Q, eta, beta, d, over, E, R = shared(u, years, kappa, sigma, rho)
     s = sigma * sigma
     y = -0.5 * s * Q * R * over

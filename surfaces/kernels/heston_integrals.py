@@ -18,7 +18,7 @@ import math
 import numba as nb
 import numpy as np
 
-from surfaces.kernels.compiling import INNER
+from surfaces.kernels.compiling import INNER, keep_apart
 from surfaces.kernels.heston_cf import exponents, gradient, inverse, power, wave
 from surfaces.kernels.normal import exp
 
@@ -49,6 +49,7 @@ def jumps(eta, years, rate, mean, std):
 @nb.njit(**INNER)
 def tabulate(u, weight, p, years, w, level, table, n):
     """Write weight numerator(u) / Q of every channel to row n; returns the size of what decays."""
+    keep_apart()
     v0, kappa, theta, sigma, rho, rate = p[0], p[1], p[2], p[3], p[4], p[5]
     zero = complex(0.0, 0.0)
     if level == 0:
@@ -101,6 +102,7 @@ def put(table, n, channel, value):
 @nb.njit(**INNER)
 def waves(x, k, n, c, s):
     """cos(x k) and sin(x k) of the first n of `x`."""
+    keep_apart()
     for j in range(n):
         c[j], s[j] = wave(x[j] * k)
 
@@ -112,6 +114,7 @@ def sweep(first, step, b, lean, p, years, w, k, level, table, at, sums, reach):
     table: (2, CHUNK, 2 WIDTH), real and imaginary parts; at: (4, CHUNK), the parts of u and the
     waves of a strike; sums: (strikes, 2 WIDTH); reach: (2 WIDTH,), sums of moduli.
     """
+    keep_apart()
     cos_lean, sin_lean = math.cos(lean), math.sin(lean)
     low, high = k[0], k[0]
     for i in range(k.size):
@@ -160,6 +163,7 @@ def sweep(first, step, b, lean, p, years, w, k, level, table, at, sums, reach):
 @nb.njit(**INNER)
 def add(o, n, table, at, sums):
     """Add the waves times the first n rows of the table to WIDTH sums from `o` on."""
+    keep_apart()
     s0, s1, s2, s3 = sums[o], sums[o + 1], sums[o + 2], sums[o + 3]
     s4, s5, s6, s7 = sums[o + 4], sums[o + 5], sums[o + 6], sums[o + 7]
     for j in range(n):
@@ -194,6 +198,7 @@ def agree(step, sums, more, reach, level, within):
 @nb.njit(**INNER)
 def integrate(p, years, w, k, level, within, step, b, lean, table, at, sums, more, reach):
     """All integrals of the strikes `k` into `sums`; returns (nodes used, whether they agree)."""
+    keep_apart()
     count = 2 if level == PRICES else level * WIDTH
     reach[:] = 0.0
     sums[:, :] = 0.0
