@@ -68,13 +68,11 @@ def fill_table(times, kappa, theta, sigma, rho, table):
 def step(v, z, e, m0, s1, s0, a_moment):
     """(next variance, ln E[exp(A v')]) from variance `v` and a standard normal `z`."""
     m = m0 + v * e
-    if m <= 0.0:
-        return 0.0, 0.0
     s2 = v * s1 + s0
+    if not (m > 0.0 and s2 > 0.0):
+        return m, a_moment * m
     psi = s2 / (m * m)
     if psi <= PSI_CHANGE:
-        if psi < 1e-14:
-            return m, a_moment * m
         q = 2.0 / psi
         b2 = q - 1.0 + math.sqrt(q) * math.sqrt(q - 1.0)
         a = m / (1.0 + b2)

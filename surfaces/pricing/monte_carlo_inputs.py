@@ -19,6 +19,7 @@ from surfaces.pricing.monte_carlo_draws import Grid, Plan
 
 STEPS_A_YEAR = 32.0
 LEAST_STEPS = 32  # to the first expiry
+LEAST_SIGMA = 1e-6  # rho / sigma must not drown the rest; smaller moves no price by 1e-6
 ENOUGH_STEPS = 1024.0  # that a high kappa may ask for by default
 
 
@@ -119,22 +120,24 @@ def grid_of(dates: Floats, steps_a_year: float | None, usual: float = STEPS_A_YE
 
 
 def heston_of(params: HestonParameters) -> Model:
-    """Parameters as plain numbers."""
+    """Parameters as plain numbers. Without vol of vol the correlation changes nothing."""
 
     def at_least(name: str, hint: str) -> float:
         return check.one(name, check.at_least(name, getattr(params, name), 0.0, unit="", hint=hint))
 
-    def above(name: str, hint: str) -> float:
-        return check.one(name, check.above(name, getattr(params, name), 0.0, unit="", hint=hint))
-
     rho = check.one("rho", check.finite("rho", params.rho, unit="", hint="A correlation."))
     if abs(rho) > 1.0:
         raise InvalidInput(f"rho is {rho:g}, must be between -1 and 1")
+    sigma = at_least("sigma", "The vol of variance.")
+    if sigma < LEAST_SIGMA:
+        sigma, rho = LEAST_SIGMA, 0.0
     return Model(
-        at_least("v0", "A variance: vol squared."), above("kappa", "Mean reversion, per year."),
-        at_least("theta", "A variance: vol squared."),
-        above("sigma", "Without vol of vol, use black with the mean variance."), rho,
-    )  # fmt: skip
+        v0=at_least("v0", "A variance: vol squared."),
+        kappa=at_least("kappa", "Mean reversion, per year."),
+        theta=at_least("theta", "A variance: vol squared."),
+        sigma=sigma,
+        rho=rho,
+    )
 
 
 def heston_grid(model: Model, dates: Floats, steps_a_year: float | None) -> Grid:

@@ -102,6 +102,14 @@ def test_a_wing_as_steep_as_lees_bound_is_refused():
         variance_swap.log_contract(lambda k: 0.04 + 2.0 * np.abs(k))
 
 
+def test_an_error_of_every_vol_is_the_slope_of_the_square():
+    """d(s^2) = 2 s ds, so the vegas of all strikes must add up to 2 s."""
+    _, error, _, _ = variance_swap.log_contract(
+        lambda k: np.full(k.shape, 0.3**2), error=lambda k: np.full(k.shape, 0.01)
+    )
+    assert error == pytest.approx(2.0 * 0.3 * 0.01, rel=1e-12)
+
+
 def test_shares_are_those_of_the_strikes_beyond():
     """A flat vol, cut at one deviation: the same integral by quadrature."""
     s = 0.2
@@ -134,6 +142,9 @@ def test_a_fitted_surface_has_the_fair_variance_of_its_truth(european):
     assert got.total_variance == pytest.approx(truth, rel=0.01)
     assert np.all((got.left_share > 0.0) & (got.left_share < 0.2))
     np.testing.assert_allclose(got.vol**2, got.variance)
+    # SVI knows one error of the vol inside the quotes, and it grows beyond them
+    least = 2.0 * got.vol * surface.fit_error
+    assert np.all((got.error >= 0.95 * least) & (got.error <= 2.0 * least))
     between = variance_swap.fair_variance(surface, 0.2)
     assert between.total_variance.shape == ()
     assert got.total_variance[1] < between.total_variance < got.total_variance[2]
