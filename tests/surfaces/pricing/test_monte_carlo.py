@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from surfaces.errors import InvalidInput
 from surfaces.kernels import heston_qe
 from surfaces.kernels import monte_carlo as kernel
-from surfaces.pricing import black
+from surfaces.pricing import black, heston
 from surfaces.pricing import monte_carlo as mc
 from surfaces.pricing import monte_carlo_draws as draws
 
@@ -125,6 +125,15 @@ def test_calls_and_puts_obey_parity_and_broadcast():
     gap = calls.price - puts.price - 0.9 * (100.0 + years - strikes)
     assert np.abs(gap).max() <= 1e-10
     assert calls.sampling_error == pytest.approx(puts.sampling_error, rel=1e-6)
+
+
+def test_the_models_own_parameters_and_price_fit():
+    """`surfaces.pricing.heston` on the other side: two engines of one model."""
+    params = heston.Parameters(**WILD)
+    terms = {"right": [-1, 1], "forward": 100.0, "strike": [80.0, 120.0], "years": 0.5}
+    got = mc.heston(params, paths=16_384, df=0.97, **terms)
+    want = heston.price(params, df=0.97, **terms)
+    assert np.abs((got.price - want) / got.error).max() <= 3.0
 
 
 def test_a_set_of_expiries_prices_as_each_alone():
