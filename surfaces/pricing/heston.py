@@ -12,17 +12,23 @@ Checked tests/surfaces/pricing/test_heston.py: 30-digit integrals, Fang and Oost
         differences of prices; tests/quantlib/test_heston_quantlib.py: QuantLib.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from surfaces import checks as check
+from surfaces.errors import CalibrationFailed
+from surfaces.pricing import heston_calibration as calibration
 from surfaces.pricing import heston_engine as engine
 from surfaces.pricing import implied
+from surfaces.pricing.heston_calibration import Calibration, Fit
 from surfaces.pricing.heston_engine import Floats, ModelGreeks
+from surfaces.pricing.heston_start import candidates
 from surfaces.pricing.implied import ImpliedVol
+from surfaces.pricing.option_quotes import OptionQuotes
 
 NAMES = (*engine.PLAIN, *(f"d_{name}" for name in engine.HESTON))
 NO_JUMPS = (0.0, 0.0, 0.0)
@@ -93,8 +99,8 @@ def price(
 
     Examples
     --------
-    >>> fang_oosterlee = Parameters(v0=0.0175, kappa=1.5768, theta=0.0398, sigma=0.5751, rho=-0.5711)
-    >>> float(price(fang_oosterlee, right=1, forward=100.0, strike=100.0, years=1.0).round(6))
+    >>> printed = Parameters(v0=0.0175, kappa=1.5768, theta=0.0398, sigma=0.5751, rho=-0.5711)
+    >>> float(price(printed, right=1, forward=100.0, strike=100.0, years=1.0).round(6))
     5.785155
     """
     return engine.run(_all(params), ["price"], right, forward, strike, years, df)["price"]
@@ -142,3 +148,70 @@ def vol(
 
 def _all(params: Parameters) -> Floats:
     return np.array((*astuple(params), *NO_JUMPS))
+
+
+def calibrate(
+    quotes: Any,
+    start: Parameters | Calibration[Parameters] | None = None,
+    *,
+    fit: Fit = "vol",
+    weights: str | ArrayLike | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    starts: int = 4,
+    max_steps: int = 100,
+) -> Calibration[Parameters]:
+    """Fit the model to quotes by least squares, by Levenberg-Marquardt with the exact gradient.
+
+    Parameters
+    ----------
+    quotes : a VolSurface, a polars or pandas frame, or a mapping of arrays: `years`, `strike`,
+        `forward`, `df` (default 1), `right` (needed with prices) and one of `vol`; `price`;
+        `bid_vol` and `ask_vol`; `bid` and `ask`; and `weight` if wanted
+    start : the fit before, or parameters: one descent from there, and others only if it ends at a
+        bound or without converging. By default starts are read off the smiles
+    fit : residuals in Black vol, or in price (USD, discounted)
+    weights : "equal", "spread" (1 / half spread), "vega" or one a row, of vol residuals; by
+        default the column `weight`, else "spread" where there are bids and asks
+    bounds : (least, most) by parameter; `heston_calibration.BOUNDS` otherwise
+    starts : descents to make at most; a second is made unless the first fits exactly, and others
+        while no two of the best end alike
+    max_steps : of one descent
+
+    Returns
+    -------
+    Calibration: `params`, `standard_errors`, `rmse_vol`, `residuals`, `status` and `message`.
+
+    Raises
+    ------
+    InvalidInput
+        For missing columns, values outside their domain, or fewer quotes than parameters.
+    CalibrationFailed
+        If no start has a finite error.
+    """
+    calibration.counted(max_steps, starts)
+    task = calibration.problem(quotes, engine.HESTON, fit, weights, bounds)
+    done = []
+    if start is not None:
+        first = start.params if isinstance(start, Calibration) else start
+        check.kind("start", first, Parameters, hint="Give Parameters, or the Calibration before.")
+        done.append(calibration.descend(task, calibration.letters(first.vector()), max_steps))
+    if not done or done[0].ended or calibration.at_bounds(task, done[0].x):
+        cold = calibration.letters(candidates(task.quotes))
+        done += calibration.search(task, cold, starts, max_steps)
+    found = calibration.best(done)
+    if not np.isfinite(found.cost):
+        raise CalibrationFailed(
+            f"no start of {len(done)} has a finite error on {len(task.quotes)} quotes; check their "
+            "units, or give a start"
+        )
+    params = Parameters(*calibration.parameters(found.x).tolist())
+    return calibration.report(
+        task, done, params, *_at(params, task.quotes), params.feller, max_steps, fit
+    )
+
+
+def _at(params: Parameters, q: OptionQuotes) -> tuple[Floats, Floats]:
+    """Vols and prices of the model at the quotes."""
+    T = q.each_years
+    value = price(params, right=q.right, forward=q.forward, strike=q.strike, years=T, df=q.df)
+    return np.asarray(vol(params, forward=q.forward, strike=q.strike, years=T).vol), value
