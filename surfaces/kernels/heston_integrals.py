@@ -16,7 +16,6 @@ the error of the finer one is then about `within` squared.
 import math
 
 import numba as nb
-import numpy as np
 
 from surfaces.kernels.compiling import INNER, keep_apart
 from surfaces.kernels.heston_cf import exponents, gradient, inverse, power, wave

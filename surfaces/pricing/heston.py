@@ -19,16 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from surfaces import checks as check
-from surfaces.errors import CalibrationFailed
 from surfaces.pricing import heston_calibration as calibration
 from surfaces.pricing import heston_engine as engine
-from surfaces.pricing import implied
 from surfaces.pricing.heston_calibration import Calibration, Fit
 from surfaces.pricing.heston_engine import Floats, ModelGreeks
 from surfaces.pricing.heston_start import candidates
 from surfaces.pricing.implied import ImpliedVol
-from surfaces.pricing.option_quotes import OptionQuotes
 
 NAMES = (*engine.PLAIN, *(f"d_{name}" for name in engine.HESTON))
 NO_JUMPS = (0.0, 0.0, 0.0)
@@ -45,22 +41,12 @@ class Parameters:
     rho: float  # correlation of the forward with its variance
 
     def __post_init__(self) -> None:
-        for name, unit, hint in (
-            ("v0", "per year", "A variance: vol squared, 0.04 for 20 %."),
-            ("kappa", "per year", "The speed of mean reversion."),
-            ("theta", "per year", "A variance: vol squared, 0.04 for 20 %."),
-            ("sigma", "", "The vol of variance."),
-        ):
-            value = engine.parameter(name, getattr(self, name), 0.0, unit, hint)
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "rho", engine.correlation(self.rho))
+        engine.settle(self)
 
     @property
     def feller(self) -> float:
         """2 kappa theta / sigma^2: variance never reaches zero if this is >= 1 (Feller 1951)."""
-        if self.sigma == 0.0:
-            return np.inf
-        return 2.0 * self.kappa * self.theta / self.sigma**2
+        return engine.feller(self.kappa, self.theta, self.sigma)
 
     def vector(self) -> Floats:
         """(v0, kappa, theta, sigma, rho)."""
@@ -141,13 +127,7 @@ def vol(
 
     NO_VEGA: the price is zero at double precision, too far out to have a vol.
     """
-    right = np.where(np.asarray(strike, np.float64) >= np.asarray(forward, np.float64), 1.0, -1.0)
-    value = price(params, right=right, forward=forward, strike=strike, years=years)
-    return implied.vol(price=value, right=right, forward=forward, strike=strike, years=years)
-
-
-def _all(params: Parameters) -> Floats:
-    return np.array((*astuple(params), *NO_JUMPS))
+    return engine.vols(_all(params), forward, strike, years)
 
 
 def calibrate(
@@ -188,30 +168,14 @@ def calibrate(
     CalibrationFailed
         If no start has a finite error.
     """
-    calibration.counted(max_steps, starts)
     task = calibration.problem(quotes, engine.HESTON, fit, weights, bounds)
-    done = []
-    if start is not None:
-        first = start.params if isinstance(start, Calibration) else start
-        check.kind("start", first, Parameters, hint="Give Parameters, or the Calibration before.")
-        done.append(calibration.descend(task, calibration.letters(first.vector()), max_steps))
-    if not done or done[0].ended or calibration.at_bounds(task, done[0].x):
-        cold = calibration.letters(candidates(task.quotes))
-        done += calibration.search(task, cold, starts, max_steps)
-    found = calibration.best(done)
-    if not np.isfinite(found.cost):
-        raise CalibrationFailed(
-            f"no start of {len(done)} has a finite error on {len(task.quotes)} quotes; check their "
-            "units, or give a start"
-        )
-    params = Parameters(*calibration.parameters(found.x).tolist())
-    return calibration.report(
-        task, done, params, *_at(params, task.quotes), params.feller, max_steps, fit
-    )
+    first = calibration.given(start, Parameters)
+    cold = calibration.letters(candidates(task.quotes))
+    done = calibration.solve(task, first, cold, starts, max_steps)
+    params = Parameters(*calibration.parameters(calibration.best(done).x).tolist())
+    return calibration.report(task, done, params, _all(params), params.feller, max_steps, fit)
 
 
-def _at(params: Parameters, q: OptionQuotes) -> tuple[Floats, Floats]:
-    """Vols and prices of the model at the quotes."""
-    T = q.each_years
-    value = price(params, right=q.right, forward=q.forward, strike=q.strike, years=T, df=q.df)
-    return np.asarray(vol(params, forward=q.forward, strike=q.strike, years=T).vol), value
+def _all(params: Parameters) -> Floats:
+    """With the three of no jumps."""
+    return np.array((*astuple(params), *NO_JUMPS))

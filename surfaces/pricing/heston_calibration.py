@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from surfaces import checks as check
-from surfaces.errors import InvalidInput
+from surfaces.errors import CalibrationFailed, InvalidInput
 from surfaces.kernels import heston_fit as kernel
 from surfaces.pricing import black, option_quotes
+from surfaces.pricing import heston_engine as engine
 from surfaces.pricing.option_quotes import OptionQuotes
 
 if TYPE_CHECKING:
@@ -286,8 +287,8 @@ def at_bounds(task: Problem, x: Floats) -> tuple[str, ...]:
 
 
 def report(
-    task: Problem, done: list[Descent], params: P, model_vol: Floats, model_price: Floats,
-    feller: float, max_steps: int, fit: Fit,
+    task: Problem, done: list[Descent], params: P, vector: Floats, feller: float, max_steps: int,
+    fit: Fit,
 ) -> Calibration[P]:  # fmt: skip
     """The best descent in words and numbers."""
     found, q = best(done), task.quotes
@@ -300,6 +301,9 @@ def report(
         status = FitStatus.AT_BOUNDS if hit else FitStatus.CONVERGED
     covariance = _covariance(task, found, hit)
     errors = np.sqrt(np.diag(covariance))
+    T = q.each_years
+    model_vol = np.asarray(engine.vols(vector, q.forward, q.strike, T).vol)
+    model_price = engine.run(vector, ["price"], q.right, q.forward, q.strike, T, q.df)["price"]
     off = model_vol - q.vol
     return Calibration(
         params=params,
@@ -348,7 +352,27 @@ def _covariance(task: Problem, found: Descent, hit: tuple[str, ...]) -> Floats:
     return out
 
 
-def counted(max_steps: int, starts: int) -> None:
-    """Raise unless both are counts."""
+def given(start: Any, kind: type) -> Floats | None:
+    """Letters of the caller's start."""
+    if start is None:
+        return None
+    first = start.params if isinstance(start, Calibration) else start
+    check.kind("start", first, kind, hint="Give Parameters, or the Calibration before.")
+    return letters(first.vector())
+
+
+def solve(
+    task: Problem, first: Floats | None, cold: Floats, starts: int, max_steps: int
+) -> list[Descent]:
+    """One descent from `first` if it ends well inside the box, else also a search from `cold`."""
     check.count("max_steps", max_steps, 1, hint="The usual is 100.")
-    check.count("starts", starts, 1, hint="The usual is 4: more are tried only if fits disagree.")
+    check.count("starts", starts, 1, hint="The usual is 4; fewer are made where fits agree.")
+    done = [] if first is None else [descend(task, first, max_steps)]
+    if not done or done[0].ended or at_bounds(task, done[0].x):
+        done += search(task, cold, starts, max_steps)
+    if not np.isfinite(best(done).cost):
+        raise CalibrationFailed(
+            f"no start of {len(done)} has a finite error on {len(task.quotes)} quotes; check their "
+            "units, or give a start"
+        )
+    return done

@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 SPEEDS = (0.5, 1.5, 4.0, 12.0)  # kappa
 SPLITS = (0.9, 0.65, 0.35)  # |rho|
 LEAST_SIGMA, MOST_SIGMA = 0.15, 3.0
+# jumps a year, mean and standard deviation of each, and what they leave to v0 and to sigma
+JUMPS = ((0.2, -0.15, 0.1, 0.9, 0.7), (1.0, -0.06, 0.06, 0.8, 0.6), (0.5, 0.0, 0.1, 0.8, 0.6))
 NEAR = 1.5  # deviations from the money that the parabola sees
 
 
@@ -61,3 +63,15 @@ def _pair(share: Floats, level: Floats) -> tuple[float, float]:
     v0, theta = np.linalg.lstsq(a, np.ones(level.size), rcond=1e-6)[0]
     low, high = 0.2 * float(level.min()), 4.0 * float(level.max())
     return float(np.clip(v0, low, high)), float(np.clip(theta, low, high))
+
+
+def with_jumps(heston: Floats) -> Floats:
+    """(3 n, 8): every start with each kind of jumps in the place of some variance."""
+    rows = []
+    for rate, mean, std, calm, steady in JUMPS:
+        some = heston.copy()
+        some[:, [0, 2]] *= calm
+        some[:, 3] *= steady
+        jumps = np.broadcast_to((rate, mean, std), (len(some), 3))
+        rows.append(np.concatenate([some, jumps], axis=1))
+    return np.concatenate(rows)

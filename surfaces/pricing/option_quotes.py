@@ -182,7 +182,8 @@ def _columns(quotes: Any) -> dict[str, Any]:
             out[name] = column.to_numpy() if hasattr(column, "to_numpy") else column
             if np.ndim(out[name]) != 1:
                 raise InvalidInput(
-                    f"column {name} of quotes has shape {np.shape(out[name])}, must be a value a row"
+                    f"column {name} of quotes has shape {np.shape(out[name])}, must be one value "
+                    "a row"
                 )
     return out
 
