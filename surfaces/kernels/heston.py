@@ -184,7 +184,7 @@ def prices(right, F, K, T, df, w, sums):
 
 @nb.njit(**INNER)
 def finish(right, F, K, T, df, w, p, sums, level, row):
-    """What `level` has of NAMES in `surfaces.pricing.heston_engine`, from one option's integrals."""
+    """What `level` has of the engine's NAMES, from one option's integrals."""
     keep_apart()
     v0, theta = p[0], p[2]
     live = w > 0.0

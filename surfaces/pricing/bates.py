@@ -117,7 +117,8 @@ def calibrate(
     """
     task = calibration.problem(quotes, ALL, fit, weights, bounds)
     first = calibration.given(start, Parameters)
-    cold = calibration.letters(with_jumps(candidates(task.quotes)))
-    done = calibration.solve(task, first, cold, starts, max_steps)
+    done = calibration.solve(
+        task, first, lambda: with_jumps(candidates(task.quotes)), starts, max_steps
+    )
     params = Parameters(*calibration.parameters(calibration.best(done).x).tolist())
     return calibration.report(task, done, params, params.vector(), params.feller, max_steps, fit)

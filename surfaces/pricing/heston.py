@@ -170,8 +170,7 @@ def calibrate(
     """
     task = calibration.problem(quotes, engine.HESTON, fit, weights, bounds)
     first = calibration.given(start, Parameters)
-    cold = calibration.letters(candidates(task.quotes))
-    done = calibration.solve(task, first, cold, starts, max_steps)
+    done = calibration.solve(task, first, lambda: candidates(task.quotes), starts, max_steps)
     params = Parameters(*calibration.parameters(calibration.best(done).x).tolist())
     return calibration.report(task, done, params, _all(params), params.feller, max_steps, fit)
 

@@ -1,6 +1,6 @@
 """The fit of Heston and Bates to quotes, and what it reports. Called through `heston`, `bates`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from surfaces import checks as check
 from surfaces.errors import CalibrationFailed, InvalidInput
 from surfaces.kernels import heston_fit as kernel
-from surfaces.pricing import black, option_quotes
+from surfaces.pricing import black, implied, option_quotes
 from surfaces.pricing import heston_engine as engine
 from surfaces.pricing.option_quotes import OptionQuotes
 
@@ -301,9 +301,7 @@ def report(
         status = FitStatus.AT_BOUNDS if hit else FitStatus.CONVERGED
     covariance = _covariance(task, found, hit)
     errors = np.sqrt(np.diag(covariance))
-    T = q.each_years
-    model_vol = np.asarray(engine.vols(vector, q.forward, q.strike, T).vol)
-    model_price = engine.run(vector, ["price"], q.right, q.forward, q.strike, T, q.df)["price"]
+    model_vol, model_price = _at(vector, q)
     off = model_vol - q.vol
     return Calibration(
         params=params,
@@ -325,6 +323,15 @@ def report(
         model_vol=model_vol,
         model_price=model_price,
     )
+
+
+def _at(vector: Floats, q: OptionQuotes) -> tuple[Floats, Floats]:
+    """Vols and discounted prices of the model at the quotes; the latter by parity from one side."""
+    T, side = q.each_years, np.where(q.strike >= q.forward, 1.0, -1.0)
+    out = engine.run(vector, ["price"], side, q.forward, q.strike, T, 1.0)["price"]
+    vol = implied.vol(price=out, right=side, forward=q.forward, strike=q.strike, years=T).vol
+    inside = np.where(side == q.right, 0.0, np.abs(q.forward - q.strike))
+    return np.asarray(vol), q.df * (out + inside)
 
 
 def _covariance(task: Problem, found: Descent, hit: tuple[str, ...]) -> Floats:
@@ -362,14 +369,16 @@ def given(start: Any, kind: type) -> Floats | None:
 
 
 def solve(
-    task: Problem, first: Floats | None, cold: Floats, starts: int, max_steps: int
+    task: Problem, first: Floats | None, cold: Callable[[], Floats], starts: int, max_steps: int
 ) -> list[Descent]:
-    """One descent from `first` if it ends well inside the box, else also a search from `cold`."""
+    """One descent from `first` if it ends well inside the box, else also a search from
+    the parameters `cold()`.
+    """
     check.count("max_steps", max_steps, 1, hint="The usual is 100.")
     check.count("starts", starts, 1, hint="The usual is 4; fewer are made where fits agree.")
     done = [] if first is None else [descend(task, first, max_steps)]
     if not done or done[0].ended or at_bounds(task, done[0].x):
-        done += search(task, cold, starts, max_steps)
+        done += search(task, letters(cold()), starts, max_steps)
     if not np.isfinite(best(done).cost):
         raise CalibrationFailed(
             f"no start of {len(done)} has a finite error on {len(task.quotes)} quotes; check their "
