@@ -12,16 +12,18 @@ Checked tests/surfaces/pricing/test_heston.py: 30-digit integrals, Fang and Oost
         differences of prices; tests/quantlib/test_heston_quantlib.py: QuantLib.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from surfaces.pricing import heston_calibration as calibration
 from surfaces.pricing import heston_engine as engine
-from surfaces.pricing import implied
+from surfaces.pricing.heston_calibration import Calibration, Fit
 from surfaces.pricing.heston_engine import Floats, ModelGreeks
+from surfaces.pricing.heston_start import candidates
 from surfaces.pricing.implied import ImpliedVol
 
 NAMES = (*engine.PLAIN, *(f"d_{name}" for name in engine.HESTON))
@@ -39,22 +41,12 @@ class Parameters:
     rho: float  # correlation of the forward with its variance
 
     def __post_init__(self) -> None:
-        for name, unit, hint in (
-            ("v0", "per year", "A variance: vol squared, 0.04 for 20 %."),
-            ("kappa", "per year", "The speed of mean reversion."),
-            ("theta", "per year", "A variance: vol squared, 0.04 for 20 %."),
-            ("sigma", "", "The vol of variance."),
-        ):
-            value = engine.parameter(name, getattr(self, name), 0.0, unit, hint)
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "rho", engine.correlation(self.rho))
+        engine.settle(self)
 
     @property
     def feller(self) -> float:
         """2 kappa theta / sigma^2: variance never reaches zero if this is >= 1 (Feller 1951)."""
-        if self.sigma == 0.0:
-            return np.inf
-        return 2.0 * self.kappa * self.theta / self.sigma**2
+        return engine.feller(self.kappa, self.theta, self.sigma)
 
     def vector(self) -> Floats:
         """(v0, kappa, theta, sigma, rho)."""
@@ -93,8 +85,8 @@ def price(
 
     Examples
     --------
-    >>> fang_oosterlee = Parameters(v0=0.0175, kappa=1.5768, theta=0.0398, sigma=0.5751, rho=-0.5711)
-    >>> float(price(fang_oosterlee, right=1, forward=100.0, strike=100.0, years=1.0).round(6))
+    >>> printed = Parameters(v0=0.0175, kappa=1.5768, theta=0.0398, sigma=0.5751, rho=-0.5711)
+    >>> float(price(printed, right=1, forward=100.0, strike=100.0, years=1.0).round(6))
     5.785155
     """
     return engine.run(_all(params), ["price"], right, forward, strike, years, df)["price"]
@@ -133,12 +125,56 @@ def vol(
 ) -> ImpliedVol:
     """Black vols of the model, from out-of-the-money prices, with a status for each.
 
-    NO_VEGA: the price is zero at double precision, too far out to have a vol.
+    NO_VEGA: the price is below 1e-10 sqrt(forward x strike), too far out to have a vol.
     """
-    right = np.where(np.asarray(strike, np.float64) >= np.asarray(forward, np.float64), 1.0, -1.0)
-    value = price(params, right=right, forward=forward, strike=strike, years=years)
-    return implied.vol(price=value, right=right, forward=forward, strike=strike, years=years)
+    return engine.vols(_all(params), forward, strike, years)
+
+
+def calibrate(
+    quotes: Any,
+    start: Parameters | Calibration[Parameters] | None = None,
+    *,
+    fit: Fit = "vol",
+    weights: str | ArrayLike | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    starts: int = 4,
+    max_steps: int = 100,
+) -> Calibration[Parameters]:
+    """Fit the model to quotes by least squares, by Levenberg-Marquardt with the exact gradient.
+
+    Parameters
+    ----------
+    quotes : a VolSurface, a polars or pandas frame, or a mapping of arrays: `years`, `strike`,
+        `forward`, `df` (default 1), `right` (needed with prices) and one of `vol`; `price`;
+        `bid_vol` and `ask_vol`; `bid` and `ask`; and `weight` if wanted
+    start : the fit before, or parameters: one descent from there, and others only if it ends at a
+        bound or without converging. By default starts are read off the smiles
+    fit : residuals in Black vol, or in price (USD, discounted)
+    weights : "equal", "spread" (1 / half spread), "vega" or one a row, of vol residuals; by
+        default the column `weight`, else "spread" where there are bids and asks
+    bounds : (least, most) by parameter; `heston_calibration.BOUNDS` otherwise
+    starts : descents to make at most; a second is made unless the first fits exactly, and others
+        while no two of the best end alike
+    max_steps : of one descent
+
+    Returns
+    -------
+    Calibration: `params`, `standard_errors`, `rmse_vol`, `residuals`, `status` and `message`.
+
+    Raises
+    ------
+    InvalidInput
+        For missing columns, values outside their domain, or fewer quotes than parameters.
+    CalibrationFailed
+        If no start has a finite error.
+    """
+    task = calibration.problem(quotes, engine.HESTON, fit, weights, bounds)
+    first = calibration.given(start, Parameters)
+    done = calibration.solve(task, first, lambda: candidates(task.quotes), starts, max_steps)
+    params = Parameters(*calibration.parameters(calibration.best(done).x).tolist())
+    return calibration.report(task, done, params, _all(params), params.feller, max_steps, fit)
 
 
 def _all(params: Parameters) -> Floats:
+    """With the three of no jumps."""
     return np.array((*astuple(params), *NO_JUMPS))

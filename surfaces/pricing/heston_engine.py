@@ -14,10 +14,13 @@ from surfaces import checks as check
 from surfaces import containers
 from surfaces.errors import InvalidInput
 from surfaces.kernels import heston as kernel
+from surfaces.pricing import implied
+from surfaces.pricing.implied import ImpliedVol
 
 Floats = NDArray[np.float64]
 
 WITHIN = 1e-6  # agreement asked of two quadrature rules; the better one's error is far smaller
+LEAST = 1e-10  # of sqrt(F K): the error of a price below is too much of it to have a vol
 HESTON = ("v0", "kappa", "theta", "sigma", "rho")
 JUMPS = ("jump_rate", "jump_mean", "jump_std")
 PLAIN = (
@@ -39,6 +42,8 @@ NAMES = (*PLAIN, *(f"d_{name}" for name in (*HESTON, *JUMPS)))
 GRADIENT = frozenset(NAMES) - {
     "gamma", "vanna", "volga", "charm", "density", *(f"d_{name}" for name in JUMPS),
 }  # fmt: skip
+
+VARIANCE = "A variance: vol squared, 0.04 for 20 %."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +91,28 @@ def parameter(name: str, value: Any, low: float, unit: str, hint: str) -> float:
     return check.one(name, check.at_least(name, value, low, unit=unit, hint=hint))
 
 
-def correlation(value: Any) -> float:
-    """A float inside (-1, 1), or InvalidInput."""
-    rho = check.one("rho", check.numbers("rho", value))
+def settle(params: Any) -> None:
+    """Check Heston's five attributes of a frozen struct, and make floats of them."""
+    for name, unit, hint in (
+        ("v0", "per year", VARIANCE),
+        ("kappa", "per year", "The speed of mean reversion."),
+        ("theta", "per year", VARIANCE),
+        ("sigma", "", "The vol of variance."),
+    ):
+        value = parameter(name, getattr(params, name), 0.0, unit, hint)
+        object.__setattr__(params, name, value)
+    rho = check.one("rho", check.numbers("rho", params.rho))
     if not -1.0 < rho < 1.0:
         raise InvalidInput(
             f"rho is {rho:g}, must be > -1 and < 1: the correlation of spot and variance; "
             "0.999 is close enough to 1"
         )
-    return rho
+    object.__setattr__(params, "rho", rho)
+
+
+def feller(kappa: float, theta: float, sigma: float) -> float:
+    """2 kappa theta / sigma^2."""
+    return 2.0 * kappa * theta / sigma**2 if sigma > 0.0 else np.inf
 
 
 def wanted(which: Sequence[str] | None, names: tuple[str, ...]) -> list[str]:
@@ -154,3 +172,12 @@ def _refuse(out: Floats, strike: Floats, years: Floats, p: Floats) -> None:
         f"{strike[at]:g} at {years[at]:g} years: the variance to expiry is too small beside sigma "
         f"({p[3]:g}) and rho ({p[4]:g}). Lower sigma, or raise v0 or theta."
     )
+
+
+def vols(p: Floats, forward: ArrayLike, strike: ArrayLike, years: ArrayLike) -> ImpliedVol:
+    """Black vols from out-of-the-money prices."""
+    K, F = check.numbers("strike", strike), check.numbers("forward", forward)
+    right = np.where(K >= F, 1.0, -1.0)
+    value = run(p, ["price"], right, F, K, check.numbers("years", years), 1.0)["price"]
+    value = np.where(value < LEAST * np.sqrt(F * K), 0.0, value)
+    return implied.vol(price=value, right=right, forward=forward, strike=strike, years=years)
