@@ -127,9 +127,7 @@ def _gradient() -> float:
         at = getattr(USUAL, name)
         step = 2e-3 * abs(at)
 
-        def moved(
-            by: float, name: str = name, at: float = at, step: float = step
-        ) -> Floats:
+        def moved(by: float, name: str = name, at: float = at, step: float = step) -> Floats:
             return heston.price(replace(USUAL, **{name: at + by * step}), **options)
 
         near, far = moved(1.0) - moved(-1.0), moved(2.0) - moved(-2.0)
