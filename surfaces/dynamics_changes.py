@@ -164,9 +164,10 @@ def _changes(snapshots: Sequence[_Snapshot], step: int) -> AtmChanges:
                 out.append((name, *stamp, years, x1 - x, change, skew, sd))
     out.sort(key=lambda row: row[:2])
     columns = list(zip(*out, strict=True)) if out else [()] * 8
+    names, start, end, *numbers = columns
+    time, move, change, slope, noise = (np.array(column, np.float64) for column in numbers)
     return AtmChanges(
-        np.array(columns[0], np.str_),
-        *(np.array(column, np.int64) for column in columns[1:3]),
-        *(np.array(column, np.float64) for column in columns[3:]),
-        step=step,
-    )
+        expiry=np.array(names, np.str_), start_ns=np.array(start, np.int64),
+        end_ns=np.array(end, np.int64), years=time, log_move=move, vol_change=change, skew=slope,
+        vol_error=noise, step=step,
+    )  # fmt: skip

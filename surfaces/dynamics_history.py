@@ -173,13 +173,15 @@ def _bucket(
     x = _centred(changes.skew[rows] * move, of)
     y = _centred(changes.vol_change[rows], of)
     within = float(x @ x)
-    counts = (rows.size, stamps.size, names.size, size)
+    empty = Bucket(
+        *span, np.nan, np.nan, rows.size, stamps.size, names.size, size,
+        np.nan, np.nan, np.nan, np.nan, Status.TOO_FEW,
+    )  # fmt: skip
     if stamps.size < least or within <= 0.0 or rows.size <= names.size + 1:
-        nothing = (np.nan,) * 2
-        return Bucket(*span, *nothing, *counts, *(np.nan,) * 4, Status.TOO_FEW)
+        return empty
     ratio = float(x @ y) / within
     left = y - ratio * x
-    score = np.bincount(at, x * left)
+    score = np.bincount(at, x * left).astype(np.float64)
     free = stamps.size / max(stamps.size - 2.0, 1.0)
     error = float(np.sqrt(free * max(_long_run(score, lags), 0.0))) / within
     whole, unexplained = float(y @ y), float(left @ left)
@@ -193,12 +195,15 @@ def _bucket(
     elif late > max(LATE * abs(ratio), 3.0 * late_error):
         status = Status.LATE_VOLS
     own = changes.vol_error[rows]
-    return Bucket(
-        *span, ratio, error, *counts,
+    return empty._replace(
+        ratio=ratio,
+        error=error,
         explained=1.0 - unexplained / whole if whole > 0.0 else np.nan,
         noise=float(own @ own) / unexplained if unexplained > 0.0 else np.nan,
-        reliability=reliability, late=late, status=status,
-    )  # fmt: skip
+        reliability=reliability,
+        late=late,
+        status=status,
+    )
 
 
 def _centred(values: Array, of: NDArray[np.int64]) -> Array:
@@ -245,5 +250,5 @@ def _late(
         return np.nan, np.inf
     x = x - x.mean()
     slope = float(x @ left[there]) / float(x @ x)
-    score = np.bincount(at[there], x * (left[there] - slope * x))
+    score = np.bincount(at[there], x * (left[there] - slope * x)).astype(np.float64)
     return slope, float(np.sqrt(max(_long_run(score, lags), 0.0))) / float(x @ x)
