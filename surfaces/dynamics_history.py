@@ -38,7 +38,7 @@ from surfaces.errors import InvalidInput
 from surfaces.smiles.base import Array
 
 BUCKETS = (1 / 365, 7 / 365, 30 / 365, 91 / 365, 1.0, 10.0)  # edges in years
-LEAST = 20  # instants below which no error can be trusted
+LEAST = 20  # steps that do not overlap, below which no error can be trusted
 TELLING = 0.5  # a standard error that does not tell neighbouring rules, one apart, at two of them
 NOISE = 0.1  # share of moves that is noise, beyond what chance gives
 LATE = 0.1  # of the ratio
@@ -135,7 +135,7 @@ def skew_stickiness(
     edges : years, rising; a row belongs where its years at the start are >= low and < high
     lags : products of scores so many instants apart enter the error; default the larger of the
         changes' step and 4 (n/100)^(2/9)
-    least : instants below which there is no ratio
+    least : steps that do not overlap, below which there is no ratio
 
     Raises
     ------
@@ -177,7 +177,7 @@ def _bucket(
         *span, np.nan, np.nan, rows.size, stamps.size, names.size, size,
         np.nan, np.nan, np.nan, np.nan, Status.TOO_FEW,
     )  # fmt: skip
-    if stamps.size < least or within <= 0.0 or rows.size <= names.size + 1:
+    if stamps.size < least * changes.step or within <= 0.0 or rows.size <= names.size + 1:
         return empty
     ratio = float(x @ y) / within
     left = y - ratio * x

@@ -117,6 +117,8 @@ def test_too_few_and_too_small_have_words_not_numbers_to_trust():
     small = only(skew_stickiness(changes(x, vol)))
     assert small.status is Status.SMALL_MOVES
     assert small.error > 0.5
+    overlapping = skew_stickiness(changes(*levels(1.3, 1, 300), step=20))
+    assert only(overlapping).status is Status.TOO_FEW  # fourteen steps, however many rows
     still = changes(np.zeros(50), vol[:1] + np.zeros((50, 2)))
     assert only(skew_stickiness(still)).status is Status.TOO_FEW
 
@@ -202,6 +204,9 @@ def test_heston_has_two_at_short_dates_and_is_recovered_from_its_paths():
     assert bucket.explained == pytest.approx(RHO**2, abs=0.12)
 
 
+EDGES = (1 / 365, 7 / 365, 45 / 365, 1.0)
+
+
 @pytest.fixture(scope="module")
 def fitted_day():
     """Surfaces fitted to the quotes of a simulated day, every ten minutes."""
@@ -217,7 +222,7 @@ def fitted_day():
 def test_the_simulator_s_ratio_comes_back_from_quotes_fitted_anew(fitted_day):
     """R = 1.3 through spreads, fits and forwards; half an hour apart, as fits follow slowly."""
     config, surfaces = fitted_day
-    found = skew_stickiness(of_surfaces(surfaces, step=3), edges=(1 / 365, 7 / 365, 45 / 365, 1.0))
+    found = skew_stickiness(of_surfaces(surfaces, step=3), edges=EDGES, least=10)
     assert len(found.buckets) == 3
     for bucket in found:
         assert abs(bucket.ratio - config.skew_stickiness) < 3.0 * bucket.error, str(bucket)
@@ -234,6 +239,25 @@ def test_a_run_s_table_gives_what_its_surfaces_give(fitted_day):
     np.testing.assert_allclose(a.vol_change, b.vol_change, atol=1e-12)
     assert np.isnan(a.vol_error).all()
     assert (b.vol_error > 0.0).all()
+
+
+def test_the_figure_has_a_panel_a_bucket_with_its_ratio(tmp_path):
+    from surfaces import plot
+
+    rows = changes(*levels(1.3, 2, 400))
+    figure = plot.stickiness(rows, edges=(0.0, 0.05, 1.0), title="A known world")
+    found = skew_stickiness(rows, edges=(0.0, 0.05, 1.0))
+    shown = [panel.get_title() for panel in figure.axes]
+    assert len(shown) == 2
+    for title, bucket in zip(shown, found, strict=True):
+        assert f"R = {bucket.ratio:.2f} ± {bucket.error:.2f}" in title
+    slopes = [
+        np.diff(line.get_ydata())[0] / np.diff(line.get_xdata())[0]
+        for line in figure.axes[0].lines[1:]
+    ]
+    np.testing.assert_allclose(slopes, [0.0, 1.0, 2.0, found.buckets[0].ratio], atol=1e-12)
+    plot.stickiness(changes(*levels(1.3, 2, 2))).savefig(tmp_path / "few.png")
+    plot.stickiness(rows, edges=(5.0, 6.0)).savefig(tmp_path / "none.png")
 
 
 def test_what_a_caller_can_get_wrong(fitted_day):
