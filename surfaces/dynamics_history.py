@@ -39,6 +39,7 @@ from surfaces.smiles.base import Array
 
 BUCKETS = (1 / 365, 7 / 365, 30 / 365, 91 / 365, 1.0, 10.0)  # edges in years
 LEAST = 20  # steps that do not overlap, below which no error can be trusted
+RANGE = (0.0, 3.0)  # sticky moneyness; local volatility with a skew that falls with the root of time
 TELLING = 0.5  # a standard error that does not tell neighbouring rules, one apart, at two of them
 NOISE = 0.1  # share of moves that is noise, beyond what chance gives
 LATE = 0.1  # of the ratio
@@ -52,6 +53,7 @@ class Status(IntEnum):
     SMALL_MOVES = 2
     NOISY_MOVES = 3
     LATE_VOLS = 4
+    IMPLAUSIBLE = 5
 
     @property
     def words(self) -> str:
@@ -73,6 +75,10 @@ _WORDS = {
     Status.LATE_VOLS: (
         "vols still answer the move of the step before, so the ratio is too close to 0: quotes are "
         "older than spot; use a longer step"
+    ),
+    Status.IMPLAUSIBLE: (
+        "below 0 or above 3 by more than two errors, which no rule and no diffusion gives: stale "
+        "quotes under a small skew look so; use a longer step, or take no ratio from this bucket"
     ),
 }
 
@@ -190,6 +196,8 @@ def _bucket(
     status = Status.OK
     if error > TELLING:
         status = Status.SMALL_MOVES
+    elif not RANGE[0] - 2.0 * error <= ratio <= RANGE[1] + 2.0 * error:
+        status = Status.IMPLAUSIBLE
     elif 1.0 - reliability > NOISE + chance:
         status = Status.NOISY_MOVES
     elif late > max(LATE * abs(ratio), 3.0 * late_error):

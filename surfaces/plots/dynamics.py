@@ -38,7 +38,7 @@ def draw(changes: "AtmChanges", edges: Sequence[float] = BUCKETS, title: str = "
     handles, labels = panels[0].get_legend_handles_labels()
     if handles:
         figure.legend(
-            handles, labels, loc="outside lower center", ncols=len(labels), frameon=False,
+            handles, labels, loc="outside lower center", ncols=3 * across, frameon=False,
             fontsize=9,
         )  # fmt: skip
     return figure

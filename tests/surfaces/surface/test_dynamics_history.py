@@ -108,6 +108,14 @@ def test_late_vols_pull_towards_zero_and_are_said():
     assert longer.ratio == pytest.approx(1.5 * (1 - 1 / 90), abs=4 * longer.error)
 
 
+def test_a_ratio_that_no_rule_gives_is_said_to_be_implausible():
+    for ratio in (-0.5, 3.6):
+        bucket = only(skew_stickiness(changes(*levels(ratio, 8, 2000))))
+        assert bucket.ratio == pytest.approx(ratio, abs=4 * bucket.error)
+        assert bucket.status is Status.IMPLAUSIBLE
+        assert "no rule and no diffusion" in str(bucket)
+
+
 def test_too_few_and_too_small_have_words_not_numbers_to_trust():
     few = only(skew_stickiness(changes(*levels(1.3, 1, 12))))
     assert few.status is Status.TOO_FEW
