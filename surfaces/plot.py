@@ -48,9 +48,7 @@ def heat_map(surface: "VolSurface", title: str = "") -> Figure:
     return heat.draw(surface, title)
 
 
-def stickiness(
-    changes: "AtmChanges", edges: Sequence[float] = BUCKETS, title: str = ""
-) -> Figure:
+def stickiness(changes: "AtmChanges", edges: Sequence[float] = BUCKETS, title: str = "") -> Figure:
     """Changes of the vol at the money against skew times the move, by bucket of years to expiry.
 
     With the fitted ratio R and the lines of R = 0, 1 and 2; `surfaces.dynamics_changes` makes

@@ -4,8 +4,8 @@ In the matrix vols follow spot by the run's own skew-stickiness rule, to first o
 do, so the slope of a row of P&L in spot is the delta of the Greeks table.
 
 VaR has the vol at the money of each expiry as a factor, with a correlation to spot of its own. Its
-Greeks are those at an unmoved vol at the money: with the smile-aware delta of the Greeks table, what
-spot does to vols would count twice.
+Greeks are those at an unmoved vol at the money: with the smile-aware delta of the Greeks table,
+what spot does to vols would count twice.
 """
 
 import math
@@ -178,8 +178,10 @@ def matrix(run: Run, bound: str) -> dict[str, Any]:
     options, shares = held(run, bound)
     chain = run.chain[options["instrument"].to_list()]
     slopes, rule = vol_slopes(run)
-    curve = curves(run).select("slice", "forward", "df").join(
-        slopes.select("slice", "vol_slope"), on="slice", how="left", maintain_order="left"
+    curve = (
+        curves(run)
+        .select("slice", "forward", "df")
+        .join(slopes.select("slice", "vol_slope"), on="slice", how="left", maintain_order="left")
     )
     joined = chain.join(curve, on="slice", how="left", maintain_order="left")
     forward, df = joined["forward"].to_numpy(), joined["df"].to_numpy()

@@ -4,6 +4,8 @@ The equation is Dupire's for undiscounted calls in x = ln K, C_T = local^2 (C_xx
 here by a scheme that shares nothing with the code under test.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.linalg import solve_banded
@@ -25,7 +27,7 @@ def implied_vols(local, start, times, k, width=WIDTH):
     out, now = [], 0.0
     for until in times:
         steps = np.linspace(now**0.5, until**0.5, STEPS + 1) ** 2  # small ones near the kink
-        for i, (t0, t1) in enumerate(zip(steps[:-1], steps[1:], strict=True)):
+        for i, (t0, t1) in enumerate(pairwise(steps)):
             half = now == 0.0 and i < 4  # the first ones implicit, against the kink
             theta = 1.0 if half else 0.5
             a = 0.5 * local(0.5 * (t0 + t1), x[1:-1]) ** 2 * (t1 - t0)
@@ -116,7 +118,7 @@ def test_ratio_does_not_ask_for_order_and_says_nan_where_it_knows_nothing():
 
 @pytest.mark.parametrize("move", [-0.06, 0.04])
 def test_harmonic_mean_reprices_a_short_date_after_a_large_move(move):
-    """Local vol 0.25 - 0.12 tanh(x / 0.1): the shift of first order is off by twenty times as much."""
+    """Local vol 0.25 - 0.12 tanh(x / 0.1): the first order is off by twenty times as much."""
 
     def local(t, x):
         return 0.25 - 0.12 * np.tanh(x / 0.1)
