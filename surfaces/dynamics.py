@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AtmChanges", "Rule", "Stickiness", "harmonic", "local_vol_ratio", "of_frame", "of_surfaces",
     "ratio_of", "skew_stickiness", "stickiness", "vol_after", "vol_change",
+    "vol_slope",
 ]  # fmt: skip
 
 Name = Literal["sticky_strike", "sticky_moneyness", "sticky_local_vol", "local_vol"]
@@ -181,6 +182,33 @@ def vol_change(
     """What `vol_after` adds to the vol of each strike, decimal."""
     after = vol_after(surface, spot=spot, strike=strike, years=years, rule=rule)
     return after - surface.vol(strike, years)
+
+
+def vol_slope(surface: "VolSurface", *, strike: ArrayLike, years: ArrayLike, rule: Rule) -> Array:
+    """dvol/dlnS of each strike by `rule`: the derivative of `vol_after` where nothing has moved.
+
+    A number gives (R - 1) skew, what Greeks and theo have for every rule; a name gives each strike
+    its own, which in the wings of a steep smile is several times that. `strike` (USD) and `years`
+    broadcast; scenarios take the result as `Instruments.vol_slope`.
+    """
+    strike, years = check.together(
+        strike=check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices."),
+        years=check.above("years", years, 0.0, unit="years", hint="Remove expired rows."),
+    )
+    ratio = ratio_of(rule)
+    skew = _skew(surface, years)
+    if ratio is not None and not isinstance(rule, str):
+        return (ratio - 1.0) * skew
+    if rule == "sticky_strike":
+        return np.zeros(strike.shape)
+    k = np.log(strike / surface.forward(years))
+    if rule == "sticky_moneyness":
+        up, down = (np.sqrt(surface.total_variance(k + d, years) / years) for d in (NEAR, -NEAR))
+        return (down - up) / (2.0 * NEAR)
+    at, money = (np.sqrt(surface.total_variance(x, years) / years) for x in (k, 0.0 * k))
+    far = np.abs(k) > NEAR
+    chord = np.divide(at * (at / money - 1.0), k, out=skew.copy(), where=far)
+    return chord + (_local_vol_ratio_at(surface, years) - SHORT_DATES) * skew
 
 
 def harmonic(smile: Callable[[Array], Array], k: Array, move: float) -> Array:
