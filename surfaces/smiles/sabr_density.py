@@ -1,7 +1,7 @@
 """Where the density implied by SABR's formulas is negative: the check behind `arbitrage_free`.
 
 Durrleman's g of the analytic derivatives on a grid of strikes from `REACH` deviations or a
-thousandth of a per cent of the forward to as far above, its changes of sign bisected.
+hundred-thousandth of the forward to as far above, its changes of sign bisected.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 POINTS = 2001
 FARTHEST = np.log(1e5)  # of |k|
 REACH = 8.0  # deviations looked at, where that is further
+MOST = 300.0  # of |k|: beyond it a strike is no number
 BISECTIONS = 50
 ROUNDING = 1e-9  # of g: below it no digit of g is left
 
@@ -50,11 +51,9 @@ def check_density(
     _, (at, _, _) = shifted(params, check.one("forward", check.numbers("forward", forward)), 1e300, T)
     F = float(at[0])
     scale = params.alpha * F ** (params.beta - 1.0) * np.sqrt(T)
-    far = max(FARTHEST, REACH * scale)
-    far = min(far, 300.0)
-    k = np.linspace(-1.0, 1.0, POINTS)
-    bend = np.arcsinh(far / min(scale, far))
-    k = min(scale, far) * np.sinh(bend * k)
+    far = min(max(FARTHEST, REACH * scale), MOST)
+    scale = min(scale, far)
+    k = scale * np.sinh(np.arcsinh(far / scale) * np.linspace(-1.0, 1.0, POINTS))
 
     def look(points: Array) -> tuple[Array, Array]:
         strikes = F * np.exp(points)
@@ -75,13 +74,14 @@ def check_density(
         if places.size:
             first = places[-1] if side == 0 else places[0]
             inner = int(np.clip(first - int(sign), 0, POINTS - 1))
-            edges[side] = _edge(look, k[first], k[inner]) if not bad[inner] else 0.0
-    least = np.where(np.isfinite(found), found, np.inf)
-    i = int(np.argmin(least))
+            edges[side] = k[first] if bad[inner] else _edge(look, k[first], k[inner])
+    if broken == 1.0:
+        edges, found = [np.nan, np.nan], np.full(POINTS, np.nan)
+    i = 0 if broken == 1.0 else int(np.nanargmin(found))
     below, above = (float(F * np.exp(e) - params.shift) for e in edges)
     free = not bad.any()
     return DensityCheck(
-        free, below, above, float(least[i]), float(F * np.exp(k[i]) - params.shift), broken,
+        free, below, above, float(found[i]), float(F * np.exp(k[i]) - params.shift), broken,
         _words(free, below, above, broken, formula),
     )  # fmt: skip
 
@@ -99,6 +99,11 @@ def _edge(look, outside: float, inside: float) -> float:
 
 def _words(free: bool, below: float, above: float, broken: float, formula: str) -> str:
     """The finding in a sentence or two, with the remedy."""
+    if broken == 1.0:
+        return (
+            f"{formula}'s expansion in time has broken down: there is no vol at any strike; price "
+            "with sabr.arbitrage_free"
+        )
     if free:
         return f"the density of {formula}'s vols is nowhere negative"
     parts = []
