@@ -86,7 +86,7 @@ def read_json(path: str | Path) -> VolSurface:
 def to_polars(surface: VolSurface) -> "pl.DataFrame":
     """One row an option of the chain, in its order; one column a number a desk asks for.
 
-    `expiry` and `root` as the chain labels them; `fixing_ns` UTC; `years` ACT/365; `strike`,
+    `expiry` and `root` as the chain labels them (text where labels are of several kinds); `fixing_ns` UTC; `years` ACT/365; `strike`,
     `forward`, `premium` (early exercise, at the surface's spot) in USD; `k` = ln(strike/forward);
     `vol` and its standard error `vol_error` decimals; `certified`: free of static arbitrage there.
     """
@@ -150,13 +150,13 @@ def from_parquet(path: str | Path) -> VolSurface:
 
 def _tidy(surface: VolSurface) -> dict[str, Any]:
     chain, of = surface.chain, surface.chain.slice_of
-    n = len(chain)
+    n, labels = len(chain), _labels(chain.expiry_labels)
     return {
         "ts_ns": np.full(n, surface.ts_ns),
         "version": np.full(n, surface.version),
         "spot": np.full(n, surface.spot),
         "slice": of.astype(np.int32),
-        "expiry": [chain.expiry_labels[j] for j in of],
+        "expiry": [labels[j] for j in of],
         "root": [chain.roots[j] for j in of],
         "fixing_ns": chain.fixing_ns[of],
         "years": surface.years[of],
@@ -172,6 +172,12 @@ def _tidy(surface: VolSurface) -> dict[str, Any]:
         "premium": surface.premium(surface.spot)[0],
         "model": [surface.models[j] for j in of],
     }
+
+
+def _labels(labels: tuple[Any, ...]) -> list[Any]:
+    """Labels of one kind, as a column needs them: text if they are of several."""
+    plain = [v.item() if isinstance(v, np.generic) else v for v in labels]
+    return plain if len({type(v) for v in plain}) == 1 else [str(v) for v in labels]
 
 
 def _taken_apart(surface: VolSurface) -> tuple[Any, Arrays]:
