@@ -87,6 +87,8 @@ def grown(t):
 @nb.njit(**INNER)
 def stem(k, c, formula):
     """E, E', E'' and Y, Y', Y'' in k."""
+    if c == 0.0:
+        return 1.0, 0.0, 0.0, k, 1.0, 0.0
     if formula == OBLOJ:
         e0, e1, e2 = grown(c * k)
         power = math.exp(c * k)
@@ -123,7 +125,7 @@ def curve(k, c, formula, rho, zeta, in_a, in_b, in_c):
     v0 = 1.0 / g0
     v1 = -g1 * v0 * v0
     v2 = (2.0 * g1 * g1 * v0 - g2) * v0 * v0
-    half = math.exp(-0.5 * c * k)
+    half = math.exp(-0.5 * c * k) if c > 0.0 else 1.0
     a, b = in_a * half * half, in_b * half
     t0, t1, t2 = 1.0 + a + b + in_c, -c * (a + 0.5 * b), c * c * (a + 0.25 * b)
     return v0 * t0, v1 * t0 + v0 * t1, v2 * t0 + 2.0 * v1 * t1 + v0 * t2
@@ -133,6 +135,8 @@ def curve(k, c, formula, rho, zeta, in_a, in_b, in_c):
 def vol_one(k, a, c, formula, rho, nu, years):
     """Black vol at one k."""
     in_a, in_b, in_c = corrections(a, c, rho, nu, years)
+    if c == 0.0:
+        return a * (1.0 + in_b + in_c) / ratio(nu / a * k, rho)
     if formula == OBLOJ:
         e, power = grown(c * k)[0], math.exp(-0.5 * c * k)
         y = k * e

@@ -18,7 +18,6 @@ SIZE = 3
 STEPS = 60
 BUTTERFLY_WEIGHT = 300.0
 CALENDAR_WEIGHT = 300.0
-ENOUGH = 1e-10  # share of the cost a step must gain for another to follow
 TINY = 1e-26  # a cost that is rounding
 STEP = 1e-6  # of a letter, for derivatives
 FAILED, OK, STOPPED = 0, 1, 2
@@ -147,7 +146,7 @@ def projected(x, hessian, gradient, damping, low, high, matrix, step, trial):
 @nb.njit(**ALLOCATES)
 def descend(
     x, k, mid, half, one_sided, huber, years, c, formula, grid, floor_w, ends, asked, low, high,
-    hessian,
+    enough, hessian,
 ):  # fmt: skip
     """Projected Levenberg-Marquardt from `x`, in place; the cost, and how it ended.
 
@@ -198,7 +197,7 @@ def descend(
         vols[0], ws[0], gs[0] = vols[1], ws[1], gs[1]
         cost -= gained
         damping = max(damping * 0.1, 1e-12)
-        if gained <= ENOUGH * cost or cost < TINY:
+        if gained <= enough * cost or cost < TINY:
             ended = OK
             break
     return cost, ended
@@ -207,11 +206,12 @@ def descend(
 @nb.njit(**OUTER)
 def fit(
     starts, k, mid, half, one_sided, huber, years, c, formula, grid, floor_w, ends, asked, low, high,
-    good, hessian, x,
+    good, enough, hessian, x,
 ):  # fmt: skip
     """The best of descents from the rows of `starts` (s, 3), into `x`; its cost, and how it ended.
 
-    A descent that costs less than `good` ends the search. `hessian` (3, 3) is the answer's.
+    A descent that costs less than `good` ends the search; `enough` is the share of the cost that
+    a step must gain for another to follow. `hessian` (3, 3) is the answer's.
     """
     best, how = np.inf, FAILED
     trial, matrix = np.empty(SIZE), np.empty((SIZE, SIZE))
@@ -220,7 +220,7 @@ def fit(
             trial[i] = starts[s, i]
         cost, ended = descend(
             trial, k, mid, half, one_sided, huber, years, c, formula, grid, floor_w, ends, asked,
-            low, high, matrix,
+            low, high, enough, matrix,
         )  # fmt: skip
         if ended != FAILED and cost < best:
             best, how = cost, ended

@@ -26,6 +26,7 @@ MOST_SPREAD = 6.0  # of nu sqrt(years)
 GOOD = 0.5  # cost a quote below which no other start is tried: one half spread
 NEAR = 1.5  # deviations from the money of the quotes that start the search
 LEAST_SQUARES = 1e9  # half spreads up to which the cost is quadratic: all
+ENOUGH = 1e-10  # share of the cost a step must gain for another to follow
 EMPTY = np.empty(0)
 STATUS = {kernel.OK: "ok", kernel.STOPPED: "not_converged"}
 
@@ -119,7 +120,7 @@ def calibrate(
     firm = np.zeros(k.size, bool)
     cost, how = kernel.fit(
         starts, k, mid, half, firm, LEAST_SQUARES, T, 1.0 - given.beta, code, EMPTY, EMPTY, EVERYWHERE,
-        0.0, low, high, GOOD * k.size, hessian, x,
+        0.0, low, high, GOOD * k.size, ENOUGH, hessian, x,
     )  # fmt: skip
     if how == kernel.FAILED:
         raise CalibrationFailed(

@@ -38,6 +38,7 @@ FAR = np.geomspace(0.02, 40.0, 40)
 LEAST_G = 1e-3
 ROUNDS = 6  # of asking for more
 GOOD = 1.0  # cost a quote below which no other start is tried
+ENOUGH = 1e-6  # share of the cost a step must gain for another to follow
 FARTHEST = 12.0  # deviations past the quotes where a wing begins at the latest
 SIZE = 8
 
@@ -130,17 +131,17 @@ def _solved(
         both = (grid >= low) & (grid <= high)
         floor[both] = below.model.total_variance(grid[both], below.theta)
     bounds = box(mid, years)
-    starts = guesses(k, mid, half, years, ELASTICITY)
+    starts = guesses(k, mid, half, years, ELASTICITY)[:2]
     if start is not None:
         nu = start[3] * np.sqrt(start[4] / years)
         first = [starts[0, 0], start[2], np.log(max(nu, 1e-300))]
-        starts = np.concatenate(([first], starts))
+        starts = np.array([first, starts[0]])
     x, hessian = np.empty(LETTERS), np.empty((LETTERS, LETTERS))
     asked, good = LEAST_G, GOOD * len(quotes)
     for _ in range(ROUNDS):
         _, how = kernel.fit(
             starts, quotes.k, quotes.mid_vol, quotes.half_vol, quotes.one_sided, HUBER, years,
-            ELASTICITY, formulas.OBLOJ, grid, floor, ends, asked, *bounds, good, hessian, x,
+            ELASTICITY, formulas.OBLOJ, grid, floor, ends, asked, *bounds, good, ENOUGH, hessian, x,
         )  # fmt: skip
         if how == kernel.FAILED:
             return None
