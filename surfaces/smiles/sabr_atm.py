@@ -109,7 +109,7 @@ def _least_curvature(a: float, p: float, c: float, years: float) -> float:
 
 def _market(forward: float, years: float, shift: float) -> tuple[float, float]:
     hint = "Give a larger shift."
-    F = check.one("forward", check.above("forward", forward, -shift, unit="", hint=hint))
+    F = check.one("forward", check.above("forward", forward, 0.0 - shift, unit="", hint=hint))
     hint = "Remove expired rows."
     T = check.one("years", check.at_least("years", years, 0.0, unit="years", hint=hint))
     return F + shift, T

@@ -82,7 +82,7 @@ class ArbitrageFree:
 
     def vol(self, strike: ArrayLike) -> ImpliedVol:
         """Black vols of forward + shift and strike + shift, with a status an element."""
-        K = check.above("strike", strike, -self.params.shift, unit="", hint="Raise the shift.")
+        K = check.above("strike", strike, 0.0 - self.params.shift, unit="", hint="Raise the shift.")
         right = np.where(K >= self.forward, 1.0, -1.0)
         return implied.vol(
             price=np.asarray(self.price(right=right, strike=K)),
@@ -166,7 +166,7 @@ def arbitrage_free(
         An argument outside its domain.
     """
     hint = "Give Parameters a larger shift."
-    F = check.one("forward", check.above("forward", forward, -params.shift, unit="", hint=hint))
+    F = check.one("forward", check.above("forward", forward, 0.0 - params.shift, unit="", hint=hint))
     hint = "Expired options have no density."
     T = check.one("years", check.above("years", years, 0.0, unit="years", hint=hint))
     size = check.count("nodes", nodes, 100, hint="The usual is 500.")

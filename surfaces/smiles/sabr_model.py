@@ -195,7 +195,7 @@ def shifted(
     params: Parameters, forward: ArrayLike, strike: ArrayLike, years: ArrayLike
 ) -> tuple[tuple[int, ...], list[Array]]:
     """The broadcast shape, and forward + shift, strike + shift and years as columns."""
-    low, hint = -params.shift, "Give Parameters a larger shift."
+    low, hint = 0.0 - params.shift, "Give Parameters a larger shift."
     F = check.above("forward", forward, low, unit="", hint=hint)
     K = check.above("strike", strike, low, unit="", hint=hint)
     return check.columns(F + params.shift, K + params.shift, _years(years))
