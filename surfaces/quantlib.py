@@ -96,9 +96,7 @@ class HestonLetters(NamedTuple):
     rho: float
 
 
-def nodes(
-    surface: VolSurface, strikes: ArrayLike | None = None, keep: Keep = "variance"
-) -> Nodes:
+def nodes(surface: VolSurface, strikes: ArrayLike | None = None, keep: Keep = "variance") -> Nodes:
     """The grid that `to_quantlib` hands over.
 
     `strikes`: rising, USD; by default every strike of the chain that some exported expiry quotes

@@ -179,9 +179,9 @@ def descend(
         )  # fmt: skip
         gained = -1.0
         while damping < 1e9:
-            if projected(x, hessian, gradient, damping, low, high, matrix, step, trial) and fill_row(
-                trial, k, years, c, formula, grid, ends, vols[1], ws[1], gs[1]
-            ):
+            if projected(
+                x, hessian, gradient, damping, low, high, matrix, step, trial
+            ) and fill_row(trial, k, years, c, formula, grid, ends, vols[1], ws[1], gs[1]):
                 new = cost_of(
                     vols[1], ws[1], gs[1], mid, half, one_sided, huber, floor_w, scale_w, asked
                 )

@@ -183,7 +183,9 @@ def solve(forward, alpha, beta, rho, nu, years, wide, most_steps, nodes, mass):
     The nodes reach `wide` deviations either way, to the barrier, or to e^60 times the forward.
     """
     lift = alpha * math.pow(forward, beta - 1.0)
-    reach = wide * math.sqrt(years) * math.exp(min(max(0.5 * rho * nu * beta * lift * years, 0.0), 5.0))
+    reach = (
+        wide * math.sqrt(years) * math.exp(min(max(0.5 * rho * nu * beta * lift * years, 0.0), 5.0))
+    )
     floor = 0.0 if beta < 1.0 else math.exp(-FARTHEST)
     low = max(distance(floor, forward, alpha, beta, rho, nu), -reach)
     high = min(distance(math.exp(FARTHEST), forward, alpha, beta, rho, nu), reach)

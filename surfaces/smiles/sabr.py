@@ -1,12 +1,12 @@
 """SABR, everything public in one place: `from surfaces.smiles import sabr`.
 
-    Parameters                          the letters alpha, beta, nu, rho, shift
-    vol, normal_vol, price, density     Hagan's and Obloj's formulas
-    check_density, arbitrage_free       where their density is negative, and the cure
-    to_atm, from_atm, alpha_of          vol, skew and curvature at the money, and back
-    calibrate                           one expiry's quotes
-    delta, vega                         with alpha held, and Bartlett's
-    SABR, parameters_of                 the smile "sabr" of `surfaces.fit`, and its letters
+Parameters                          the letters alpha, beta, nu, rho, shift
+vol, normal_vol, price, density     Hagan's and Obloj's formulas
+check_density, arbitrage_free       where their density is negative, and the cure
+to_atm, from_atm, alpha_of          vol, skew and curvature at the money, and back
+calibrate                           one expiry's quotes
+delta, vega                         with alpha held, and Bartlett's
+SABR, parameters_of                 the smile "sabr" of `surfaces.fit`, and its letters
 """
 
 from surfaces.smiles.sabr_atm import AtTheMoney, alpha_of, from_atm, to_atm

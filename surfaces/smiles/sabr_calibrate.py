@@ -97,7 +97,9 @@ def calibrate(
     T = check.one("years", check.above("years", years, 0.0, unit="years", hint=hint))
     mid = check.above("vol", vol, 0.0, unit="per sqrt-year", hint=hint)
     half = check.above("half_spread", half_spread, 0.0, unit="", hint="Give 0.01 for one point.")
-    _, (F, K, _) = shifted(given, check.one("forward", check.numbers("forward", forward)), strike, T)
+    _, (F, K, _) = shifted(
+        given, check.one("forward", check.numbers("forward", forward)), strike, T
+    )
     K, mid, half = check.columns(K, mid, half)[1]
     if mid.size != K.size or mid.ndim != 1:
         raise InvalidInput("strike and vol must be one-dimensional and equally long")

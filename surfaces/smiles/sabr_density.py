@@ -48,7 +48,9 @@ def check_density(
     hint = "Expired options have no density."
     T = check.one("years", check.above("years", years, 0.0, unit="years", hint=hint))
     code = chosen(formula)
-    _, (at, _, _) = shifted(params, check.one("forward", check.numbers("forward", forward)), 1e300, T)
+    _, (at, _, _) = shifted(
+        params, check.one("forward", check.numbers("forward", forward)), 1e300, T
+    )
     F = float(at[0])
     scale = params.alpha * F ** (params.beta - 1.0) * np.sqrt(T)
     far = min(max(FARTHEST, REACH * scale), MOST)

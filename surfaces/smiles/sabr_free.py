@@ -166,7 +166,9 @@ def arbitrage_free(
         An argument outside its domain.
     """
     hint = "Give Parameters a larger shift."
-    F = check.one("forward", check.above("forward", forward, 0.0 - params.shift, unit="", hint=hint))
+    F = check.one(
+        "forward", check.above("forward", forward, 0.0 - params.shift, unit="", hint=hint)
+    )
     hint = "Expired options have no density."
     T = check.one("years", check.above("years", years, 0.0, unit="years", hint=hint))
     size = check.count("nodes", nodes, 100, hint="The usual is 500.")

@@ -12,7 +12,6 @@ from surfaces.pricing import bachelier, black
 from surfaces.smiles import sabr
 
 
-
 def drawn(n: int, seed: int) -> list[dict]:
     """Markets over a day to ten years, every beta, the ends too, |rho| to 0.99, wide strikes.
 

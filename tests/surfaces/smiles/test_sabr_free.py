@@ -100,7 +100,9 @@ def test_with_beta_one_and_no_vol_of_vol_it_is_black():
     np.testing.assert_allclose(found.vol, 0.3, atol=2e-4)
 
 
-@pytest.mark.parametrize("letters", [(0.3, 0.5, 0.8, -0.4), (0.2, 1.0, 1.5, -0.6), (1.0, 0, 0.5, 0.5)])
+@pytest.mark.parametrize(
+    "letters", [(0.3, 0.5, 0.8, -0.4), (0.2, 1.0, 1.5, -0.6), (1.0, 0, 0.5, 0.5)]
+)
 def test_another_solver_of_the_same_equation_agrees(letters):
     """Dupire's equation C_T = D(K, T)^2/2 C_KK for the call, by scipy's stiff solver on strikes
     even in ln K or K: another variable, grid and scheme."""
