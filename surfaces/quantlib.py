@@ -38,7 +38,7 @@ from surfaces.surface import VolSurface
 
 with warnings.catch_warnings():  # its wrapper warns of itself
     warnings.simplefilter("ignore", DeprecationWarning)
-    import QuantLib as ql
+    import QuantLib as ql  # noqa: N813  its own name for itself
 
 Array = NDArray[np.float64]
 Keep = Literal["variance", "vol"]

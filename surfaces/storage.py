@@ -86,9 +86,10 @@ def read_json(path: str | Path) -> VolSurface:
 def to_polars(surface: VolSurface) -> "pl.DataFrame":
     """One row an option of the chain, in its order; one column a number a desk asks for.
 
-    `expiry` and `root` as the chain labels them (text where labels are of several kinds); `fixing_ns` UTC; `years` ACT/365; `strike`,
-    `forward`, `premium` (early exercise, at the surface's spot) in USD; `k` = ln(strike/forward);
-    `vol` and its standard error `vol_error` decimals; `certified`: free of static arbitrage there.
+    `expiry` and `root` as the chain labels them (text where labels are of several kinds);
+    `fixing_ns` UTC; `years` ACT/365; `strike`, `forward`, `premium` (early exercise, at the
+    surface's spot) in USD; `k` = ln(strike/forward); `vol` and its standard error `vol_error`
+    decimals; `certified`: free of static arbitrage there.
     """
     import polars as pl
 
@@ -194,7 +195,9 @@ def _taken_apart(surface: VolSurface) -> tuple[Any, Arrays]:
             return {"datetime64": str(value), "unit": np.datetime_data(value.dtype)[0]}
         if isinstance(value, np.generic):
             value = value.item()
-        if isinstance(value, int | float | bool | str):
+        if isinstance(value, bool | str):
+            return value
+        if isinstance(value, int | float):
             return _number(value)
         if is_dataclass(value) and type(value).__name__ in KINDS:
             made = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
@@ -287,7 +290,7 @@ def _restored(head: dict[str, Any], arrays: Arrays, where: str) -> VolSurface:
 def _canonical(array: NDArray[Any]) -> NDArray[Any]:
     """A copy in one of three types, every NaN the same bits."""
     kind = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}[array.dtype.kind]
-    out = np.array(array, kind, order="C")
+    out: NDArray[Any] = np.array(array, kind, order="C")
     if kind is np.float64:
         out[np.isnan(out)] = np.nan
     return out

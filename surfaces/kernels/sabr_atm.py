@@ -1,4 +1,4 @@
-"""SABR at the money in nopython: (vol, skew, curvature) from the letters and back, and alpha's cubic.
+"""SABR at the money in nopython: (vol, skew, curvature), the way back, and alpha's cubic.
 
 With p = rho nu and q = nu^2, at k = 0, to the order of both formulas (they agree to k^2 there):
 

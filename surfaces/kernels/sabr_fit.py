@@ -123,7 +123,7 @@ def equations(
 
 @nb.njit(**INNER)
 def projected(x, hessian, gradient, damping, low, high, matrix, step, trial):
-    """The damped step from `x`, clipped to the box, in `trial`; a letter held at its bound stays."""
+    """The damped step from `x`, clipped to the box, in `trial`; a letter held at a bound stays."""
     for i in range(SIZE):
         held = (x[i] <= low[i] and gradient[i] > 0.0) or (x[i] >= high[i] and gradient[i] < 0.0)
         step[i] = 0.0 if held else -gradient[i]
@@ -205,8 +205,8 @@ def descend(
 
 @nb.njit(**OUTER)
 def fit(
-    starts, k, mid, half, one_sided, huber, years, c, formula, grid, floor_w, ends, asked, low, high,
-    good, enough, hessian, x,
+    starts, k, mid, half, one_sided, huber, years, c, formula, grid, floor_w, ends, asked, low,
+    high, good, enough, hessian, x,
 ):  # fmt: skip
     """The best of descents from the rows of `starts` (s, 3), into `x`; its cost, and how it ended.
 
@@ -235,7 +235,7 @@ def fit(
 
 @nb.njit(**OUTER)
 def fill_theta(x, years, c, ends, theta):
-    """Letters of the shelf's smile: level, 1 - beta, rho, zeta, tau, tilt, and where wings begin."""
+    """Letters of the shelf's smile: level, 1 - beta, rho, zeta, tau, tilt, ends of the wings."""
     a, rho, nu = unpacked(x, c, years)
     theta[0] = theta[4] = a * a * years
     theta[1], theta[2], theta[3], theta[5] = c, rho, nu / a, 1.0 - c
@@ -244,7 +244,7 @@ def fill_theta(x, years, c, ends, theta):
 
 @nb.njit(**OUTER)
 def fill_curve(k, theta, formula, w, w1, w2):
-    """w and its derivatives of many smiles: `k` (r, n), `theta` (r, 8) or (1, 8), results (r, n)."""
+    """w and its derivatives of smiles: `k` (r, n), `theta` (r, 8) or (1, 8), results (r, n)."""
     for r in range(k.shape[0]):
         t = theta[r if theta.shape[0] > 1 else 0]
         scale, c, rho, zeta, tau, tilt = t[0], t[1], t[2], t[3], t[4], t[5]

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from surfaces import checks as check
-from surfaces.errors import CalibrationFailed, InvalidInput
+from surfaces.errors import CalibrationFailed
+from surfaces.kernels import sabr as formulas
 from surfaces.kernels import sabr_fit as kernel
+from surfaces.kernels.sabr_atm import level_of
 from surfaces.smiles.sabr_atm import AtTheMoney, to_atm
 from surfaces.smiles.sabr_model import Formula, Parameters, chosen, shifted
 
@@ -28,7 +30,8 @@ NEAR = 1.5  # deviations from the money of the quotes that start the search
 LEAST_SQUARES = 1e9  # half spreads up to which the cost is quadratic: all
 ENOUGH = 1e-10  # share of the cost a step must gain for another to follow
 EMPTY = np.empty(0)
-STATUS = {kernel.OK: "ok", kernel.STOPPED: "not_converged"}
+EVERYWHERE = np.array([-np.inf, np.inf])
+Status = Literal["ok", "at_bound", "not_converged"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +51,7 @@ class Calibration:
     at_money_error: Array
     chi2: float
     residuals: Array
-    status: Literal["ok", "at_bound", "not_converged"]
+    status: Status
 
     @property
     def remedy(self) -> str:
@@ -101,8 +104,6 @@ def calibrate(
         given, check.one("forward", check.numbers("forward", forward)), strike, T
     )
     K, mid, half = check.columns(K, mid, half)[1]
-    if mid.size != K.size or mid.ndim != 1:
-        raise InvalidInput("strike and vol must be one-dimensional and equally long")
     distinct = np.unique(K).size
     if distinct < LETTERS:
         raise CalibrationFailed(
@@ -121,8 +122,8 @@ def calibrate(
     x, hessian = np.empty(LETTERS), np.empty((LETTERS, LETTERS))
     firm = np.zeros(k.size, bool)
     cost, how = kernel.fit(
-        starts, k, mid, half, firm, LEAST_SQUARES, T, 1.0 - given.beta, code, EMPTY, EMPTY, EVERYWHERE,
-        0.0, low, high, GOOD * k.size, ENOUGH, hessian, x,
+        starts, k, mid, half, firm, LEAST_SQUARES, T, 1.0 - given.beta, code, EMPTY, EMPTY,
+        EVERYWHERE, 0.0, low, high, GOOD * k.size, ENOUGH, hessian, x,
     )  # fmt: skip
     if how == kernel.FAILED:
         raise CalibrationFailed(
@@ -130,15 +131,24 @@ def calibrate(
             "in time has broken down; give another beta, or fit surfaces.smiles.svi"
         )
     bound = bool(np.any(x[1:] <= low[1:]) or np.any(x[1:] >= high[1:]))
-    return _calibration(
-        x, hessian, cost, (F[0] - shift, T, given, code), (K, order, mid, half), how, bound
-    )
+    found, back = np.empty(k.size), np.empty(k.size)
+    market = float(F[0]) - shift, T, given
+    formulas.fill_vol(F, K[order], np.full(k.size, T), *_params(x, *market).letters(), code, found)
+    back[order] = (found - mid) / half
+    status: Status = "at_bound" if bound else "ok" if how == kernel.OK else "not_converged"
+    return _calibration(x, hessian, cost, market, back, status)
 
 
-def _calibration(x, hessian, cost, market, quotes, how, bound) -> Calibration:
+def _calibration(
+    x: Array,
+    hessian: Array,
+    cost: float,
+    market: tuple[float, float, Parameters],
+    residuals: Array,
+    status: Status,
+) -> Calibration:
     """The result in the letters of the model and of the desk, with errors by the delta method."""
-    forward, years, given, code = market
-    K, order, mid, half = quotes
+    forward, years, given = market
 
     def letters(at: Array) -> tuple[Array, Array]:
         params = _params(at, forward, years, given)
@@ -146,14 +156,7 @@ def _calibration(x, hessian, cost, market, quotes, how, bound) -> Calibration:
         return np.array([params.alpha, params.rho, params.nu]), np.array(money)
 
     params = _params(x, forward, years, given)
-    found = np.empty(K.size)
-    from surfaces.kernels import sabr
-
-    full = [np.full(K.size, forward + given.shift), K, np.full(K.size, years)]
-    sabr.fill_vol(*full, *params.letters(), code, found)
-    residuals = np.empty(K.size)
-    residuals[order] = (found[order] - mid) / half
-    free = K.size - LETTERS
+    free = residuals.size - LETTERS
     chi2 = 2.0 * cost / free if free > 0 else float("nan")
     cov = np.linalg.pinv(hessian) * (chi2 if free > 0 else 1.0)
     slopes = []
@@ -164,7 +167,6 @@ def _calibration(x, hessian, cost, market, quotes, how, bound) -> Calibration:
         slopes.append([(u - d) / 2e-5 for u, d in zip(up, down, strict=True)])
     by_model, by_desk = (np.array([s[i] for s in slopes]).T for i in (0, 1))
     errors = [np.sqrt(np.maximum(np.diag(g @ cov @ g.T), 0.0)) for g in (by_model, by_desk)]
-    status = "at_bound" if bound else STATUS[how]
     return Calibration(
         params, to_atm(params, forward=forward, years=years), errors[0], errors[1], chi2,
         residuals, status,
@@ -172,17 +174,12 @@ def _calibration(x, hessian, cost, market, quotes, how, bound) -> Calibration:
 
 
 def _params(x: Array, forward: float, years: float, given: Parameters) -> Parameters:
-    from surfaces.kernels.sabr_atm import level_of
-
     c, nu = 1.0 - given.beta, float(np.exp(x[2]))
     a = level_of(float(np.exp(x[0])), c, float(x[1]), nu, years)
     F = forward + given.shift
     return Parameters(
         alpha=float(a) * F**c, beta=given.beta, nu=nu, rho=float(x[1]), shift=given.shift
     )
-
-
-EVERYWHERE = np.array([-np.inf, np.inf])
 
 
 def box(mid: Array, years: float) -> tuple[Array, Array]:

@@ -83,7 +83,7 @@ class ArbitrageFree:
     def vol(self, strike: ArrayLike) -> ImpliedVol:
         """Black vols of forward + shift and strike + shift, with a status an element."""
         K = check.above("strike", strike, 0.0 - self.params.shift, unit="", hint="Raise the shift.")
-        right = np.where(K >= self.forward, 1.0, -1.0)
+        right = np.where(self.forward <= K, 1.0, -1.0)
         return implied.vol(
             price=np.asarray(self.price(right=right, strike=K)),
             right=right,
@@ -96,13 +96,13 @@ class ArbitrageFree:
         """Density >= 0 at `strike`, without the atoms at the barrier and at the last node."""
         box = containers.of(strike)
         shape, (K,) = self._strikes(strike)
-        at, x, (mass, centre, width) = self._in_cell(K)
+        _, x, (mass, centre, width) = self._in_cell(K)
         inner = 1.0 + (12.0 * centre - 6.0) * (x - 0.5)
         b = np.maximum(3.0 * np.minimum(centre, 1.0 - centre), THIN)
         edge = np.where(centre < 0.5, b - x, x - 1.0 + b)
         outer = 2.0 * np.maximum(edge, 0.0) / (b * b)
         shape_of = np.where(b < 1.0, outer, np.maximum(inner, 0.0))
-        there = (K >= self.nodes[0]) & (K <= self.nodes[-1])
+        there = (self.nodes[0] <= K) & (self.nodes[-1] >= K)
         return box.wrap("density", np.where(there, mass / width * shape_of, 0.0), shape)
 
     def cdf(self, strike: ArrayLike) -> Any:
@@ -112,8 +112,8 @@ class ArbitrageFree:
         at, x, cell = self._in_cell(K)
         below = np.concatenate(([0.0], np.cumsum(self._cells[0])))
         found = self.absorbed + below[at] + cell[0] - _above(x, cell)[0]
-        found = np.where(K < self.nodes[0], 0.0, found)
-        return box.wrap("cdf", np.where(K >= self.nodes[-1], 1.0, np.minimum(found, 1.0)), shape)
+        found = np.where(self.nodes[0] > K, 0.0, found)
+        return box.wrap("cdf", np.where(self.nodes[-1] <= K, 1.0, np.minimum(found, 1.0)), shape)
 
     def _strikes(self, strike: ArrayLike) -> tuple[tuple[int, ...], list[Array]]:
         return check.columns(check.finite("strike", strike, unit="", hint="Strikes are prices."))
@@ -133,8 +133,8 @@ class ArbitrageFree:
         mass = np.cumsum(each[::-1])[::-1]
         first = np.cumsum((each * (places - self.forward))[::-1])[::-1]
         found = first[at + 1] - (K - self.forward) * mass[at + 1] + cell[2] * _above(x, cell)[1]
-        low = np.where(K < self.nodes[0], self.forward - K, found)
-        return np.where(K >= self.nodes[-1], 0.0, np.maximum(low, 0.0))
+        low = np.where(self.nodes[0] > K, self.forward - K, found)
+        return np.where(self.nodes[-1] <= K, 0.0, np.maximum(low, 0.0))
 
     def _put(self, K: Array) -> Array:
         """Undiscounted puts, summed from below."""
@@ -145,8 +145,8 @@ class ArbitrageFree:
         mass, first = np.cumsum(each), np.cumsum(each * (places - self.nodes[0]))
         part = np.maximum(_above(x, cell)[1] - cell[0] * (cell[1] - x), 0.0)
         found = (K - self.nodes[0]) * mass[at] - first[at] + cell[2] * part
-        high = np.where(K >= self.nodes[-1], K - self.forward, found)
-        return np.where(K <= self.nodes[0], 0.0, np.maximum(high, 0.0))
+        high = np.where(self.nodes[-1] <= K, K - self.forward, found)
+        return np.where(self.nodes[0] >= K, 0.0, np.maximum(high, 0.0))
 
 
 def arbitrage_free(

@@ -1,4 +1,4 @@
-"""SABR's parameters, vols, prices and the density its vols imply. Public names: `surfaces.smiles.sabr`.
+"""SABR's parameters, vols, prices, and the density its vols imply; public in `sabr`.
 
     dF = A (F + shift)^beta dW,  dA = nu A dZ,  dW dZ = rho dt,  A(0) = alpha
 

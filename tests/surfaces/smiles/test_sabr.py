@@ -1,8 +1,7 @@
 """SABR's formulas against printed vols, the textbook's own lines in 120 digits, and QuantLib."""
 
 import csv
-from decimal import Decimal as D
-from decimal import localcontext
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -33,16 +32,16 @@ def drawn(n: int, seed: int) -> list[dict]:
     return out
 
 
-def textbook(row: dict, which: str) -> D:
+def textbook(row: dict, which: str) -> Decimal:
     """(2.17) of Hagan 2002, (A.67), or Obloj's terms, as printed, in 120 digits.
 
     At F = K, nu = 0 and beta = 1 the limits are taken as 1e-35 next to them.
     """
-    tiny = D(10) ** -35
+    tiny = Decimal(10) ** -35
     with localcontext() as context:
         context.prec = 120
-        F, K, T = (D(float(row[n])) for n in ("forward", "strike", "years"))
-        a, b, v, r = (D(row["letters"][n]) for n in ("alpha", "beta", "nu", "rho"))
+        F, K, T = (Decimal(float(row[n])) for n in ("forward", "strike", "years"))
+        a, b, v, r = (Decimal(row["letters"][n]) for n in ("alpha", "beta", "nu", "rho"))
         K = K * (1 + tiny) if F == K else K
         v, b = v + tiny, b - tiny if b == 1 else b
         one, x = 1 - b, (F / K).ln()
@@ -91,11 +90,11 @@ def test_formulas_are_the_textbooks(which):
         params = sabr.Parameters(**row["letters"])
         wanted = textbook(row, which)
         market = {n: row[n] for n in ("forward", "strike", "years")}
-        if wanted < D("0.25") * textbook(row | {"years": 0.0}, which):
+        if wanted < Decimal("0.25") * textbook(row | {"years": 0.0}, which):
             continue
         seen += 1
         got = function(params, formula=formula, **market)
-        assert float(abs(D(float(got)) / wanted - 1)) < 2e-13, (row, got, wanted)
+        assert float(abs(Decimal(float(got)) / wanted - 1)) < 2e-13, (row, got, wanted)
     assert seen > 340
 
 

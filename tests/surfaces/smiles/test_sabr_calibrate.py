@@ -81,7 +81,7 @@ def test_alpha_is_the_least_root_of_its_cubic():
 
 
 def test_a_vol_that_no_alpha_has_is_refused():
-    with pytest.raises(InvalidInput, match="no alpha has the vol 2 at the money.*tops out"):
+    with pytest.raises(InvalidInput, match=r"no alpha has the vol 2 at the money.*tops out"):
         sabr.alpha_of(atm_vol=2.0, beta=1.0, nu=2.0, rho=-0.9, forward=1.0, years=2.0)
 
 
