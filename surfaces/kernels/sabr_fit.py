@@ -12,7 +12,7 @@ import numpy as np
 
 from surfaces.kernels.compiling import ALLOCATES, INNER, OUTER
 from surfaces.kernels.sabr import corrections, curve, vol_one
-from surfaces.kernels.sabr_atm import level, solve3
+from surfaces.kernels.sabr_atm import at_money, level, solve3
 
 SIZE = 3
 STEPS = 60
@@ -20,6 +20,7 @@ BUTTERFLY_WEIGHT = 300.0
 CALENDAR_WEIGHT = 300.0
 TINY = 1e-26  # a cost that is rounding
 STEP = 1e-6  # of a letter, for derivatives
+SLOPE_STEP = 1e-5  # of a letter, for errors
 FAILED, OK, STOPPED = 0, 1, 2
 
 
@@ -231,6 +232,41 @@ def fit(
         if best < good:
             break
     return best, how
+
+
+@nb.njit(**INNER)
+def answers(x, c, years):
+    """a, rho, nu, and vol, skew and curvature at the money, of search letters."""
+    a, rho, nu = unpacked(x, c, years)
+    vol, skew, bend = at_money(a, rho * nu, nu * nu, c, years)
+    return a, rho, nu, vol, skew, bend
+
+
+@nb.njit(**OUTER)
+def fill_errors(x, hessian, c, years, out):
+    """One standard error of each of `answers`, residuals having variance one, by slopes."""
+    matrix, moved = np.empty((SIZE, SIZE)), np.empty(SIZE)
+    slopes, pulled = np.empty((len(out), SIZE)), np.empty(SIZE)
+    for j in range(SIZE):
+        for i in range(SIZE):
+            moved[i] = x[i]
+        moved[j] = x[j] + SLOPE_STEP
+        up = answers(moved, c, years)
+        moved[j] = x[j] - SLOPE_STEP
+        down = answers(moved, c, years)
+        slopes[0, j], slopes[1, j] = up[0] - down[0], up[1] - down[1]
+        slopes[2, j], slopes[3, j] = up[2] - down[2], up[3] - down[3]
+        slopes[4, j], slopes[5, j] = up[4] - down[4], up[5] - down[5]
+    for q in range(out.size):
+        for i in range(SIZE):
+            pulled[i] = slopes[q, i]
+            for j in range(SIZE):
+                matrix[i, j] = hessian[i, j]
+        solve3(matrix, pulled)
+        total = 0.0
+        for i in range(SIZE):
+            total += slopes[q, i] * pulled[i]
+        out[q] = math.sqrt(max(total, 0.0)) / (2.0 * SLOPE_STEP)
 
 
 @nb.njit(**OUTER)

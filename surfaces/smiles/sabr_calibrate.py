@@ -150,26 +150,16 @@ def _calibration(
     """The result in the letters of the model and of the desk, with errors by the delta method."""
     forward, years, given = market
 
-    def letters(at: Array) -> tuple[Array, Array]:
-        params = _params(at, forward, years, given)
-        money = to_atm(params, forward=forward, years=years)
-        return np.array([params.alpha, params.rho, params.nu]), np.array(money)
-
     params = _params(x, forward, years, given)
     free = residuals.size - LETTERS
     chi2 = 2.0 * cost / free if free > 0 else float("nan")
-    cov = np.linalg.pinv(hessian) * (chi2 if free > 0 else 1.0)
-    slopes = []
-    for j in range(LETTERS):
-        moved = np.zeros(LETTERS)
-        moved[j] = 1e-5
-        up, down = letters(x + moved), letters(x - moved)
-        slopes.append([(u - d) / 2e-5 for u, d in zip(up, down, strict=True)])
-    by_model, by_desk = (np.array([s[i] for s in slopes]).T for i in (0, 1))
-    errors = [np.sqrt(np.maximum(np.diag(g @ cov @ g.T), 0.0)) for g in (by_model, by_desk)]
+    errors = np.empty(2 * LETTERS)
+    kernel.fill_errors(x, hessian, 1.0 - given.beta, years, errors)
+    errors *= np.sqrt(chi2) if free > 0 else 1.0
+    errors[0] *= (forward + given.shift) ** (1.0 - given.beta)  # a is alpha F^(beta - 1)
     return Calibration(
-        params, to_atm(params, forward=forward, years=years), errors[0], errors[1], chi2,
-        residuals, status,
+        params, to_atm(params, forward=forward, years=years), errors[:LETTERS], errors[LETTERS:],
+        chi2, residuals, status,
     )  # fmt: skip
 
 
