@@ -7,6 +7,7 @@ from surfaces.arbitrage import durrleman
 from surfaces.certificate import LEE
 from surfaces.errors import InvalidInput
 from surfaces.fitting import fit
+from surfaces.live import FitConfig, LiveFitter
 from surfaces.smiles import fit_rungs, sabr
 from surfaces.smiles.base import Below, smile
 from surfaces.smiles.quotes import SmileQuotes
@@ -118,3 +119,18 @@ def test_a_chain_is_fitted_with_it(european):
     surface = fit(world.frame(), valuation_ns=world.now_ns, spot=world.spot, model="sabr")
     assert set(surface.path) == {"sabr"} and surface.certificate.certified.all()
     assert surface.scores.hits.sum() > 0.6 * surface.scores.quotes.sum()
+
+
+def test_a_live_chain_starts_from_its_last_curves(european):
+    """The same quotes an hour later: the same vols, from a warm start."""
+    world = european()
+    fitter = LiveFitter(world.slices, FitConfig(model="sabr", rate_prior=0.04))
+    market = {"spot": world.spot, "bid": world.bid, "ask": world.ask}
+    first = fitter.update(world.now_ns, **market)
+    again = fitter.update(world.now_ns + 1_000_000_000, **market)
+    assert set(again.path) == {"sabr"}
+    strike = np.linspace(480.0, 520.0, 9)
+    for j in range(len(first.path)):
+        np.testing.assert_allclose(
+            again.slice_vol(j, strike), first.slice_vol(j, strike), atol=2e-4
+        )
