@@ -114,7 +114,7 @@ def normal_vol(
 ) -> Any:
     """Bachelier vols, in the forward's unit per sqrt-year; arguments as in `vol`.
 
-    "hagan" expands the integral of 1/(F + shift)^beta in ln(F/K) as (A.67) of 2002 does; "obloj"
+    "hagan" expands the integral of 1/(F + shift)^beta in ln(F/K) as (B.67a) of 2002 does; "obloj"
     keeps it exact and so takes forwards and strikes of any sign where beta is zero.
     """
     box = containers.of(forward, strike, years)

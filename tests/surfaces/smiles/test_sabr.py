@@ -33,7 +33,7 @@ def drawn(n: int, seed: int) -> list[dict]:
 
 
 def textbook(row: dict, which: str) -> Decimal:
-    """(2.17) of Hagan 2002, (A.67), or Obloj's terms, as printed, in 120 digits.
+    """(2.17) of Hagan 2002, (B.67a), or Obloj's terms, as printed, in 120 digits.
 
     At F = K, nu = 0 and beta = 1 the limits are taken as 1e-35 next to them.
     """
