@@ -134,3 +134,16 @@ def test_a_live_chain_starts_from_its_last_curves(european):
         np.testing.assert_allclose(
             again.slice_vol(j, strike), first.slice_vol(j, strike), atol=2e-4
         )
+
+
+@pytest.mark.parametrize("ratio", [0.5, 0.9, 1.3])
+def test_stretching_and_scaling_are_exact(ratio):
+    """In every letter's power of the ratio, wings too, twice over."""
+    _, book = of_sabr()
+    theta = sabr.SABR.scaled(sabr.SABR.fit(book).theta, 0.7)
+    k = np.linspace(-4.0, 4.0, 81)
+    for _ in range(2):
+        moved = sabr.SABR.stretched(theta, ratio)
+        wanted = ratio * sabr.SABR.total_variance(k / np.sqrt(ratio), theta)
+        np.testing.assert_allclose(sabr.SABR.total_variance(k, moved), wanted, rtol=1e-12)
+        theta = moved
