@@ -47,7 +47,7 @@ class Rates(Section):
 class Surface(Section):
     """How often the surface is refit, and when the Taylor sheet is too old."""
 
-    model: Literal["mixture", "svi", "essvi", "spline"] = Field(
+    model: Literal["mixture", "svi", "essvi", "spline", "sabr"] = Field(
         "mixture", description="the smile on the shelf that is fitted"
     )
     certificate_points: int = Field(

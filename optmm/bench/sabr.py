@@ -31,15 +31,20 @@ DRAWN, QUICK = 400, 60
 Set = tuple[sabr.Parameters, float, float]  # parameters, forward, years
 
 
-def rows(data: Path, *, quick: bool, say: Callable[[str], None]) -> list[Row]:
-    """Every row; `data` holds the folder `reference`, or the printed rows are skipped."""
+def run(
+    data: Path, say: Callable[[str], None], *, quick: bool = False
+) -> tuple[list[Row], list[str]]:
+    """Every row, and what is wrong; `data` holds `reference`, or the printed rows are skipped."""
     say("SABR: printed rows")
     sets, printed = _printed(data)
     say("SABR: densities")
     drawn = list(_drawn(QUICK if quick else DRAWN))
     cured = _densities([*sets, *drawn], len(sets))
+    wrong = [
+        f"{row.what} is {row.measured}" for row in (*printed, *cured) if row.verdict == "misses"
+    ]
     say("SABR: timing")
-    return [*printed, *cured, *_times(9 if quick else 25)]
+    return [*printed, *cured, *_times(9 if quick else 25)], wrong
 
 
 def _printed(data: Path) -> tuple[list[Set], list[Row]]:

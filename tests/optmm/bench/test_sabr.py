@@ -16,7 +16,7 @@ def untimed(monkeypatch):
 
 
 def rows(data: Path):
-    return bench.rows(data, quick=True, say=lambda words: None)
+    return bench.run(data, lambda words: None, quick=True)[0]
 
 
 def test_printed_rows_are_skipped_with_a_reason_where_there_are_none(untimed, tmp_path):
@@ -33,7 +33,9 @@ def test_a_wrong_vol_misses(untimed, tmp_path, tables, monkeypatch):
     assert rows(tmp_path)[0].verdict == "meets" and rows(tmp_path)[0].note == "48 rows"
     right = sabr.vol
     monkeypatch.setattr(bench.sabr, "vol", lambda *a, **kw: right(*a, **kw) + 1e-11)
-    assert rows(tmp_path)[0].verdict == "misses"
+    found, wrong = bench.run(tmp_path, lambda words: None, quick=True)
+    assert found[0].verdict == "misses"
+    assert wrong and wrong[0].startswith("SABR, printed vols")
 
 
 def test_a_negative_density_misses(untimed, tmp_path, monkeypatch):
