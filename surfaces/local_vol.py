@@ -1,0 +1,214 @@
+"""Local volatility: the diffusion whose European prices are a surface's, on a grid.
+
+`LocalVol` holds vols on nodes of time and log-moneyness k = ln(S_t / F(0, t)). A node where the
+surface admits no local vol is NaN and says why; nothing is clipped. Pricers take a grid without
+NaN: `filled` makes one and counts what it replaced.
+
+Units   years ACT/365; vol decimal per sqrt-year; k dimensionless.
+Source  B. Dupire, Risk 7 (1994) 18-20, in total variance: J. Gatheral, The Volatility Surface
+        (2006), eq. 1.10.
+Checked tests/surfaces/local_vol/.
+"""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from surfaces import checks as check
+from surfaces.errors import InvalidInput
+
+Floats = NDArray[np.float64]
+Policy = Literal["nearest", "linear"]
+
+POLICIES = ("nearest", "linear")
+
+
+class Flag(IntEnum):
+    """What is known of one node. The vol is NaN at codes up to UNDEFINED, a number after them."""
+
+    OK = 0
+    NEGATIVE_DENSITY = 1
+    CALENDAR = 2
+    UNDEFINED = 3
+    OUT_OF_CERTIFICATE = 4
+    EXTRAPOLATED = 5
+    EVENT = 6
+
+
+BAD = (Flag.NEGATIVE_DENSITY, Flag.CALENDAR, Flag.UNDEFINED)
+
+_WORDS = {
+    Flag.OK: "",
+    Flag.NEGATIVE_DENSITY: "negative density (g <= 0): a butterfly in the smile, no local vol",
+    Flag.CALENDAR: "total variance falls with time at this k: a calendar arbitrage, no local vol",
+    Flag.UNDEFINED: "no curve here, or no density left in double precision: no local vol",
+    Flag.OUT_OF_CERTIFICATE: "a number, but outside the strikes certified free of arbitrage",
+    Flag.EXTRAPOLATED: "a number, but after the last expiry: its implied vols are held",
+    Flag.EVENT: "a number, but an event's variance is spread over the gap between two expiries",
+}
+
+
+def words(flag: int) -> str:
+    """What `flag` says of a node, in one sentence; empty for OK."""
+    return _WORDS[Flag(flag)]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LocalVol:
+    """Local vols on a grid, linear in k and in years between nodes, flat outside; read-only.
+
+    `years` (nt,) rising and > 0; `k` (nk,) rising, ln(S_t / F(0, t)); `vol` (nt, nk) decimal per
+    sqrt-year, NaN at bad nodes; `flag` (nt, nk) uint8 codes of `Flag`; `replaced`: bad nodes that
+    `filled` gave a vol, whose flags stay.
+
+    Between nodes the vol, not its square, is linear. A vol that jumps in time is two nodes close
+    to one another, one on each side.
+    """
+
+    years: Floats
+    k: Floats
+    vol: Floats
+    flag: NDArray[np.uint8]
+    replaced: int = 0
+
+    def __post_init__(self) -> None:
+        made = {"years": _axis("years", self.years), "k": _axis("k", self.k)}
+        if made["years"][0] <= 0.0:
+            raise InvalidInput(
+                f"years[0] is {made['years'][0]:g}, must be > 0. The first row holds from now on."
+            )
+        shape = made["years"].size, made["k"].size
+        vol = np.array(check.numbers("vol", self.vol))
+        flag = np.array(self.flag)
+        if vol.shape != shape or flag.shape != shape:
+            raise InvalidInput(
+                f"vol has shape {vol.shape} and flag {flag.shape}, must be (years, k), {shape}"
+            )
+        if not np.isin(flag, list(Flag)).all():
+            raise InvalidInput("flag has codes that Flag does not know")
+        bad = ~((vol > 0.0) & (vol < np.inf))
+        wrong = bad & ~np.isin(flag, BAD)
+        if wrong.any():
+            i, j = np.unravel_index(int(np.argmax(wrong)), shape)
+            raise InvalidInput(
+                f"vol[{i}, {j}] is {vol[i, j]:g} and not flagged, must be finite and > 0 "
+                f"({int(wrong.sum())} of {vol.size} fail). Give a bad node NaN and a flag."
+            )
+        vol[bad] = np.nan
+        made |= {"vol": vol, "flag": flag.astype(np.uint8)}
+        for name, value in made.items():
+            value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        said = "".join(f", {n} {Flag(f).name}" for f, n in self.counts().items() if f)
+        filled = f", {self.replaced} replaced" if self.replaced else ""
+        (nt, nk), t, k = self.vol.shape, self.years, self.k
+        return (
+            f"<LocalVol {nt} x {nk} nodes, years {t[0]:.3g} to {t[-1]:.3g}, k {k[0]:.3g} to "
+            f"{k[-1]:.3g}{said}{filled}>"
+        )
+
+    def counts(self) -> dict[int, int]:
+        """How many nodes have each flag that occurs."""
+        codes, n = np.unique(self.flag, return_counts=True)
+        return dict(zip(codes.tolist(), n.tolist(), strict=True))
+
+    def why(self) -> dict[str, int]:
+        """How many nodes are not OK, by what their flag says; empty when all are."""
+        return {words(code): n for code, n in self.counts().items() if code != Flag.OK}
+
+    @property
+    def bad(self) -> NDArray[np.bool_]:
+        """Nodes without a local vol of their own, (nt, nk): NaN, or replaced by `filled`."""
+        return np.isin(self.flag, BAD)
+
+    def at(self, k: ArrayLike, years: ArrayLike) -> Floats:
+        """Local vol at `k` and `years` (>= 0), which broadcast; NaN where a node beside is."""
+        k = check.finite("k", k, unit="", hint="k is ln(S_t / F(0, t)).")
+        years = check.at_least("years", years, 0.0, unit="years", hint="Time from now on.")
+        k, years = check.together(k=k, years=years)
+        i, right = _place(self.k, k)
+        j, later = _place(self.years, years)
+        v = self.vol
+        low = _mix(v[j, i], v[j, np.minimum(i + 1, self.k.size - 1)], right)
+        j = np.minimum(j + 1, self.years.size - 1)
+        high = _mix(v[j, i], v[j, np.minimum(i + 1, self.k.size - 1)], right)
+        return _mix(low, high, later)
+
+    def __call__(self, k: ArrayLike, years: ArrayLike) -> Floats:
+        """As `at`."""
+        return self.at(k, years)
+
+    def filled(self, policy: Policy = "nearest") -> "LocalVol":
+        """A copy without NaN; flags stay and `replaced` counts the nodes given a vol.
+
+        `policy`: "nearest" takes the nearest good node of the same time (the lower k of two as
+        near); "linear" goes straight between the good nodes on both sides, flat past the last. A
+        time without any good node takes the nearest time that has one, the earlier of two as near.
+
+        Raises InvalidInput for another policy, or if no node is good.
+        """
+        if policy not in POLICIES:
+            raise InvalidInput(f"policy is {policy!r}, must be one of {', '.join(POLICIES)}")
+        good = np.isfinite(self.vol)
+        if good.all():
+            return self
+        if not good.any():
+            raise InvalidInput(
+                f"none of {good.size} nodes has a local vol; see why(), and mend the surface"
+            )
+        vol = self.vol.copy()
+        rows = np.flatnonzero(good.any(axis=1))
+        for i in rows.tolist():
+            at = self.k[good[i]]
+            if policy == "linear":
+                vol[i] = np.interp(self.k, at, self.vol[i, good[i]])
+            else:
+                vol[i] = self.vol[i, good[i]][_nearest(at, self.k)]
+            vol[i, good[i]] = self.vol[i, good[i]]
+        vol = vol[rows][_nearest(self.years[rows], self.years)]
+        return replace(self, vol=vol, replaced=self.replaced + int((~good).sum()))
+
+    def complete(self) -> "LocalVol":
+        """This grid, or raise: a pricer cannot use NaN, and does not choose what replaces it."""
+        missing = np.isnan(self.vol)
+        if missing.any():
+            said = "; ".join(f"{n} x {text}" for text, n in self.why().items())
+            raise InvalidInput(
+                f"local_vol has {int(missing.sum())} of {missing.size} nodes without a vol "
+                f"({said}). Choose what replaces them: local_vol.filled('nearest') or 'linear'."
+            )
+        return self
+
+
+def _axis(name: str, values: ArrayLike) -> Floats:
+    """A rising axis, copied."""
+    out = np.array(check.finite(name, values, unit="", hint="Nodes of the grid."))
+    if out.ndim != 1 or not out.size or np.any(np.diff(out) <= 0.0):
+        raise InvalidInput(f"{name} has shape {out.shape}, must be one rising row of nodes")
+    return out
+
+
+def _place(nodes: Floats, at: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """The node at or before each of `at`, and the share of the way to the next; flat outside."""
+    i = np.clip(np.searchsorted(nodes, at, side="right") - 1, 0, max(nodes.size - 2, 0))
+    if nodes.size == 1:
+        return i, np.zeros(at.shape)
+    return i, np.clip((at - nodes[i]) / (nodes[i + 1] - nodes[i]), 0.0, 1.0)
+
+
+def _mix(a: Floats, b: Floats, share: Floats) -> Floats:
+    """Straight from a to b; an end alone where the share is all of one, lest NaN cross over."""
+    out = np.where(share <= 0.0, a, np.where(share >= 1.0, b, (1.0 - share) * a + share * b))
+    return np.asarray(out)
+
+
+def _nearest(nodes: Floats, at: Floats) -> NDArray[np.int64]:
+    """Which of rising `nodes` is nearest to each of `at`; the first of two as near."""
+    after = np.clip(np.searchsorted(nodes, at), 0, nodes.size - 1)
+    before = np.maximum(after - 1, 0)
+    return np.where(at - nodes[before] <= nodes[after] - at, before, after)
