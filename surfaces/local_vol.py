@@ -12,7 +12,7 @@ Checked tests/surfaces/local_vol/.
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,10 +20,18 @@ from numpy.typing import ArrayLike, NDArray
 from surfaces import checks as check
 from surfaces.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from surfaces.surface import VolSurface
+
 Floats = NDArray[np.float64]
 Policy = Literal["nearest", "linear"]
 
 POLICIES = ("nearest", "linear")
+PARTS = (0.0, 0.03, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)  # of each gap between expiries: default nodes
+BESIDE = 1e-6  # of the gap: how far the first node lies after the expiry before it
+POINTS = 401  # default nodes in k
+FAR = 5.0  # deviations of the last expiry that default nodes reach at least
+FINE = 0.1  # of the first expiry's deviation: the spacing of default nodes at the forward
 
 
 class Flag(IntEnum):
@@ -43,7 +51,7 @@ BAD = (Flag.NEGATIVE_DENSITY, Flag.CALENDAR, Flag.UNDEFINED)
 _WORDS = {
     Flag.OK: "",
     Flag.NEGATIVE_DENSITY: "negative density (g <= 0): a butterfly in the smile, no local vol",
-    Flag.CALENDAR: "total variance falls with time at this k: a calendar arbitrage, no local vol",
+    Flag.CALENDAR: "total variance does not rise with time at this k: a calendar arbitrage",
     Flag.UNDEFINED: "no curve here, or no density left in double precision: no local vol",
     Flag.OUT_OF_CERTIFICATE: "a number, but outside the strikes certified free of arbitrage",
     Flag.EXTRAPOLATED: "a number, but after the last expiry: its implied vols are held",
@@ -177,12 +185,127 @@ class LocalVol:
         """This grid, or raise: a pricer cannot use NaN, and does not choose what replaces it."""
         missing = np.isnan(self.vol)
         if missing.any():
-            said = "; ".join(f"{n} x {text}" for text, n in self.why().items())
+            count = self.counts()
+            said = "; ".join(f"{count[f]} x {words(f)}" for f in BAD if f in count)
             raise InvalidInput(
                 f"local_vol has {int(missing.sum())} of {missing.size} nodes without a vol "
                 f"({said}). Choose what replaces them: local_vol.filled('nearest') or 'linear'."
             )
         return self
+
+
+def dupire_of(
+    *, k: ArrayLike, w: ArrayLike, w_k: ArrayLike, w_kk: ArrayLike, w_T: ArrayLike
+) -> tuple[Floats, NDArray[np.uint8]]:
+    """Local vol and flags from total variance and its derivatives; all arguments broadcast.
+
+    vol^2 = w_T / g, with Durrleman's g(k, w, w_k, w_kk) and w_T the derivative of w in years at
+    fixed k. NaN and CALENDAR where w_T <= 0, else NaN and NEGATIVE_DENSITY where g <= 0; NaN and
+    UNDEFINED where an argument is not finite or w <= 0.
+    """
+    from surfaces.arbitrage import durrleman
+
+    given = {"k": k, "w": w, "w_k": w_k, "w_kk": w_kk, "w_T": w_T}
+    k, w, w_k, w_kk, w_T = check.together(**{n: check.numbers(n, a) for n, a in given.items()})
+    with np.errstate(all="ignore"):
+        g = durrleman(k, w, w_k, w_kk)
+        known = np.isfinite(g) & np.isfinite(w_T) & (w > 0.0)
+        vol = np.sqrt(w_T / g)
+    flag = np.zeros(w.shape, np.uint8)
+    flag[~(g > 0.0)] = Flag.NEGATIVE_DENSITY
+    flag[~(w_T > 0.0)] = Flag.CALENDAR
+    flag[~known] = Flag.UNDEFINED
+    return np.where(flag == Flag.OK, vol, np.nan), flag
+
+
+def dupire(
+    surface: "VolSurface", years: ArrayLike | None = None, k: ArrayLike | None = None
+) -> LocalVol:
+    """Dupire's local vol of a fitted surface, from the analytic derivatives of its smiles.
+
+    Between expiries, and from now (w = 0) to the first, total variance is linear in calendar time
+    at equal k; after the last its implied vols are held. So w_T jumps at every expiry, and a node
+    at an expiry belongs to the time before it. Only in the calendar's time do local vols exist at
+    every instant: what the surface's clock puts into an event, or takes from a weekend, is spread
+    evenly over the gap between two expiries, and the nodes of a gap with an event say EVENT. At the
+    expiries themselves nothing changes by that.
+
+    Parameters
+    ----------
+    years : nodes, > 0 and rising; by default eight in each gap, the first just after the expiry
+        before it, the last at the expiry
+    k : nodes, rising; by default 401, from FINE of the first expiry's deviation apart at the
+        forward to five deviations of the last and all that is quoted
+
+    Raises
+    ------
+    InvalidInput
+        Where no expiry holds a curve, or nodes are not rising.
+    """
+    from surfaces import term
+    from surfaces.smiles.base import SMILES, CurveStack
+
+    slices = term.live_slices(surface)
+    if slices.size == 0:
+        raise InvalidInput("no expiry holds a curve, so there is no local vol; see surface.status")
+    at = np.concatenate(([0.0], surface.years[slices]))
+    years = _times(at) if years is None else _axis("years", years)
+    k = _strikes(surface, slices) if k is None else _axis("k", k)
+    models = [SMILES[surface.models[j]] for j in slices]
+    stack = CurveStack.of_curves(models, [surface.thetas[j] for j in slices])
+    curves = stack.derivatives(np.arange(slices.size), np.tile(k, (slices.size, 1)))
+    w, w1, w2 = (np.concatenate((np.zeros((1, k.size)), c)) for c in curves)
+    last = slices.size
+    i = np.minimum(np.searchsorted(at, years), last)  # the expiry that each time leads to
+    before = np.where(years > at[-1], 0, i - 1)
+    gap = at[i] - at[before]
+    share = ((years - at[before]) / gap)[:, None]
+    now = [(1.0 - share) * c[before] + share * c[i] for c in (w, w1, w2)]
+    vol, flag = dupire_of(
+        k=k, w=now[0], w_k=now[1], w_kk=now[2], w_T=(w[i] - w[before]) / gap[:, None]
+    )
+    remark = np.zeros(flag.shape, np.uint8)
+    remark[_eventful(surface, slices)[i - 1]] = Flag.EVENT
+    remark[years > at[-1]] = Flag.EXTRAPOLATED
+    low, high = surface.certificate.reach[slices].T
+    inside = (k >= low[:, None]) & (k <= high[:, None])  # false where a slice is not certified
+    remark[~(inside[i - 1] & inside[np.maximum(i - 2, 0)])] = Flag.OUT_OF_CERTIFICATE
+    return LocalVol(years, k, vol, np.where(flag == Flag.OK, remark, flag))
+
+
+def _times(at: Floats) -> Floats:
+    """Default nodes: `PARTS` of every gap between the times `at`, the first just after it opens."""
+    parts = np.array(PARTS)
+    parts[0] = BESIDE
+    nodes = at[:-1, None] + parts * np.diff(at)[:, None]
+    nodes[:, -1] = at[1:]
+    return np.asarray(nodes.ravel())
+
+
+def _strikes(surface: "VolSurface", slices: NDArray[np.int64]) -> Floats:
+    """Default nodes in k: even in asinh(k / scale), so that they spread with the expiries."""
+    from surfaces.smiles.base import EDGE
+
+    width = surface.atm_vol[slices] * np.sqrt(surface.years[slices])
+    quoted = surface.quoted_range[slices]
+    low = min(np.nanmin(EDGE * quoted[:, 0], initial=0.0), -FAR * width[-1])
+    high = max(np.nanmax(EDGE * quoted[:, 1], initial=0.0), FAR * width[-1])
+    step = FINE * width.min()
+    scale = step
+    for _ in range(60):  # the spacing at the forward is scale x the step in asinh
+        across = (np.arcsinh(high / scale) - np.arcsinh(low / scale)) / (POINTS - 1)
+        scale = step / across
+    ends = np.arcsinh(low / scale), np.arcsinh(high / scale)
+    nodes = scale * np.sinh(np.linspace(*ends, POINTS))
+    nodes[np.argmin(np.abs(nodes))] = 0.0
+    return np.asarray(nodes)
+
+
+def _eventful(surface: "VolSurface", slices: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether the surface's clock has an event in the gap that leads to each of `slices`."""
+    ends = surface.chain.fixing_ns[slices]
+    starts = np.concatenate(([surface.ts_ns], ends[:-1]))
+    return np.asarray(surface.clock.event_variance(starts, ends)) > 0.0
 
 
 def _axis(name: str, values: ArrayLike) -> Floats:
