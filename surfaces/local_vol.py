@@ -249,7 +249,7 @@ def dupire(
     if slices.size == 0:
         raise InvalidInput("no expiry holds a curve, so there is no local vol; see surface.status")
     at = np.concatenate(([0.0], surface.years[slices]))
-    years = _times(at) if years is None else _axis("years", years)
+    years = gap_times(at) if years is None else _axis("years", years)
     k = _strikes(surface, slices) if k is None else _axis("k", k)
     models = [SMILES[surface.models[j]] for j in slices]
     stack = CurveStack.of_curves(models, [surface.thetas[j] for j in slices])
@@ -273,7 +273,7 @@ def dupire(
     return LocalVol(years, k, vol, np.where(flag == Flag.OK, remark, flag))
 
 
-def _times(at: Floats) -> Floats:
+def gap_times(at: Floats) -> Floats:
     """Default nodes: `PARTS` of every gap between the times `at`, the first just after it opens."""
     parts = np.array(PARTS)
     parts[0] = BESIDE
@@ -290,13 +290,18 @@ def _strikes(surface: "VolSurface", slices: NDArray[np.int64]) -> Floats:
     quoted = surface.quoted_range[slices]
     low = min(np.nanmin(EDGE * quoted[:, 0], initial=0.0), -FAR * width[-1])
     high = max(np.nanmax(EDGE * quoted[:, 1], initial=0.0), FAR * width[-1])
-    step = FINE * width.min()
+    return spread_nodes(low, high, FINE * float(width.min()), POINTS)
+
+
+def spread_nodes(low: float, high: float, step: float, points: int) -> Floats:
+    """Nodes from low < 0 to high > 0, even in asinh(k / scale): `step` apart at zero, which is one
+    of them, and ever further apart away from it; even where `step` is not smaller than that."""
     scale = step
-    for _ in range(60):  # the spacing at the forward is scale x the step in asinh
-        across = (np.arcsinh(high / scale) - np.arcsinh(low / scale)) / (POINTS - 1)
-        scale = step / across
+    for _ in range(60):  # the spacing at zero is scale x the step in asinh
+        across = (np.arcsinh(high / scale) - np.arcsinh(low / scale)) / (points - 1)
+        scale = min(step / across, 1e3 * (high - low))
     ends = np.arcsinh(low / scale), np.arcsinh(high / scale)
-    nodes = scale * np.sinh(np.linspace(*ends, POINTS))
+    nodes = scale * np.sinh(np.linspace(*ends, points))
     nodes[np.argmin(np.abs(nodes))] = 0.0
     return np.asarray(nodes)
 

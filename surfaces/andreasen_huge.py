@@ -1,0 +1,396 @@
+"""Andreasen and Huge's interpolation: a whole surface, free of arbitrage, from few quotes.
+
+One implicit finite-difference step leads from each expiry's prices to the next one's, with a local
+vol between the strikes that is calibrated until the step reprices the quotes. Such a step raises
+every price and keeps prices convex in strike, whatever the local vol, so the surface has neither
+calendar nor butterfly arbitrage on its nodes by construction. Between two expiries the same step is
+taken with part of its length.
+
+Units   k = ln(strike/forward); years ACT/365; vols decimal; prices undiscounted, out of the money,
+        in units of the forward.
+Source  J. Andreasen, B. Huge, Volatility interpolation, Risk (March 2011) 76-79.
+Checked tests/surfaces/local_vol/test_andreasen_huge.py, tests/quantlib/.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from surfaces import checks as check
+from surfaces.errors import InvalidInput
+from surfaces.kernels import andreasen_huge as kernel
+from surfaces.local_vol import Flag, LocalVol, gap_times, spread_nodes
+from surfaces.pricing import black, implied
+
+if TYPE_CHECKING:
+    from surfaces.surface import VolSurface
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Shape = Literal["linear", "constant"]
+
+SHAPES = ("linear", "constant")
+TOLERANCE = 1e-5  # error in vol up to which a quote is repriced
+ACCURATE = 1e-9  # error in vol, or in half spreads, that ends a search
+STEPS = 60  # of a search
+FAR = 9.0  # deviations that nodes reach
+FINE = 0.08  # of the first expiry's deviation: the spacing of nodes at the forward
+SAME = 9  # decimals of k: strikes closer than that share a node
+CLOSE = 0.3  # of the spacing: nodes nearer than this to a quoted strike are left out
+SMOOTHING = 1.0  # where spreads are given: cost of second differences, in squared half spreads
+
+
+class QuoteStatus(IntEnum):
+    """What became of one quote."""
+
+    OK = 0
+    MISSED = 1
+    CALENDAR = 2
+    BAD_INPUT = 3
+    DUPLICATE = 4
+
+
+_WORDS = {
+    QuoteStatus.OK: "",
+    QuoteStatus.MISSED: (
+        "not repriced within tolerance: its neighbours in strike or time contradict it"
+    ),
+    QuoteStatus.CALENDAR: (
+        "worth no more than at the expiry before, at the same strike/forward: calendar arbitrage"
+    ),
+    QuoteStatus.BAD_INPUT: (
+        "left out: moneyness, years or vol is NaN, infinite or not positive, or the vol carries no "
+        "price"
+    ),
+    QuoteStatus.DUPLICATE: "left out: another quote of the same strike and expiry came before it",
+}
+
+
+def words(status: int) -> str:
+    """What `status` says of a quote, in one sentence; empty for OK."""
+    return _WORDS[QuoteStatus(status)]
+
+
+class _Steps(NamedTuple):
+    """m calibrated steps on n nodes: what the kernels take."""
+
+    x: Floats
+    grid: Floats  # (3, n)
+    starts: Floats  # (m,)
+    segment: Ints  # (m, n)
+    share: Floats  # (m, n)
+    vol: Floats  # (m, knots), padded with the last knot's
+    prices: Floats  # (m, 2, n): price and density before each step
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class AndreasenHuge:
+    """A calibrated surface. Per quote (q,), in the order given: `status` codes of `QuoteStatus`,
+    `model_vol`, and `error` = model_vol - vol (NaN if left out). Per expiry (m,): `years` and the
+    `searches` steps taken. Read-only.
+    """
+
+    years: Floats
+    searches: Ints
+    quote_k: Floats
+    quote_years: Floats
+    quote_vol: Floats
+    model_vol: Floats
+    error: Floats
+    status: NDArray[np.uint8]
+    steps: _Steps
+
+    def __repr__(self) -> str:
+        judged = np.isfinite(self.error)
+        worst = np.abs(self.error[judged]).max()
+        failed = int((self.status != QuoteStatus.OK).sum())
+        return (
+            f"<AndreasenHuge {self.years.size} expiries, {int(judged.sum())} quotes, largest error "
+            f"{worst:.2g} in vol, {failed} not repriced>"
+        )
+
+    def why(self) -> dict[str, int]:
+        """How many quotes were not repriced, by reason; empty when all were."""
+        codes, n = np.unique(self.status, return_counts=True)
+        pairs = zip(codes.tolist(), n.tolist(), strict=True)
+        return {words(code): count for code, count in pairs if code != QuoteStatus.OK}
+
+    def price(self, k: ArrayLike, years: ArrayLike) -> Floats:
+        """Out-of-the-money price in units of the forward: a call for k >= 0, a put below.
+
+        Arguments broadcast; years > 0. After the last expiry its local vol is held. Zero beyond the
+        nodes, nine deviations out.
+        """
+        k = check.finite("k", k, unit="", hint="k is ln(strike/forward).")
+        years = check.above("years", years, 0.0, unit="years", hint="Remove expired rows.")
+        k, years = check.together(k=k, years=years)
+        order = np.argsort(years, axis=None, kind="stable")
+        strike = np.exp(k.ravel()[order])
+        found, out = np.empty(k.size), np.empty(k.size)
+        n = self.steps.x.size
+        kernel.fill_prices(
+            *self.steps, years.ravel()[order], strike, np.empty((kernel.ROWS, n)),
+            np.empty((2, n)), found,
+        )  # fmt: skip
+        out[order] = found
+        return out.reshape(k.shape)
+
+    def vol(self, k: ArrayLike, years: ArrayLike) -> Floats:
+        """Implied vol; arguments as for `price`. NaN where a price carries no vol."""
+        k, years = np.asarray(k, np.float64), np.asarray(years, np.float64)
+        found = implied.vol(
+            price=self.price(k, years), right=np.where(k >= 0.0, 1.0, -1.0), forward=1.0,
+            strike=np.exp(k), years=years,
+        )  # fmt: skip
+        return np.where(found.status == 0, found.vol, np.nan)
+
+    def local_vol(self, years: ArrayLike | None = None, k: ArrayLike | None = None) -> LocalVol:
+        """The local vol of the scheme: 2 c_T / (x^2 c_xx), from the step's own derivative in time.
+
+        `years`: nodes, by default eight in each gap between expiries; `k`: nodes, by default those
+        of the scheme between which the local vol is linear. Where no density is left in double
+        precision a node is UNDEFINED. As the time to an expiry before goes to zero it becomes the
+        calibrated one, except before the first expiry: one step from a certain price leaves a
+        density with an edge at the forward, and a local vol that grows without bound away from it.
+        """
+        at = np.concatenate(([0.0], self.years))
+        years = gap_times(at) if years is None else np.array(years, np.float64, ndmin=1)
+        nodes = np.log(self.steps.x)
+        n = nodes.size
+        check.above("years", years, 0.0, unit="years", hint="The first row holds from now on.")
+        found = np.empty((years.size, n))
+        s = self.steps
+        kernel.fill_local(
+            s.grid, s.starts, s.segment, s.share, s.vol, s.prices, years,
+            np.empty((kernel.ROWS, n)), np.empty((2, n)), found,
+        )  # fmt: skip
+        vol = np.sqrt(found)
+        if k is None:
+            k, vol = nodes[1:-1], vol[:, 1:-1]
+        else:
+            k = np.array(k, np.float64, ndmin=1)
+            vol = np.array([_between(k, nodes, row) for row in vol])
+        flag = np.where(np.isfinite(vol), np.uint8(Flag.OK), np.uint8(Flag.UNDEFINED))
+        flag[(years > self.years[-1])[:, None] & (flag == Flag.OK)] = Flag.EXTRAPOLATED
+        return LocalVol(years, k, vol, flag)
+
+
+def _between(k: Floats, nodes: Floats, row: Floats) -> Floats:
+    """`row` at k, linear between the nodes that have a value and NaN outside them."""
+    good = np.isfinite(row)
+    return np.interp(k, nodes[good], row[good], left=np.nan, right=np.nan)
+
+
+def calibrate(
+    *,
+    moneyness: ArrayLike,
+    years: ArrayLike,
+    vol: ArrayLike,
+    half_spread: ArrayLike | None = None,
+    shape: Shape = "linear",
+    points: int = 240,
+    smoothing: float | None = None,
+) -> AndreasenHuge:
+    """Calibrate to implied vols; rows in any order, any number of strikes an expiry, one too.
+
+    A quote that cannot be used or repriced gets a status, and never raises.
+
+    Parameters
+    ----------
+    moneyness : strike/forward, > 0; broadcasts with the rest, one row a quote
+    years : to expiry
+    vol : implied, decimal per sqrt-year
+    half_spread : half the bid-ask spread, in vol; quotes are then weighed by it
+    shape : local vol between strikes: "linear" in k, or "constant" about each strike
+    points : nodes of the scheme, to which all quoted strikes are added
+    smoothing : cost of the second differences of ln(local vol) from knot to knot, in squared vols
+        (squared half spreads if those are given); default zero, which reprices exactly, and 1.0
+        with half spreads, for quotes with noise
+
+    Raises
+    ------
+    InvalidInput
+        For shapes that do not broadcast, an unknown `shape`, or if no quote can be used.
+    """
+    if shape not in SHAPES:
+        raise InvalidInput(f"shape is {shape!r}, must be one of {', '.join(SHAPES)}")
+    points = check.count("points", points, 20, hint="Nodes of the scheme.")
+    x, T, v = (
+        np.array(a, np.float64, ndmin=1).ravel()
+        for a in check.together(
+            moneyness=check.numbers("moneyness", moneyness),
+            years=check.numbers("years", years),
+            vol=check.numbers("vol", vol),
+        )
+    )
+    spread = None
+    if half_spread is not None:
+        spread = np.broadcast_to(check.numbers("half_spread", half_spread), x.shape)
+    if smoothing is None:
+        smoothing = 0.0 if spread is None else SMOOTHING
+    status, k, price, scale = _targets(x, T, v, spread)
+    use = np.flatnonzero(status == QuoteStatus.OK)
+    if not use.size:
+        raise InvalidInput(
+            f"none of {x.size} quotes can be used; moneyness, years and vol must be finite and > 0"
+        )
+    use = use[np.lexsort((k[use], T[use]))]
+    nodes = _nodes(k[use], T[use], v[use], points)
+    steps, at, searches, years_out, start = _march(
+        nodes, k[use], T[use], v[use], price[use], scale[use], shape, float(smoothing)
+    )
+    model = np.full(x.size, np.nan)
+    got = implied.vol(
+        price=at, right=np.where(k[use] >= 0.0, 1.0, -1.0), forward=1.0, strike=np.exp(k[use]),
+        years=T[use],
+    )  # fmt: skip
+    model[use] = got.vol
+    error = model - v
+    missed = use[~(np.abs(error[use]) <= TOLERANCE)]
+    status[missed] = QuoteStatus.MISSED
+    status[use[(price[use] <= start)]] = QuoteStatus.CALENDAR
+    with np.errstate(all="ignore"):
+        out = AndreasenHuge(
+            years_out, searches, np.log(x), T, v, model, error, status, steps
+        )
+    for name in out.__slots__:
+        value = getattr(out, name)
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+    return out
+
+
+def _targets(
+    x: Floats, T: Floats, v: Floats, spread: Floats | None
+) -> tuple[NDArray[np.uint8], Floats, Floats, Floats]:
+    """Status, k on its node, target price and the weight of ln(model price / target), per quote."""
+    status = np.zeros(x.size, np.uint8)
+    good = (x > 0.0) & (x < np.inf) & (T > 0.0) & (T < np.inf) & (v > 0.0) & (v < np.inf)
+    if spread is not None:
+        good &= (spread > 0.0) & (spread < np.inf)
+    k = np.zeros(x.size)
+    k[good] = np.round(np.log(x[good]), SAME) + 0.0
+    price, scale = np.zeros(x.size), np.ones(x.size)
+    strike = np.exp(k[good])
+    right = np.where(k[good] >= 0.0, 1.0, -1.0)
+    price[good] = black.price(right=right, forward=1.0, strike=strike, years=T[good], vol=v[good])
+    root = v[good] * np.sqrt(T[good])
+    d1 = -k[good] / root + 0.5 * root
+    vega = np.exp(-0.5 * d1 * d1) * np.sqrt(T[good] / (2.0 * np.pi))
+    carries = (price[good] > 1e-250) & (vega > 1e-250)
+    scale[good] = price[good] / np.where(carries, vega, 1.0)
+    if spread is not None:
+        scale[good] /= spread[good]
+    good[np.flatnonzero(good)[~carries]] = False
+    status[~good] = QuoteStatus.BAD_INPUT
+    rows = np.flatnonzero(good)
+    _, first = np.unique(np.stack((T[rows], k[rows])), axis=1, return_index=True)
+    again = np.ones(rows.size, bool)
+    again[first] = False
+    status[rows[again]] = QuoteStatus.DUPLICATE
+    return status, k, price, scale
+
+
+def _nodes(k: Floats, T: Floats, v: Floats, points: int) -> Floats:
+    """Nodes in k: spread evenly in asinh, with zero and every quoted strike among them."""
+    width = v * np.sqrt(T)
+    first = float(np.median(width[T == T[0]]))
+    far = FAR * float(width.max())
+    low, high = min(1.5 * k.min(), -far), max(1.5 * k.max(), far)
+    nodes = spread_nodes(low, high, FINE * first, points)
+    asked = np.unique(np.append(k, 0.0))
+    gap = np.gradient(nodes)
+    after = np.clip(np.searchsorted(asked, nodes), 0, asked.size - 1)
+    near = np.minimum(
+        np.abs(asked[after] - nodes), np.abs(asked[np.maximum(after - 1, 0)] - nodes)
+    )
+    return np.sort(np.concatenate((nodes[near > CLOSE * gap], asked)))
+
+
+def _stencil(k: Floats) -> tuple[Floats, Floats]:
+    """Moneyness and (3, n): x^2/2, and the second difference's weights left and right."""
+    x = np.exp(k)
+    h = np.diff(x)
+    grid = np.zeros((3, x.size))
+    grid[0] = 0.5 * x * x
+    grid[1, 1:-1] = 2.0 / (h[:-1] * (h[:-1] + h[1:]))
+    grid[2, 1:-1] = 2.0 / (h[1:] * (h[:-1] + h[1:]))
+    return x, grid
+
+
+def _march(
+    nodes: Floats, k: Floats, T: Floats, v: Floats, price: Floats, scale: Floats,
+    shape: Shape, smoothing: float,
+) -> tuple[_Steps, Floats, Ints, Floats, Floats]:  # fmt: skip
+    """Calibrate expiry after expiry; quotes sorted by (T, k).
+
+    Also the model's price of each quote, the searches, the expiries, and each quote's price in the
+    model one expiry before.
+    """
+    x, grid = _stencil(nodes)
+    n = x.size
+    years, first = np.unique(T, return_index=True)
+    ends = [*first.tolist(), T.size]
+    m = years.size
+    prices = np.zeros((m + 1, 2, n))
+    middle = int(np.searchsorted(nodes, 0.0))
+    prices[0, 1, middle] = 2.0 / (x[middle + 1] - x[middle - 1])
+    segment, share = np.zeros((m, n), np.int64), np.zeros((m, n))
+    vols: list[Floats] = []
+    searches = np.zeros(m, np.int64)
+    work = np.empty((kernel.ROWS, n))
+    found, start = np.empty(T.size), np.empty(T.size)
+    before = (np.zeros(1), np.zeros(1))
+    for e, (i, j) in enumerate(pairwise(ends)):
+        length = years[e] - (years[e - 1] if e else 0.0)
+        node = np.searchsorted(nodes, k[i:j])
+        w = v[i:j] ** 2 * years[e]
+        gained = np.maximum(w - np.interp(k[i:j], *before), 0.05 * w * length / years[e])
+        theta = 0.5 * np.log(gained / length)
+        before = (k[i:j], w)
+        for knots in _knots(node, nodes):
+            guess = np.interp(nodes[knots], k[i:j], theta)
+            segment[e], share[e] = _basis(nodes, knots, shape)
+            quoted = np.searchsorted(knots, node)
+            rows = node.size + 3 * knots.size + 10
+            searches[e] += kernel.calibrate(
+                grid, length, segment[e], share[e], prices[e], knots, quoted, price[i:j],
+                scale[i:j], smoothing, ACCURATE, STEPS, guess, prices[e + 1], work,
+                np.empty((rows, max(knots.size, node.size, 6))),
+            )  # fmt: skip
+            at = prices[e + 1, 0, node]
+            off = np.abs(scale[i:j] * np.log(np.maximum(at, 1e-300) / price[i:j]))
+            if smoothing > 0.0 or off.max() <= TOLERANCE:
+                break
+            theta = np.interp(k[i:j], nodes[knots], guess)
+        vols.append(np.exp(guess))
+        found[i:j], start[i:j] = at, prices[e, 0, node]
+    most = max(a.size for a in vols)
+    table = np.array([np.append(a, np.full(most - a.size, a[-1])) for a in vols])
+    starts = np.concatenate(([0.0], years[:-1]))
+    steps = _Steps(x, grid, starts, segment, share, table, prices[:-1])
+    return steps, found, searches, years, start
+
+
+def _knots(node: Ints, nodes: Floats) -> list[Ints]:
+    """Knots to try: the quoted strikes; then also a node half way between each two."""
+    middle = 0.5 * (nodes[node[1:]] + nodes[node[:-1]])
+    more = np.searchsorted(nodes, middle)
+    return [node, np.unique(np.concatenate((node, more)))]
+
+
+def _basis(nodes: Floats, knots: Ints, shape: Shape) -> tuple[Ints, Floats]:
+    """Segment and share of every node, as `kernel.calibrate` takes them."""
+    each = np.arange(nodes.size)
+    segment = np.searchsorted(knots, each)
+    low, high = knots[np.maximum(segment - 1, 0)], knots[np.minimum(segment, knots.size - 1)]
+    gap = nodes[high] - nodes[low]
+    inside = gap > 0.0
+    share = np.where(inside, (nodes - nodes[low]) / np.where(inside, gap, 1.0), 0.0)
+    if shape == "constant":
+        share = np.where(share < 0.5, 0.0, 1.0)
+    return segment, share
