@@ -41,6 +41,7 @@ FAR = 9.0  # deviations that nodes reach
 FINE = 0.08  # of the first expiry's deviation: the spacing of nodes at the forward
 SAME = 9  # decimals of k: strikes closer than that share a node
 CLOSE = 0.3  # of the spacing: nodes nearer than this to a quoted strike are left out
+ROUNDING = 1e-13  # of a price in units of the forward
 SMOOTHING = 1.0  # where spreads are given: cost of second differences, in squared half spreads
 
 
@@ -52,6 +53,7 @@ class QuoteStatus(IntEnum):
     CALENDAR = 2
     BAD_INPUT = 3
     DUPLICATE = 4
+    BUTTERFLY = 5
 
 
 _WORDS = {
@@ -60,13 +62,16 @@ _WORDS = {
         "not repriced within tolerance: its neighbours in strike or time contradict it"
     ),
     QuoteStatus.CALENDAR: (
-        "worth no more than at the expiry before, at the same strike/forward: calendar arbitrage"
+        "left out: worth no more than at the expiry before, at the same strike/forward: calendar arbitrage"
     ),
     QuoteStatus.BAD_INPUT: (
         "left out: moneyness, years or vol is NaN, infinite or not positive, or the vol carries no "
         "price"
     ),
     QuoteStatus.DUPLICATE: "left out: another quote of the same strike and expiry came before it",
+    QuoteStatus.BUTTERFLY: (
+        "left out: dearer than the line between its neighbours' prices: butterfly arbitrage"
+    ),
 }
 
 
@@ -85,6 +90,16 @@ class _Steps(NamedTuple):
     share: Floats  # (m, n)
     vol: Floats  # (m, knots), padded with the last knot's
     prices: Floats  # (m, 2, n): price and density before each step
+
+
+class _Marched(NamedTuple):
+    """What calibration found: per expiry (m,), and per quote (q,) the price and a status."""
+
+    steps: _Steps
+    years: Floats
+    searches: Ints
+    price: Floats
+    status: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -240,23 +255,21 @@ def calibrate(
         )
     use = use[np.lexsort((k[use], T[use]))]
     nodes = _nodes(k[use], T[use], v[use], points)
-    steps, at, searches, years_out, start = _march(
-        nodes, k[use], T[use], v[use], price[use], scale[use], shape, float(smoothing)
-    )
+    found = _march(nodes, k[use], T[use], v[use], price[use], scale[use], shape, float(smoothing))
     model = np.full(x.size, np.nan)
     got = implied.vol(
-        price=at, right=np.where(k[use] >= 0.0, 1.0, -1.0), forward=1.0, strike=np.exp(k[use]),
+        price=found.price, right=np.where(k[use] >= 0.0, 1.0, -1.0), forward=1.0, strike=np.exp(k[use]),
         years=T[use],
     )  # fmt: skip
     model[use] = got.vol
     error = model - v
-    missed = use[~(np.abs(error[use]) <= TOLERANCE)]
-    status[missed] = QuoteStatus.MISSED
-    status[use[(price[use] <= start)]] = QuoteStatus.CALENDAR
+    missed = ~(np.abs(error[use]) <= TOLERANCE) & (found.status == QuoteStatus.OK)
+    status[use] = np.where(missed, np.uint8(QuoteStatus.MISSED), found.status)
     with np.errstate(all="ignore"):
-        out = AndreasenHuge(
-            years_out, searches, np.log(x), T, v, model, error, status, steps
-        )
+        given = np.log(x)
+    out = AndreasenHuge(
+        found.years, found.searches, given, T, v, model, error, status, found.steps
+    )
     for name in out.__slots__:
         value = getattr(out, name)
         if isinstance(value, np.ndarray):
@@ -325,12 +338,8 @@ def _stencil(k: Floats) -> tuple[Floats, Floats]:
 def _march(
     nodes: Floats, k: Floats, T: Floats, v: Floats, price: Floats, scale: Floats,
     shape: Shape, smoothing: float,
-) -> tuple[_Steps, Floats, Ints, Floats, Floats]:  # fmt: skip
-    """Calibrate expiry after expiry; quotes sorted by (T, k).
-
-    Also the model's price of each quote, the searches, the expiries, and each quote's price in the
-    model one expiry before.
-    """
+) -> _Marched:  # fmt: skip
+    """Calibrate expiry after expiry; quotes sorted by (T, k)."""
     x, grid = _stencil(nodes)
     n = x.size
     years, first = np.unique(T, return_index=True)
@@ -341,39 +350,61 @@ def _march(
     prices[0, 1, middle] = 2.0 / (x[middle + 1] - x[middle - 1])
     segment, share = np.zeros((m, n), np.int64), np.zeros((m, n))
     vols: list[Floats] = []
-    searches = np.zeros(m, np.int64)
-    work = np.empty((kernel.ROWS, n))
-    found, start = np.empty(T.size), np.empty(T.size)
+    searches, status = np.zeros(m, np.int64), np.zeros(T.size, np.uint8)
+    work, found = np.empty((kernel.ROWS, n)), np.empty(T.size)
     before = (np.zeros(1), np.zeros(1))
+    node, w = np.searchsorted(nodes, k), v * v * T
     for e, (i, j) in enumerate(pairwise(ends)):
         length = years[e] - (years[e - 1] if e else 0.0)
-        node = np.searchsorted(nodes, k[i:j])
-        w = v[i:j] ** 2 * years[e]
-        gained = np.maximum(w - np.interp(k[i:j], *before), 0.05 * w * length / years[e])
-        theta = 0.5 * np.log(gained / length)
-        before = (k[i:j], w)
-        for knots in _knots(node, nodes):
-            guess = np.interp(nodes[knots], k[i:j], theta)
-            segment[e], share[e] = _basis(nodes, knots, shape)
-            quoted = np.searchsorted(knots, node)
-            rows = node.size + 3 * knots.size + 10
+        if smoothing == 0.0:
+            status[i:j] = _contradictions(x[node[i:j]], price[i:j], prices[e, 0, node[i:j]])
+        use = i + np.flatnonzero(status[i:j] == QuoteStatus.OK)
+        if not use.size:  # nothing to go by: the vols of before
+            use = np.array([i + (j - i) // 2])
+        known = k[use]
+        gained = np.maximum(w[use] - np.interp(known, *before), 0.05 * w[use] * length / years[e])
+        theta, at, before = 0.5 * np.log(gained / length), known, (known, w[use])
+        for knots in _knots(node[use], nodes):
+            guess = np.interp(nodes[knots], at, theta)
+            kernel.fill_basis(nodes, knots, shape == "constant", segment[e], share[e])
+            quoted = np.searchsorted(knots, node[use])
+            rows = use.size + 3 * knots.size + 10
             searches[e] += kernel.calibrate(
-                grid, length, segment[e], share[e], prices[e], knots, quoted, price[i:j],
-                scale[i:j], smoothing, ACCURATE, STEPS, guess, prices[e + 1], work,
-                np.empty((rows, max(knots.size, node.size, 6))),
+                grid, length, segment[e], share[e], prices[e], knots, quoted, price[use],
+                scale[use], smoothing, ACCURATE, STEPS, guess, prices[e + 1], work,
+                np.empty((rows, max(knots.size, 6))),
             )  # fmt: skip
-            at = prices[e + 1, 0, node]
-            off = np.abs(scale[i:j] * np.log(np.maximum(at, 1e-300) / price[i:j]))
-            if smoothing > 0.0 or off.max() <= TOLERANCE:
+            got = prices[e + 1, 0, node[use]]
+            off = np.abs(scale[use] * np.log(np.maximum(got, 1e-300) / price[use])).max()
+            if smoothing > 0.0 or off <= TOLERANCE:
                 break
-            theta = np.interp(k[i:j], nodes[knots], guess)
+            theta, at = guess, nodes[knots]
         vols.append(np.exp(guess))
-        found[i:j], start[i:j] = at, prices[e, 0, node]
+        found[i:j] = prices[e + 1, 0, node[i:j]]
     most = max(a.size for a in vols)
     table = np.array([np.append(a, np.full(most - a.size, a[-1])) for a in vols])
     starts = np.concatenate(([0.0], years[:-1]))
     steps = _Steps(x, grid, starts, segment, share, table, prices[:-1])
-    return steps, found, searches, years, start
+    return _Marched(steps, years, searches, found, status)
+
+
+def _contradictions(x: Floats, price: Floats, before: Floats) -> NDArray[np.uint8]:
+    """Which quotes of one expiry, in rising x, no surface without arbitrage can reprice.
+
+    CALENDAR: worth no more than `before`, the model's price one expiry earlier. BUTTERFLY: the call
+    lies above the line between its neighbours; of several the furthest above first, until none is.
+    """
+    status = np.where(price > before, QuoteStatus.OK, QuoteStatus.CALENDAR).astype(np.uint8)
+    while True:
+        left = np.flatnonzero(status == QuoteStatus.OK)
+        at = np.concatenate(([0.0], x[left]))
+        call = np.concatenate(([1.0], price[left] + np.maximum(1.0 - x[left], 0.0)))
+        slope = np.append(np.diff(call) / np.diff(at), 0.0)
+        gap = np.append(np.diff(at), 1.0)
+        above = (slope[:-1] - slope[1:]) / (1.0 / gap[:-1] + 1.0 / gap[1:])
+        if not left.size or above.max() <= ROUNDING:
+            return status
+        status[left[np.argmax(above)]] = QuoteStatus.BUTTERFLY
 
 
 def _knots(node: Ints, nodes: Floats) -> list[Ints]:
@@ -381,16 +412,3 @@ def _knots(node: Ints, nodes: Floats) -> list[Ints]:
     middle = 0.5 * (nodes[node[1:]] + nodes[node[:-1]])
     more = np.searchsorted(nodes, middle)
     return [node, np.unique(np.concatenate((node, more)))]
-
-
-def _basis(nodes: Floats, knots: Ints, shape: Shape) -> tuple[Ints, Floats]:
-    """Segment and share of every node, as `kernel.calibrate` takes them."""
-    each = np.arange(nodes.size)
-    segment = np.searchsorted(knots, each)
-    low, high = knots[np.maximum(segment - 1, 0)], knots[np.minimum(segment, knots.size - 1)]
-    gap = nodes[high] - nodes[low]
-    inside = gap > 0.0
-    share = np.where(inside, (nodes - nodes[low]) / np.where(inside, gap, 1.0), 0.0)
-    if shape == "constant":
-        share = np.where(share < 0.5, 0.0, 1.0)
-    return segment, share

@@ -10,6 +10,7 @@ Source  B. Dupire, Risk 7 (1994) 18-20, in total variance: J. Gatheral, The Vola
 Checked tests/surfaces/local_vol/.
 """
 
+import math
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal
@@ -298,9 +299,11 @@ def spread_nodes(low: float, high: float, step: float, points: int) -> Floats:
     of them, and ever further apart away from it; even where `step` is not smaller than that."""
     scale = step
     for _ in range(60):  # the spacing at zero is scale x the step in asinh
-        across = (np.arcsinh(high / scale) - np.arcsinh(low / scale)) / (points - 1)
-        scale = min(step / across, 1e3 * (high - low))
-    ends = np.arcsinh(low / scale), np.arcsinh(high / scale)
+        across = (math.asinh(high / scale) - math.asinh(low / scale)) / (points - 1)
+        scale, before = min(step / across, 1e3 * (high - low)), scale
+        if abs(scale - before) <= 1e-6 * scale:
+            break
+    ends = math.asinh(low / scale), math.asinh(high / scale)
     nodes = scale * np.sinh(np.linspace(*ends, points))
     nodes[np.argmin(np.abs(nodes))] = 0.0
     return np.asarray(nodes)

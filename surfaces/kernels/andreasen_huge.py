@@ -25,134 +25,117 @@ from surfaces.kernels.compiling import INNER, OUTER, keep_apart
 
 LOWEST, HIGHEST = -9.0, 3.0  # ln of a local vol
 TINY = 1e-290  # densities below are not divided by
-ROWS = 5  # of work, of length n
+ROWS = 6  # of work, of length n
 
 
 @nb.njit(**INNER)
-def _factor(a, left, right, low, s):
-    """Pivots from the left, low, and what they are without the coupling to the right, s."""
-    keep_apart()
-    n = a.size
-    ratio = 1.0
-    for j in range(1, n - 1):
-        s[j] = 1.0 + a[j] * left[j] * ratio
-        low[j] = s[j] + a[j] * right[j]
-        ratio = s[j] / low[j]
-
-
-@nb.njit(**INNER)
-def _solve(a, left, right, low, density, d):
-    """d of (1 - aD) d = a density; zero at both ends."""
+def _solve(a, left, right, inverse, density, d):
+    """d of (1 - aD) d = a density, zero at both ends; `inverse`: reciprocal pivots."""
     keep_apart()
     n = a.size
     d[0] = 0.0
     d[n - 1] = 0.0
     for j in range(1, n - 1):
-        d[j] = a[j] * (density[j] + left[j] * d[j - 1]) / low[j]
+        d[j] = a[j] * (density[j] + left[j] * d[j - 1]) * inverse[j]
     for j in range(n - 3, 0, -1):
-        d[j] += a[j] * right[j] / low[j] * d[j + 1]
-
-
-@nb.njit(**INNER)
-def _local(j, segment, share, vol):
-    """Local vol of node j from those of the knots: segment s lies between knots s - 1 and s."""
-    s = segment[j]
-    low = vol[max(s - 1, 0)]
-    return low + share[j] * (vol[min(s, vol.size - 1)] - low)
+        d[j] += a[j] * right[j] * inverse[j] * d[j + 1]
 
 
 @nb.njit(**INNER)
 def _step(grid, years, segment, share, vol, before, after, work):
     """One implicit step of `years`; grid rows are x^2/2 and the stencil's left and right; before
-    and after are (price, density); work holds a, pivots, partial pivots, d."""
+    and after are (price, density); segment s lies between knots s - 1 and s. Leaves a, reciprocal
+    pivots from the left, d and the local vol in work."""
     keep_apart()
-    a, low, s, d = work[0], work[1], work[2], work[3]
-    n = a.size
+    a, inverse, d, sigma = work[0], work[1], work[2], work[3]
+    n, last = a.size, vol.size - 1
     for j in range(n):
-        sigma = _local(j, segment, share, vol)
-        a[j] = grid[0, j] * years * sigma * sigma
-    _factor(a, grid[1], grid[2], low, s)
-    _solve(a, grid[1], grid[2], low, before[1], d)
+        s = segment[j]
+        low = vol[max(s - 1, 0)]
+        sigma[j] = low + share[j] * (vol[min(s, last)] - low)
+        a[j] = grid[0, j] * years * sigma[j] * sigma[j]
+    ratio = 1.0
+    for j in range(1, n - 1):
+        s = 1.0 + a[j] * grid[1, j] * ratio
+        inverse[j] = 1.0 / (s + a[j] * grid[2, j])
+        ratio = s * inverse[j]
+    _solve(a, grid[1], grid[2], inverse, before[1], d)
     for j in range(n):
         after[0, j] = before[0, j] + d[j]
         after[1, j] = d[j] / a[j]  # before + D d would cancel
 
 
 @nb.njit(**INNER)
-def _slope(j, grid, years, segment, share, vol, density):
-    """Density times the derivative of a in the local vol, at node j."""
-    return 2.0 * grid[0, j] * years * _local(j, segment, share, vol) * density[j]
-
-
-@nb.njit(**INNER)
-def _chains(grid, years, segment, share, vol, density, at, work, sums):
+def _chains(grid, share, density, at, work, sums):
     """Sums over the nodes between two knots, as seen from either of them.
 
     Row i of (1 - aD)^-1 is its diagonal times ratios: going left a[j+1] left[j+1] / low[j], going
-    right a[j-1] right[j-1] / high[j], where `high` are pivots from the right. For segment s, seen
-    from its right end: sums[s, 0] is the product of all ratios as far as its left knot, [s, 1] and
-    [s, 2] the sums that belong to its left and right knots; [s, 3..5] the same seen from its left.
+    right a[j-1] right[j-1] / high[j], with the pivots from the left and from the right. For segment
+    s, seen from its right knot: sums[s, 0] is the product of all ratios as far as its left knot,
+    [s, 1] and [s, 2] the sums that belong to its left and right knots; [s, 3..5] the same seen from
+    its left. Leaves reciprocal pivots from the right, and the density times the derivative of a in
+    the local vol, in work.
     """
     keep_apart()
-    a, low, high = work[0], work[1], work[4]
+    a, low, sigma, high, slope = work[0], work[1], work[3], work[4], work[5]
     left, right = grid[1], grid[2]
     n, knots = a.size, at.size
     ratio = 1.0
     for j in range(n - 2, 0, -1):
         t = 1.0 + a[j] * right[j] * ratio
-        high[j] = t + a[j] * left[j]
-        ratio = t / high[j]
+        high[j] = 1.0 / (t + a[j] * left[j])
+        ratio = t * high[j]
+    for j in range(n):
+        slope[j] = 2.0 * a[j] / sigma[j] * density[j]
     for s in range(knots + 1):
         start = at[s - 1] if s > 0 else 0
         stop = at[s] if s < knots else n - 1
         chain, one, two = 1.0, 0.0, 0.0
         if s < knots:
             for j in range(stop - 1, start, -1):
-                chain *= a[j + 1] * left[j + 1] / low[j]
-                term = chain * _slope(j, grid, years, segment, share, vol, density)
+                chain *= a[j + 1] * left[j + 1] * low[j]
+                term = chain * slope[j]
                 one += term * (1.0 - share[j])
                 two += term * share[j]
             if s > 0:
-                chain *= a[start + 1] * left[start + 1] / low[start]
+                chain *= a[start + 1] * left[start + 1] * low[start]
         sums[s, 0], sums[s, 1], sums[s, 2] = chain, one, two
         chain, one, two = 1.0, 0.0, 0.0
         if s > 0:
             for j in range(start + 1, stop):
-                chain *= a[j - 1] * right[j - 1] / high[j]
-                term = chain * _slope(j, grid, years, segment, share, vol, density)
+                chain *= a[j - 1] * right[j - 1] * high[j]
+                term = chain * slope[j]
                 one += term * (1.0 - share[j])
                 two += term * share[j]
             if s < knots:
-                chain *= a[stop - 1] * right[stop - 1] / high[stop]
+                chain *= a[stop - 1] * right[stop - 1] * high[stop]
         sums[s, 3], sums[s, 4], sums[s, 5] = chain, one, two
 
 
 @nb.njit(**INNER)
-def _row(p, grid, years, vol, density, at, work, sums, out):
+def _row(p, grid, vol, at, work, sums, out):
     """Derivatives of the price at knot p in the logarithms of the knots' vols."""
     keep_apart()
-    a, low, high = work[0], work[1], work[4]
+    a, low, high, slope = work[0], work[1], work[4], work[5]
     knots, i = at.size, at[p]
-    diagonal = 1.0 / (low[i] + high[i] - 1.0 - a[i] * (grid[1, i] + grid[2, i]))
+    diagonal = 1.0 / (1.0 / low[i] + 1.0 / high[i] - 1.0 - a[i] * (grid[1, i] + grid[2, i]))
     for q in range(knots):
         out[q] = 0.0
-    out[p] = diagonal * 2.0 * grid[0, i] * years * vol[p] * density[i]
+    out[p] = diagonal * slope[i]
     chain = diagonal
     for s in range(p, -1, -1):
         out[max(s - 1, 0)] += chain * sums[s, 1]
         out[s] += chain * sums[s, 2]
         if s > 0:
-            j = at[s - 1]
             chain *= sums[s, 0]
-            out[s - 1] += chain * 2.0 * grid[0, j] * years * vol[s - 1] * density[j]
+            out[s - 1] += chain * slope[at[s - 1]]
     chain = diagonal
     for s in range(p + 1, knots + 1):
         out[s - 1] += chain * sums[s, 4]
         out[min(s, knots - 1)] += chain * sums[s, 5]
         if s < knots:
-            j = at[s]
             chain *= sums[s, 3]
-            out[s] += chain * 2.0 * grid[0, j] * years * vol[s] * density[j]
+            out[s] += chain * slope[at[s]]
     for q in range(knots):
         out[q] *= vol[q]
 
@@ -229,6 +212,23 @@ def _cholesky(matrix, diagonal, vector, factor, out):
 
 
 @nb.njit(**OUTER)
+def fill_basis(nodes, at, constant, segment, share):
+    """Between which knots each node lies, and how far on its way from the one to the other; a knot
+    belongs to the segment before it. `constant`: all of the nearer one."""
+    s = 0
+    for j in range(nodes.size):
+        while s < at.size and at[s] < j:
+            s += 1
+        segment[j] = s
+        share[j] = 0.0
+        if 0 < s < at.size:
+            low, high = nodes[at[s - 1]], nodes[at[s]]
+            share[j] = (nodes[j] - low) / (high - low)
+            if constant:
+                share[j] = 0.0 if share[j] < 0.5 else 1.0
+
+
+@nb.njit(**OUTER)
 def calibrate(
     grid, years, segment, share, before, at, quoted, target, scale, smooth, accurate, most,
     theta, after, work, dense,
@@ -239,7 +239,7 @@ def calibrate(
     of the step; segment, share (n,): where each node lies between knots; before, after (2, n):
     price and density; at (knots,): their nodes; quoted (quotes,): their knots; target, scale
     (quotes,); smooth: weight of second differences of theta; accurate: largest residual that ends
-    the search, most: steps; work (5, n); dense (quotes + 3 knots + 10, knots + quotes + 6).
+    the search, most: steps; work (6, n); dense (quotes + 3 knots + 10, knots + quotes + 6).
     """
     quotes, knots = target.size, theta.size
     jacobian = dense[:quotes, :knots]
@@ -260,9 +260,9 @@ def calibrate(
             worst = max(worst, abs(residual[i]))
         if worst <= accurate and smooth == 0.0:
             return turn
-        _chains(grid, years, segment, share, vol[:knots], after[1], at, work, sums)
+        _chains(grid, share, after[1], at, work, sums)
         for i in range(quotes):
-            _row(quoted[i], grid, years, vol[:knots], after[1], at, work, sums, jacobian[i])
+            _row(quoted[i], grid, vol, at, work, sums, jacobian[i])
             for q in range(knots):
                 jacobian[i, q] *= scale[i] / max(after[0, at[quoted[i]]], TINY)
         _normal(jacobian, residual, theta, smooth, matrix, vector[:knots])
@@ -301,7 +301,7 @@ def calibrate(
             theta[q] = trial[q]
         for i in range(quotes):
             residual[i] = other[i]
-        if gain <= 1e-13 * cost:
+        if gain <= 1e-10 * cost:
             return turn + 1
     return most
 
