@@ -14,7 +14,6 @@ Checked tests/surfaces/local_vol/test_andreasen_huge.py, tests/quantlib/.
 
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -41,7 +40,6 @@ FAR = 9.0  # deviations that nodes reach
 FINE = 0.08  # of the first expiry's deviation: the spacing of nodes at the forward
 SAME = 9  # decimals of k: strikes closer than that share a node
 CLOSE = 0.3  # of the spacing: nodes nearer than this to a quoted strike are left out
-ROUNDING = 1e-13  # of a price in units of the forward
 SMOOTHING = 1.0  # where spreads are given: cost of second differences, in squared half spreads
 
 
@@ -341,74 +339,21 @@ def _march(
 ) -> _Marched:  # fmt: skip
     """Calibrate expiry after expiry; quotes sorted by (T, k)."""
     x, grid = _stencil(nodes)
-    n = x.size
     years, first = np.unique(T, return_index=True)
-    ends = [*first.tolist(), T.size]
-    m = years.size
+    ends = np.append(first, T.size)
+    m, n = years.size, x.size
+    c = 2 * int(np.diff(ends).max()) + 6
     prices = np.zeros((m + 1, 2, n))
     middle = int(np.searchsorted(nodes, 0.0))
     prices[0, 1, middle] = 2.0 / (x[middle + 1] - x[middle - 1])
-    segment, share = np.zeros((m, n), np.int64), np.zeros((m, n))
-    vols: list[Floats] = []
-    searches, status = np.zeros(m, np.int64), np.zeros(T.size, np.uint8)
-    work, found = np.empty((kernel.ROWS, n)), np.empty(T.size)
-    before = (np.zeros(1), np.zeros(1))
-    node, w = np.searchsorted(nodes, k), v * v * T
-    for e, (i, j) in enumerate(pairwise(ends)):
-        length = years[e] - (years[e - 1] if e else 0.0)
-        if smoothing == 0.0:
-            status[i:j] = _contradictions(x[node[i:j]], price[i:j], prices[e, 0, node[i:j]])
-        use = i + np.flatnonzero(status[i:j] == QuoteStatus.OK)
-        if not use.size:  # nothing to go by: the vols of before
-            use = np.array([i + (j - i) // 2])
-        known = k[use]
-        gained = np.maximum(w[use] - np.interp(known, *before), 0.05 * w[use] * length / years[e])
-        theta, at, before = 0.5 * np.log(gained / length), known, (known, w[use])
-        for knots in _knots(node[use], nodes):
-            guess = np.interp(nodes[knots], at, theta)
-            kernel.fill_basis(nodes, knots, shape == "constant", segment[e], share[e])
-            quoted = np.searchsorted(knots, node[use])
-            rows = use.size + 3 * knots.size + 10
-            searches[e] += kernel.calibrate(
-                grid, length, segment[e], share[e], prices[e], knots, quoted, price[use],
-                scale[use], smoothing, ACCURATE, STEPS, guess, prices[e + 1], work,
-                np.empty((rows, max(knots.size, 6))),
-            )  # fmt: skip
-            got = prices[e + 1, 0, node[use]]
-            off = np.abs(scale[use] * np.log(np.maximum(got, 1e-300) / price[use])).max()
-            if smoothing > 0.0 or off <= TOLERANCE:
-                break
-            theta, at = guess, nodes[knots]
-        vols.append(np.exp(guess))
-        found[i:j] = prices[e + 1, 0, node[i:j]]
-    most = max(a.size for a in vols)
-    table = np.array([np.append(a, np.full(most - a.size, a[-1])) for a in vols])
+    segment, share, vol = np.empty((m, n), np.int64), np.empty((m, n)), np.empty((m, c))
+    searches, found, status = np.zeros(m, np.int64), np.empty(T.size), np.zeros(T.size, np.uint8)
+    kernel.march(
+        nodes, x, grid, years, ends, np.searchsorted(nodes, k), k, v * v * T, price, scale,
+        shape == "constant", smoothing, ACCURATE, TOLERANCE, STEPS, segment, share, vol, prices,
+        searches, found, status, np.empty((kernel.ROWS, n)), np.empty((4 * c + 10, c)),
+        np.empty((kernel.NUMBERS, c)), np.empty((4, c), np.int64),
+    )  # fmt: skip
     starts = np.concatenate(([0.0], years[:-1]))
-    steps = _Steps(x, grid, starts, segment, share, table, prices[:-1])
+    steps = _Steps(x, grid, starts, segment, share, vol, prices[:-1])
     return _Marched(steps, years, searches, found, status)
-
-
-def _contradictions(x: Floats, price: Floats, before: Floats) -> NDArray[np.uint8]:
-    """Which quotes of one expiry, in rising x, no surface without arbitrage can reprice.
-
-    CALENDAR: worth no more than `before`, the model's price one expiry earlier. BUTTERFLY: the call
-    lies above the line between its neighbours; of several the furthest above first, until none is.
-    """
-    status = np.where(price > before, QuoteStatus.OK, QuoteStatus.CALENDAR).astype(np.uint8)
-    while True:
-        left = np.flatnonzero(status == QuoteStatus.OK)
-        at = np.concatenate(([0.0], x[left]))
-        call = np.concatenate(([1.0], price[left] + np.maximum(1.0 - x[left], 0.0)))
-        slope = np.append(np.diff(call) / np.diff(at), 0.0)
-        gap = np.append(np.diff(at), 1.0)
-        above = (slope[:-1] - slope[1:]) / (1.0 / gap[:-1] + 1.0 / gap[1:])
-        if not left.size or above.max() <= ROUNDING:
-            return status
-        status[left[np.argmax(above)]] = QuoteStatus.BUTTERFLY
-
-
-def _knots(node: Ints, nodes: Floats) -> list[Ints]:
-    """Knots to try: the quoted strikes; then also a node half way between each two."""
-    middle = 0.5 * (nodes[node[1:]] + nodes[node[:-1]])
-    more = np.searchsorted(nodes, middle)
-    return [node, np.unique(np.concatenate((node, more)))]

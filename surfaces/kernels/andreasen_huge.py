@@ -26,6 +26,8 @@ from surfaces.kernels.compiling import INNER, OUTER, keep_apart
 LOWEST, HIGHEST = -9.0, 3.0  # ln of a local vol
 TINY = 1e-290  # densities below are not divided by
 ROWS = 6  # of work, of length n
+NUMBERS = 8  # rows of numbers
+ROUNDING = 1e-13  # of a price in units of the forward
 
 
 @nb.njit(**INNER)
@@ -211,10 +213,11 @@ def _cholesky(matrix, diagonal, vector, factor, out):
     return True
 
 
-@nb.njit(**OUTER)
-def fill_basis(nodes, at, constant, segment, share):
+@nb.njit(**INNER)
+def _basis(nodes, at, constant, segment, share):
     """Between which knots each node lies, and how far on its way from the one to the other; a knot
     belongs to the segment before it. `constant`: all of the nearer one."""
+    keep_apart()
     s = 0
     for j in range(nodes.size):
         while s < at.size and at[s] < j:
@@ -228,19 +231,17 @@ def fill_basis(nodes, at, constant, segment, share):
                 share[j] = 0.0 if share[j] < 0.5 else 1.0
 
 
-@nb.njit(**OUTER)
-def calibrate(
+@nb.njit(**INNER)
+def _search(
     grid, years, segment, share, before, at, quoted, target, scale, smooth, accurate, most,
     theta, after, work, dense,
 ):  # fmt: skip
     """Fit theta, the logarithms of the knots' vols, to one expiry; steps taken.
 
-    Levenberg and Marquardt on residuals in vol. grid (3, n): x^2/2 and the stencil; years: length
-    of the step; segment, share (n,): where each node lies between knots; before, after (2, n):
-    price and density; at (knots,): their nodes; quoted (quotes,): their knots; target, scale
-    (quotes,); smooth: weight of second differences of theta; accurate: largest residual that ends
-    the search, most: steps; work (6, n); dense (quotes + 3 knots + 10, knots + quotes + 6).
+    Levenberg and Marquardt on residuals in vol; `quoted`: the knot of each quote; ends when the
+    largest residual is `accurate` or the sum of squares stands still.
     """
+    keep_apart()
     quotes, knots = target.size, theta.size
     jacobian = dense[:quotes, :knots]
     matrix = dense[quotes : quotes + knots, :knots]
@@ -287,8 +288,7 @@ def calibrate(
                 )
                 if now < cost:
                     better = True
-                    gain = cost - now
-                    cost = now
+                    gain, cost = cost - now, now
                     break
             damping = max(10.0 * damping, 1e-14)
         if not better:
@@ -304,6 +304,142 @@ def calibrate(
         if gain <= 1e-10 * cost:
             return turn + 1
     return most
+
+
+@nb.njit(**INNER)
+def _contradictions(x, node, price, before, status, call):
+    """Mark what no surface without arbitrage can reprice, of one expiry in rising x.
+
+    CALENDAR (2): worth no more than one expiry earlier. BUTTERFLY (5): the call lies above the line
+    between its neighbours; of several the furthest above first, until none is.
+    """
+    keep_apart()
+    n = price.size
+    for i in range(n):
+        status[i] = 0 if price[i] > before[node[i]] else 2
+        call[i] = price[i] + max(1.0 - x[node[i]], 0.0)
+    while True:
+        worst, which = ROUNDING, -1
+        last, here = -1, -1
+        for i in range(n + 1):
+            if i < n and status[i] != 0:
+                continue
+            if here >= 0:
+                x0, c0 = (x[node[last]], call[last]) if last >= 0 else (0.0, 1.0)
+                x1, c1 = x[node[here]], call[here]
+                p, q = (c1 - c0) / (x1 - x0), 0.0
+                g = 1.0
+                if i < n:
+                    g = x[node[i]] - x1
+                    q = (call[i] - c1) / g
+                above = (p - q) / (1.0 / (x1 - x0) + 1.0 / g)
+                if above > worst:
+                    worst, which = above, here
+            last, here = here, i
+        if which < 0:
+            return
+        status[which] = 5
+
+
+@nb.njit(**INNER)
+def _gains(k, w, known, length, years, before_k, before_w, before_n, theta):
+    """First guess: the rise of total variance since the expiry before, at equal k."""
+    keep_apart()
+    j = 0
+    for i in range(known):
+        while j < before_n and before_k[j] < k[i]:
+            j += 1
+        low = 0.0
+        if before_n > 0:
+            p, q = max(j - 1, 0), min(j, before_n - 1)
+            low = before_w[p]
+            if q > p and before_k[q] > before_k[p]:
+                part = (k[i] - before_k[p]) / (before_k[q] - before_k[p])
+                low += part * (before_w[q] - before_w[p])
+        theta[i] = 0.5 * math.log(max((w[i] - low) / length, 0.05 * w[i] / years))
+
+
+@nb.njit(**INNER)
+def _refine(nodes, at, theta, known, more, guess):
+    """Knots with a node between each two that have one, and theta there; how many."""
+    keep_apart()
+    count = 0
+    for i in range(known):
+        more[count], guess[count] = at[i], theta[i]
+        count += 1
+        if i < known - 1 and at[i + 1] > at[i] + 1:
+            middle = 0.5 * (nodes[at[i]] + nodes[at[i + 1]])
+            j = at[i] + 1
+            while j < at[i + 1] - 1 and nodes[j] < middle:
+                j += 1
+            more[count], guess[count] = j, 0.5 * (theta[i] + theta[i + 1])
+            count += 1
+    return count
+
+
+@nb.njit(**OUTER)
+def march(
+    nodes, x, grid, years, ends, node, k, w, price, scale, constant, smooth, accurate, tolerance,
+    most, segment, share, vol, prices, searches, found, status, work, dense, numbers, whole,
+):  # fmt: skip
+    """Calibrate expiry after expiry.
+
+    nodes, x (n,); grid (3, n): x^2/2 and the stencil; years (m,); ends (m + 1,): the rows of each
+    expiry, whose quotes rise in k; node, k, w = vol^2 years, price and scale (q,): the misfit of a
+    quote is scale ln(model price / price). smooth: weight of second differences of ln vol; zero
+    leaves contradictory quotes out, and puts knots between strikes where the residual of the
+    others is still above `tolerance`. Results: segment, share (m, n); vol (m, knots); prices
+    (m + 1, 2, n), of which the first is given; searches (m,); found, status (q,). Scratch: work
+    (6, n), dense (4 c + 10, c), numbers (8, c) and whole (4, c) with c = 2 x most quotes + 6.
+    """
+    before_n = 0
+    for e in range(years.size):
+        i, j = ends[e], ends[e + 1]
+        length = years[e] - (years[e - 1] if e > 0 else 0.0)
+        if smooth == 0.0:
+            _contradictions(x, node[i:j], price[i:j], prices[e, 0], status[i:j], numbers[0])
+        known = 0
+        at, quoted, more, again = whole[0], whole[1], whole[2], whole[3]
+        target, weight, guess = numbers[0], numbers[1], numbers[2]
+        here_k, here_w = numbers[3 + 2 * (e % 2)], numbers[4 + 2 * (e % 2)]
+        for c in range(i, j):
+            if status[c] == 0 or (known == 0 and c == j - 1):  # one at least, to go on with
+                at[known], quoted[known] = node[c], known
+                target[known], weight[known] = price[c], scale[c]
+                here_k[known], here_w[known] = k[c], w[c]
+                known += 1
+        _gains(
+            here_k, here_w, known, length, years[e],
+            numbers[5 - 2 * (e % 2)], numbers[6 - 2 * (e % 2)], before_n, guess,
+        )  # fmt: skip
+        before_n = known
+        knots = known
+        for attempt in range(2):
+            _basis(nodes, at[:knots], constant, segment[e], share[e])
+            searches[e] += _search(
+                grid, length, segment[e], share[e], prices[e], at[:knots], quoted[:known],
+                target[:known], weight[:known], smooth, accurate, most, guess[:knots],
+                prices[e + 1], work, dense,
+            )  # fmt: skip
+            off = 0.0
+            for c in range(known):
+                got = max(prices[e + 1, 0, at[quoted[c]]], TINY)
+                off = max(off, abs(weight[c] * math.log(got / target[c])))
+            if attempt == 1 or smooth > 0.0 or off <= tolerance:
+                break
+            for c in range(known):
+                numbers[7][c], again[c] = guess[c], at[c]
+            knots = _refine(nodes, again, numbers[7], known, more, guess)
+            c = 0
+            for q in range(knots):
+                at[q] = more[q]
+                if c < known and again[c] == more[q]:
+                    quoted[c] = q
+                    c += 1
+        for q in range(vol.shape[1]):
+            vol[e, q] = math.exp(guess[min(q, knots - 1)])
+        for c in range(i, j):
+            found[c] = prices[e + 1, 0, node[c]]
 
 
 @nb.njit(**INNER)
