@@ -478,6 +478,22 @@ def _inside(x, price, j, at):
     return price[j + 1] - q * u + 0.5 * (q - middle) / (h - cut) * u * u
 
 
+@nb.njit(**INNER)
+def at_strike(x, price, strike):
+    """Price at any strike/forward, from those on the nodes x; zero outside them."""
+    keep_apart()
+    low, high = 0, x.size - 1
+    if not x[low] < strike < x[high]:
+        return 0.0
+    while high - low > 1:
+        middle = (low + high) // 2
+        if x[middle] <= strike:
+            low = middle
+        else:
+            high = middle
+    return price[low] if x[low] == strike else _inside(x, price, low, strike)
+
+
 @nb.njit(**OUTER)
 def fill_prices(x, grid, starts, segment, share, vol, prices, years, strike, work, after, out):
     """Out-of-the-money prices at rising `years` (rows of one time together) and any strikes.
@@ -485,7 +501,7 @@ def fill_prices(x, grid, starts, segment, share, vol, prices, years, strike, wor
     starts (m,): years before each step; segment, share (m, n); vol (m, knots); prices (m, 2, n):
     price and density before each step. Zero outside the grid.
     """
-    m, n = starts.size, x.size
+    m = starts.size
     last = -1.0
     for i in range(years.size):
         if years[i] != last:
@@ -497,17 +513,7 @@ def fill_prices(x, grid, starts, segment, share, vol, prices, years, strike, wor
                 grid, last - starts[step], segment[step], share[step], vol[step],
                 prices[step], after, work,
             )  # fmt: skip
-        low, high = 0, n - 1
-        if not (strike[i] > x[0] and strike[i] < x[n - 1]):
-            out[i] = 0.0
-            continue
-        while high - low > 1:
-            middle = (low + high) // 2
-            if x[middle] <= strike[i]:
-                low = middle
-            else:
-                high = middle
-        out[i] = after[0, low] if x[low] == strike[i] else _inside(x, after[0], low, strike[i])
+        out[i] = at_strike(x, after[0], strike[i])
 
 
 @nb.njit(**OUTER)
