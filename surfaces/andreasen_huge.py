@@ -12,6 +12,7 @@ Source  J. Andreasen, B. Huge, Volatility interpolation, Risk (March 2011) 76-79
 Checked tests/surfaces/local_vol/test_andreasen_huge.py, tests/quantlib/.
 """
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -40,6 +41,9 @@ FAR = 9.0  # deviations that nodes reach
 FINE = 0.08  # of the first expiry's deviation: the spacing of nodes at the forward
 SAME = 9  # decimals of k: strikes closer than that share a node
 CLOSE = 0.3  # of the spacing: nodes nearer than this to a quoted strike are left out
+APART = 0.75  # deviations between guides, and from the nearest quote
+REACH = 6.0  # deviations as far as which there are guides
+GUIDE = 0.01  # weight of a guide beside a quote
 SMOOTHING = 1.0  # where spreads are given: cost of second differences, in squared half spreads
 
 
@@ -286,14 +290,8 @@ def _targets(
     k = np.zeros(x.size)
     k[good] = np.round(np.log(x[good]), SAME) + 0.0
     price, scale = np.zeros(x.size), np.ones(x.size)
-    strike = np.exp(k[good])
-    right = np.where(k[good] >= 0.0, 1.0, -1.0)
-    price[good] = black.price(right=right, forward=1.0, strike=strike, years=T[good], vol=v[good])
-    root = v[good] * np.sqrt(T[good])
-    d1 = -k[good] / root + 0.5 * root
-    vega = np.exp(-0.5 * d1 * d1) * np.sqrt(T[good] / (2.0 * np.pi))
-    carries = (price[good] > 1e-250) & (vega > 1e-250)
-    scale[good] = price[good] / np.where(carries, vega, 1.0)
+    price[good], scale[good] = _priced(k[good], v[good] ** 2 * T[good], T[good])
+    carries = price[good] > 0.0
     if spread is not None:
         scale[good] /= spread[good]
     good[np.flatnonzero(good)[~carries]] = False
@@ -340,20 +338,79 @@ def _march(
     """Calibrate expiry after expiry; quotes sorted by (T, k)."""
     x, grid = _stencil(nodes)
     years, first = np.unique(T, return_index=True)
-    ends = np.append(first, T.size)
+    guide_of, guide_k, guide_w = _guides(years, np.append(first, T.size), k, v * v * T)
+    own = np.concatenate((np.ones(T.size, np.int64), np.zeros(guide_k.size, np.int64)))
+    all_k, all_T = np.concatenate((k, guide_k)), np.concatenate((T, years[guide_of]))
+    order = np.lexsort((all_k, all_T))
+    guide_price, guide_scale = _priced(guide_k, guide_w, all_T[T.size :])
+    all_w = np.concatenate((v * v * T, guide_w))[order]
+    all_price = np.concatenate((price, guide_price))[order]
+    all_scale = np.concatenate((scale, GUIDE * guide_scale))[order]
+    all_k, own = all_k[order], own[order]
+    ends = np.append(np.searchsorted(all_T[order], years), all_k.size)
     m, n = years.size, x.size
     c = 2 * int(np.diff(ends).max()) + 6
     prices = np.zeros((m + 1, 2, n))
     middle = int(np.searchsorted(nodes, 0.0))
     prices[0, 1, middle] = 2.0 / (x[middle + 1] - x[middle - 1])
     segment, share, vol = np.empty((m, n), np.int64), np.empty((m, n)), np.empty((m, c))
-    searches, found, status = np.zeros(m, np.int64), np.empty(T.size), np.zeros(T.size, np.uint8)
+    searches, found = np.zeros(m, np.int64), np.empty(all_k.size)
+    status = np.zeros(all_k.size, np.uint8)
     kernel.march(
-        nodes, x, grid, years, ends, np.searchsorted(nodes, k), k, v * v * T, price, scale,
-        shape == "constant", smoothing, ACCURATE, TOLERANCE, STEPS, segment, share, vol, prices,
-        searches, found, status, np.empty((kernel.ROWS, n)), np.empty((4 * c + 10, c)),
-        np.empty((kernel.NUMBERS, c)), np.empty((4, c), np.int64),
+        nodes, x, grid, years, ends, np.searchsorted(nodes, all_k), all_k, all_w, all_price,
+        all_scale, own, shape == "constant", smoothing, ACCURATE, TOLERANCE, STEPS, segment, share,
+        vol, prices, searches, found, status, np.empty((kernel.ROWS, n)),
+        np.empty((4 * c + 10, c)), np.empty((kernel.NUMBERS, c)), np.empty((5, c), np.int64),
     )  # fmt: skip
     starts = np.concatenate(([0.0], years[:-1]))
     steps = _Steps(x, grid, starts, segment, share, vol, prices[:-1])
-    return _Marched(steps, years, searches, found, status)
+    quoted = own == 1
+    return _Marched(steps, years, searches, found[quoted], status[quoted])
+
+
+def _guides(years: Floats, ends: Ints, k: Floats, w: Floats) -> tuple[Ints, Floats, Floats]:
+    """Where an expiry has no quote but a later one has: expiry, k and a total variance to lean to.
+
+    Past the last strike of an expiry one step's prices fall off exponentially, slower than what
+    later expiries may quote there, and could end up above them. So an expiry's smile follows the
+    shape of the next one: w is that of the next, times the ratio of the two at the nearest quotes.
+    """
+    of, at_k, at_w = [], [], []
+    later_k, later_w = k[ends[-2] :], w[ends[-2] :]
+    for e in range(years.size - 2, -1, -1):
+        own_k, own_w = k[ends[e] : ends[e + 1]], w[ends[e] : ends[e + 1]]
+        width = math.sqrt(own_w[own_w.size // 2])
+        after = np.minimum(np.searchsorted(own_k, later_k), own_k.size - 1)
+        gap = np.minimum(
+            np.abs(later_k - own_k[after]), np.abs(later_k - own_k[np.maximum(after - 1, 0)])
+        )
+        chosen = (gap > APART * width) & (np.abs(later_k) < REACH * width)
+        more_k = later_k[chosen]
+        if more_k.size:
+            bins = np.floor(more_k / (APART * width))
+            first = np.append(True, np.diff(bins) > 0.0)
+            more_k, more_w = more_k[first], later_w[chosen][first]
+            ratio = own_w / np.interp(own_k, later_k, later_w)
+            limit = 1.0 - 0.05 * (1.0 - years[e] / years[e + 1])  # of the next: no more than that
+            more_w = more_w * np.minimum(np.interp(more_k, own_k, ratio), limit)
+            of.append(np.full(more_k.size, e))
+            at_k.append(more_k)
+            at_w.append(more_w)
+            order = np.argsort(np.concatenate((own_k, more_k)), kind="stable")
+            own_k = np.concatenate((own_k, more_k))[order]
+            own_w = np.concatenate((own_w, more_w))[order]
+        later_k, later_w = own_k, own_w
+    if not of:
+        return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
+    return np.concatenate(of), np.concatenate(at_k), np.concatenate(at_w)
+
+
+def _priced(k: Floats, w: Floats, T: Floats) -> tuple[Floats, Floats]:
+    """Out-of-the-money price, and price/vega: the vol error that a relative price error is."""
+    right = np.where(k >= 0.0, 1.0, -1.0)
+    root = np.sqrt(w)
+    price = black.price(right=right, forward=1.0, strike=np.exp(k), years=1.0, vol=root)
+    d1 = -k / root + 0.5 * root
+    vega = np.exp(-0.5 * d1 * d1) * np.sqrt(T / (2.0 * np.pi))
+    carries = (price > 1e-250) & (vega > 1e-250)
+    return np.where(carries, price, 0.0), np.where(carries, price, 1.0) / np.where(carries, vega, 1.0)

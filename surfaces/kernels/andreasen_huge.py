@@ -301,14 +301,15 @@ def _search(
             theta[q] = trial[q]
         for i in range(quotes):
             residual[i] = other[i]
-        if gain <= 1e-10 * cost:
+        if gain <= 1e-8 * cost:
             return turn + 1
     return most
 
 
 @nb.njit(**INNER)
-def _contradictions(x, node, price, before, status, call):
-    """Mark what no surface without arbitrage can reprice, of one expiry in rising x.
+def _contradictions(x, node, price, before, own, status, call):
+    """Mark what no surface without arbitrage can reprice, of one expiry in rising x; rows that are
+    not its `own` quotes are looked at for CALENDAR alone.
 
     CALENDAR (2): worth no more than one expiry earlier. BUTTERFLY (5): the call lies above the line
     between its neighbours; of several the furthest above first, until none is.
@@ -322,7 +323,7 @@ def _contradictions(x, node, price, before, status, call):
         worst, which = ROUNDING, -1
         last, here = -1, -1
         for i in range(n + 1):
-            if i < n and status[i] != 0:
+            if i < n and (status[i] != 0 or not own[i]):
                 continue
             if here >= 0:
                 x0, c0 = (x[node[last]], call[last]) if last >= 0 else (0.0, 1.0)
@@ -379,32 +380,34 @@ def _refine(nodes, at, theta, known, more, guess):
 
 @nb.njit(**OUTER)
 def march(
-    nodes, x, grid, years, ends, node, k, w, price, scale, constant, smooth, accurate, tolerance,
+    nodes, x, grid, years, ends, node, k, w, price, scale, own, constant, smooth, accurate, tolerance,
     most, segment, share, vol, prices, searches, found, status, work, dense, numbers, whole,
 ):  # fmt: skip
     """Calibrate expiry after expiry.
 
     nodes, x (n,); grid (3, n): x^2/2 and the stencil; years (m,); ends (m + 1,): the rows of each
     expiry, whose quotes rise in k; node, k, w = vol^2 years, price and scale (q,): the misfit of a
-    quote is scale ln(model price / price). smooth: weight of second differences of ln vol; zero
+    quote is scale ln(model price / price); own: 0 for a row that is a guide, not a quote. smooth: weight of second differences of ln vol; zero
     leaves contradictory quotes out, and puts knots between strikes where the residual of the
     others is still above `tolerance`. Results: segment, share (m, n); vol (m, knots); prices
     (m + 1, 2, n), of which the first is given; searches (m,); found, status (q,). Scratch: work
-    (6, n), dense (4 c + 10, c), numbers (8, c) and whole (4, c) with c = 2 x most quotes + 6.
+    (6, n), dense (4 c + 10, c), numbers (8, c) and whole (5, c) with c = 2 x most quotes + 6.
     """
     before_n = 0
     for e in range(years.size):
         i, j = ends[e], ends[e + 1]
         length = years[e] - (years[e - 1] if e > 0 else 0.0)
         if smooth == 0.0:
-            _contradictions(x, node[i:j], price[i:j], prices[e, 0], status[i:j], numbers[0])
+            _contradictions(
+                x, node[i:j], price[i:j], prices[e, 0], own[i:j], status[i:j], numbers[0]
+            )
         known = 0
-        at, quoted, more, again = whole[0], whole[1], whole[2], whole[3]
+        at, quoted, more, again, mine = whole[0], whole[1], whole[2], whole[3], whole[4]
         target, weight, guess = numbers[0], numbers[1], numbers[2]
         here_k, here_w = numbers[3 + 2 * (e % 2)], numbers[4 + 2 * (e % 2)]
         for c in range(i, j):
             if status[c] == 0 or (known == 0 and c == j - 1):  # one at least, to go on with
-                at[known], quoted[known] = node[c], known
+                at[known], quoted[known], mine[known] = node[c], known, own[c]
                 target[known], weight[known] = price[c], scale[c]
                 here_k[known], here_w[known] = k[c], w[c]
                 known += 1
@@ -424,7 +427,8 @@ def march(
             off = 0.0
             for c in range(known):
                 got = max(prices[e + 1, 0, at[quoted[c]]], TINY)
-                off = max(off, abs(weight[c] * math.log(got / target[c])))
+                if mine[c] > 0:
+                    off = max(off, abs(weight[c] * math.log(got / target[c])))
             if attempt == 1 or smooth > 0.0 or off <= tolerance:
                 break
             for c in range(known):
