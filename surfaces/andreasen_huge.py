@@ -44,6 +44,7 @@ CLOSE = 0.3  # of the spacing: nodes nearer than this to a quoted strike are lef
 APART = 0.75  # deviations between guides, and from the nearest quote
 REACH = 6.0  # deviations as far as which there are guides
 GUIDE = 0.01  # weight of a guide beside a quote
+REPAIRS = 3  # times that earlier expiries are asked to stay below later quotes
 SMOOTHING = 1.0  # where spreads are given: cost of second differences, in squared half spreads
 
 
@@ -64,7 +65,8 @@ _WORDS = {
         "not repriced within tolerance: its neighbours in strike or time contradict it"
     ),
     QuoteStatus.CALENDAR: (
-        "left out: worth no more than at the expiry before, at the same strike/forward: calendar arbitrage"
+        "left out: worth no more than the surface's price one expiry earlier at the same "
+        "strike/forward: calendar arbitrage with the quotes there"
     ),
     QuoteStatus.BAD_INPUT: (
         "left out: moneyness, years or vol is NaN, infinite or not positive, or the vol carries no "
@@ -257,7 +259,17 @@ def calibrate(
         )
     use = use[np.lexsort((k[use], T[use]))]
     nodes = _nodes(k[use], T[use], v[use], points)
-    found = _march(nodes, k[use], T[use], v[use], price[use], scale[use], shape, float(smoothing))
+    given = (nodes, k[use], T[use], v[use], price[use], scale[use], shape, float(smoothing))
+    found = _march(*given, np.zeros(use.size, bool))
+    under = np.zeros(use.size, bool)
+    for _ in range(REPAIRS):
+        now = found.status == QuoteStatus.CALENDAR
+        if not np.any(now & ~under):
+            break
+        under |= now
+        again = _march(*given, under)
+        if (again.status != QuoteStatus.OK).sum() < (found.status != QuoteStatus.OK).sum():
+            found = again
     model = np.full(x.size, np.nan)
     got = implied.vol(
         price=found.price, right=np.where(k[use] >= 0.0, 1.0, -1.0), forward=1.0, strike=np.exp(k[use]),
@@ -268,9 +280,9 @@ def calibrate(
     missed = ~(np.abs(error[use]) <= TOLERANCE) & (found.status == QuoteStatus.OK)
     status[use] = np.where(missed, np.uint8(QuoteStatus.MISSED), found.status)
     with np.errstate(all="ignore"):
-        given = np.log(x)
+        quote_k = np.log(x)
     out = AndreasenHuge(
-        found.years, found.searches, given, T, v, model, error, status, found.steps
+        found.years, found.searches, quote_k, T, v, model, error, status, found.steps
     )
     for name in out.__slots__:
         value = getattr(out, name)
@@ -333,12 +345,13 @@ def _stencil(k: Floats) -> tuple[Floats, Floats]:
 
 def _march(
     nodes: Floats, k: Floats, T: Floats, v: Floats, price: Floats, scale: Floats,
-    shape: Shape, smoothing: float,
+    shape: Shape, smoothing: float, under: NDArray[np.bool_],
 ) -> _Marched:  # fmt: skip
-    """Calibrate expiry after expiry; quotes sorted by (T, k)."""
+    """Calibrate expiry after expiry; quotes sorted by (T, k). `under`: those that the expiry before
+    must stay below."""
     x, grid = _stencil(nodes)
     years, first = np.unique(T, return_index=True)
-    guide_of, guide_k, guide_w = _guides(years, np.append(first, T.size), k, v * v * T)
+    guide_of, guide_k, guide_w = _guides(years, np.append(first, T.size), k, v * v * T, under)
     own = np.concatenate((np.ones(T.size, np.int64), np.zeros(guide_k.size, np.int64)))
     all_k, all_T = np.concatenate((k, guide_k)), np.concatenate((T, years[guide_of]))
     order = np.lexsort((all_k, all_T))
@@ -368,15 +381,18 @@ def _march(
     return _Marched(steps, years, searches, found[quoted], status[quoted])
 
 
-def _guides(years: Floats, ends: Ints, k: Floats, w: Floats) -> tuple[Ints, Floats, Floats]:
+def _guides(
+    years: Floats, ends: Ints, k: Floats, w: Floats, under: NDArray[np.bool_]
+) -> tuple[Ints, Floats, Floats]:
     """Where an expiry has no quote but a later one has: expiry, k and a total variance to lean to.
 
     Past the last strike of an expiry one step's prices fall off exponentially, slower than what
     later expiries may quote there, and could end up above them. So an expiry's smile follows the
-    shape of the next one: w is that of the next, times the ratio of the two at the nearest quotes.
+    shape of the next one: w is that of the next, times the ratio of the two at the nearest quotes. So it
+    does at quotes marked `under`, however near its own are.
     """
     of, at_k, at_w = [], [], []
-    later_k, later_w = k[ends[-2] :], w[ends[-2] :]
+    later_k, later_w, forced = k[ends[-2] :], w[ends[-2] :], under[ends[-2] :]
     for e in range(years.size - 2, -1, -1):
         own_k, own_w = k[ends[e] : ends[e + 1]], w[ends[e] : ends[e + 1]]
         width = math.sqrt(own_w[own_w.size // 2])
@@ -385,11 +401,12 @@ def _guides(years: Floats, ends: Ints, k: Floats, w: Floats) -> tuple[Ints, Floa
             np.abs(later_k - own_k[after]), np.abs(later_k - own_k[np.maximum(after - 1, 0)])
         )
         chosen = (gap > APART * width) & (np.abs(later_k) < REACH * width)
-        more_k = later_k[chosen]
+        chosen |= forced & (gap > 0.0)
+        more_k, kept = later_k[chosen], forced[chosen]
         if more_k.size:
             bins = np.floor(more_k / (APART * width))
-            first = np.append(True, np.diff(bins) > 0.0)
-            more_k, more_w = more_k[first], later_w[chosen][first]
+            first = np.append(True, np.diff(bins) > 0.0) | kept
+            more_k, more_w, kept = more_k[first], later_w[chosen][first], kept[first]
             ratio = own_w / np.interp(own_k, later_k, later_w)
             limit = 1.0 - 0.05 * (1.0 - years[e] / years[e + 1])  # of the next: no more than that
             more_w = more_w * np.minimum(np.interp(more_k, own_k, ratio), limit)
@@ -399,6 +416,9 @@ def _guides(years: Floats, ends: Ints, k: Floats, w: Floats) -> tuple[Ints, Floa
             order = np.argsort(np.concatenate((own_k, more_k)), kind="stable")
             own_k = np.concatenate((own_k, more_k))[order]
             own_w = np.concatenate((own_w, more_w))[order]
+        else:
+            order = np.arange(own_k.size)
+        forced = np.concatenate((under[ends[e] : ends[e + 1]], kept))[order]
         later_k, later_w = own_k, own_w
     if not of:
         return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
