@@ -45,6 +45,8 @@ APART = 0.75  # deviations between guides, and from the nearest quote
 REACH = 6.0  # deviations as far as which there are guides
 GUIDE = 0.01  # weight of a guide beside a quote
 REPAIRS = 3  # times that earlier expiries are asked to stay below later quotes
+AT = np.concatenate((np.arange(-40.0, -8.0, 2.0), np.arange(-8.0, -4.0), np.arange(-4.0, 4.0, 0.5),
+                     np.arange(4.0, 8.0), np.arange(8.0, 41.0, 2.0)))  # fmt: skip
 SMOOTHING = 1.0  # where spreads are given: cost of second differences, in squared half spreads
 
 
@@ -170,7 +172,7 @@ class AndreasenHuge:
     def local_vol(self, years: ArrayLike | None = None, k: ArrayLike | None = None) -> LocalVol:
         """The local vol of the scheme: 2 c_T / (x^2 c_xx), from the step's own derivative in time.
 
-        `years`: nodes, by default eight in each gap between expiries; `k`: nodes, by default those
+        `years`: nodes, by default fifteen in each gap between expiries; `k`: nodes, by default those
         of the scheme between which the local vol is linear. Where no density is left in double
         precision a node is UNDEFINED. As the time to an expiry before goes to zero it becomes the
         calibrated one, except before the first expiry: one step from a certain price leaves a
@@ -289,6 +291,34 @@ def calibrate(
         if isinstance(value, np.ndarray):
             value.setflags(write=False)
     return out
+
+
+def calibrate_surface(
+    surface: "VolSurface", *, shape: Shape = "linear", points: int = 240
+) -> AndreasenHuge:
+    """Calibrate to a fitted surface: each live expiry's own curve at deviations `AT`, as far as its
+    quotes reach.
+
+    What the surface's certificate does not cover may contradict itself; such points get a status.
+    """
+    from surfaces import term
+
+    slices = term.live_slices(surface)
+    if slices.size == 0:
+        raise InvalidInput("no expiry holds a curve, so nothing can be calibrated; see status")
+    moneyness, years, vol = [], [], []
+    for j in slices.tolist():
+        T = float(surface.years[j])
+        width = float(surface.atm_vol[j]) * math.sqrt(T)
+        low, high = surface.quoted_range[j] / width
+        z = AT[(AT >= low) & (AT <= high)]
+        k = width * (z if z.size else np.zeros(1))
+        moneyness.append(np.exp(k))
+        years.append(np.full(k.size, T))
+        vol.append(np.sqrt(term.variance_of(surface, j, k) / T))
+    rows = (np.concatenate(a) for a in (moneyness, years, vol))
+    x, T_all, v = rows
+    return calibrate(moneyness=x, years=T_all, vol=v, shape=shape, points=points)
 
 
 def _targets(

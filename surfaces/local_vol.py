@@ -28,9 +28,9 @@ Floats = NDArray[np.float64]
 Policy = Literal["nearest", "linear"]
 
 POLICIES = ("nearest", "linear")
-PARTS = (0.0, 0.03, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)  # of each gap between expiries: default nodes
+PARTS = (0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # of a gap
 BESIDE = 1e-6  # of the gap: how far the first node lies after the expiry before it
-POINTS = 401  # default nodes in k
+POINTS = 601  # default nodes in k
 FAR = 5.0  # deviations of the last expiry that default nodes reach at least
 FINE = 0.1  # of the first expiry's deviation: the spacing of default nodes at the forward
 
@@ -233,9 +233,9 @@ def dupire(
 
     Parameters
     ----------
-    years : nodes, > 0 and rising; by default eight in each gap, the first just after the expiry
-        before it, the last at the expiry
-    k : nodes, rising; by default 401, from FINE of the first expiry's deviation apart at the
+    years : nodes, > 0 and rising; by default fifteen in each gap, the first just after the
+        expiry before it, the last at the expiry
+    k : nodes, rising; by default 601, from FINE of the first expiry's deviation apart at the
         forward to five deviations of the last and all that is quoted
 
     Raises
