@@ -43,6 +43,7 @@ SAME = 9  # decimals of k: strikes closer than that share a node
 CLOSE = 0.3  # of the spacing: nodes nearer than this to a quoted strike are left out
 APART = 0.75  # deviations between guides, and from the nearest quote
 REACH = 6.0  # deviations as far as which there are guides
+LEAN = 0.05  # of the time between: how much less than the next a guide is at least
 GUIDE = 0.01  # weight of a guide beside a quote
 REPAIRS = 3  # times that earlier expiries are asked to stay below later quotes
 AT = np.concatenate((np.arange(-40.0, -8.0, 2.0), np.arange(-8.0, -4.0), np.arange(-4.0, 4.0, 0.5),
@@ -260,6 +261,9 @@ def calibrate(
             f"none of {x.size} quotes can be used; moneyness, years and vol must be finite and > 0"
         )
     use = use[np.lexsort((k[use], T[use]))]
+    again = np.append(False, (np.diff(k[use]) == 0.0) & (np.diff(T[use]) == 0.0))
+    status[use[again]] = QuoteStatus.DUPLICATE
+    use = use[~again]
     nodes = _nodes(k[use], T[use], v[use], points)
     given = (nodes, k[use], T[use], v[use], price[use], scale[use], shape, float(smoothing))
     found = _march(*given, np.zeros(use.size, bool))
@@ -338,27 +342,20 @@ def _targets(
         scale[good] /= spread[good]
     good[np.flatnonzero(good)[~carries]] = False
     status[~good] = QuoteStatus.BAD_INPUT
-    rows = np.flatnonzero(good)
-    _, first = np.unique(np.stack((T[rows], k[rows])), axis=1, return_index=True)
-    again = np.ones(rows.size, bool)
-    again[first] = False
-    status[rows[again]] = QuoteStatus.DUPLICATE
     return status, k, price, scale
 
 
 def _nodes(k: Floats, T: Floats, v: Floats, points: int) -> Floats:
     """Nodes in k: spread evenly in asinh, with zero and every quoted strike among them."""
     width = v * np.sqrt(T)
-    first = float(np.median(width[T == T[0]]))
+    first = float(width[int(np.searchsorted(T, T[0], side="right")) // 2])
     far = FAR * float(width.max())
     low, high = min(1.5 * k.min(), -far), max(1.5 * k.max(), far)
     nodes = spread_nodes(low, high, FINE * first, points)
     asked = np.unique(np.append(k, 0.0))
     gap = np.gradient(nodes)
     after = np.clip(np.searchsorted(asked, nodes), 0, asked.size - 1)
-    near = np.minimum(
-        np.abs(asked[after] - nodes), np.abs(asked[np.maximum(after - 1, 0)] - nodes)
-    )
+    near = np.minimum(np.abs(asked[after] - nodes), np.abs(asked[np.maximum(after - 1, 0)] - nodes))
     return np.sort(np.concatenate((nodes[near > CLOSE * gap], asked)))
 
 
@@ -418,41 +415,13 @@ def _guides(
 
     Past the last strike of an expiry one step's prices fall off exponentially, slower than what
     later expiries may quote there, and could end up above them. So an expiry's smile follows the
-    shape of the next one: w is that of the next, times the ratio of the two at the nearest quotes. So it
-    does at quotes marked `under`, however near its own are.
+    shape of the next one; also at quotes marked `under`, however near its own are.
     """
-    of, at_k, at_w = [], [], []
-    later_k, later_w, forced = k[ends[-2] :], w[ends[-2] :], under[ends[-2] :]
-    for e in range(years.size - 2, -1, -1):
-        own_k, own_w = k[ends[e] : ends[e + 1]], w[ends[e] : ends[e + 1]]
-        width = math.sqrt(own_w[own_w.size // 2])
-        after = np.minimum(np.searchsorted(own_k, later_k), own_k.size - 1)
-        gap = np.minimum(
-            np.abs(later_k - own_k[after]), np.abs(later_k - own_k[np.maximum(after - 1, 0)])
-        )
-        chosen = (gap > APART * width) & (np.abs(later_k) < REACH * width)
-        chosen |= forced & (gap > 0.0)
-        more_k, kept = later_k[chosen], forced[chosen]
-        if more_k.size:
-            bins = np.floor(more_k / (APART * width))
-            first = np.append(True, np.diff(bins) > 0.0) | kept
-            more_k, more_w, kept = more_k[first], later_w[chosen][first], kept[first]
-            ratio = own_w / np.interp(own_k, later_k, later_w)
-            limit = 1.0 - 0.05 * (1.0 - years[e] / years[e + 1])  # of the next: no more than that
-            more_w = more_w * np.minimum(np.interp(more_k, own_k, ratio), limit)
-            of.append(np.full(more_k.size, e))
-            at_k.append(more_k)
-            at_w.append(more_w)
-            order = np.argsort(np.concatenate((own_k, more_k)), kind="stable")
-            own_k = np.concatenate((own_k, more_k))[order]
-            own_w = np.concatenate((own_w, more_w))[order]
-        else:
-            order = np.arange(own_k.size)
-        forced = np.concatenate((under[ends[e] : ends[e + 1]], kept))[order]
-        later_k, later_w = own_k, own_w
-    if not of:
-        return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
-    return np.concatenate(of), np.concatenate(at_k), np.concatenate(at_w)
+    room = int(2 * REACH / APART + 3) + int(np.diff(ends).max()) + int(under.sum())
+    of, rows = np.empty(room * years.size, np.int64), np.empty((2, room * years.size))
+    scratch = np.empty((kernel.GUIDING, room + int(np.diff(ends).max())))
+    n = kernel.fill_guides(years, ends, k, w, under, APART, REACH, LEAN, of, *rows, scratch)
+    return of[:n], rows[0, :n], rows[1, :n]
 
 
 def _priced(k: Floats, w: Floats, T: Floats) -> tuple[Floats, Floats]:
@@ -463,4 +432,6 @@ def _priced(k: Floats, w: Floats, T: Floats) -> tuple[Floats, Floats]:
     d1 = -k / root + 0.5 * root
     vega = np.exp(-0.5 * d1 * d1) * np.sqrt(T / (2.0 * np.pi))
     carries = (price > 1e-250) & (vega > 1e-250)
-    return np.where(carries, price, 0.0), np.where(carries, price, 1.0) / np.where(carries, vega, 1.0)
+    return np.where(carries, price, 0.0), np.where(carries, price, 1.0) / np.where(
+        carries, vega, 1.0
+    )

@@ -27,6 +27,7 @@ LOWEST, HIGHEST = -9.0, 3.0  # ln of a local vol
 TINY = 1e-290  # densities below are not divided by
 ROWS = 6  # of work, of length n
 NUMBERS = 8  # rows of numbers
+GUIDING = 7  # rows of what `fill_guides` works in
 ROUNDING = 1e-13  # of a price in units of the forward
 
 
@@ -233,13 +234,14 @@ def _basis(nodes, at, constant, segment, share):
 
 @nb.njit(**INNER)
 def _search(
-    grid, years, segment, share, before, at, quoted, target, scale, smooth, accurate, most,
-    theta, after, work, dense,
+    grid, years, segment, share, before, at, quoted, target, scale, mine, smooth, accurate, close,
+    most, theta, after, work, dense,
 ):  # fmt: skip
     """Fit theta, the logarithms of the knots' vols, to one expiry; steps taken.
 
-    Levenberg and Marquardt on residuals in vol; `quoted`: the knot of each quote; ends when the
-    largest residual is `accurate` or the sum of squares stands still.
+    Levenberg and Marquardt on residuals in vol; `quoted`: the knot of each quote; `mine`: 0 for a
+    guide. Ends when the largest residual is `accurate`, when the sum of squares stands still, or
+    when it only creeps and the quotes are `close`.
     """
     keep_apart()
     quotes, knots = target.size, theta.size
@@ -283,9 +285,7 @@ def _search(
                     trial[q] = min(max(theta[q] + shrink * move[q], LOWEST), HIGHEST)
                     vol[q] = math.exp(trial[q])
                 _step(grid, years, segment, share, vol[:knots], before, after, work)
-                now = _misfit(
-                    after[0], at, quoted, target, scale, trial[:knots], smooth, other
-                )
+                now = _misfit(after[0], at, quoted, target, scale, trial[:knots], smooth, other)
                 if now < cost:
                     better = True
                     gain, cost = cost - now, now
@@ -301,6 +301,13 @@ def _search(
             theta[q] = trial[q]
         for i in range(quotes):
             residual[i] = other[i]
+        if gain <= 1e-2 * cost and smooth == 0.0:
+            worst = 0.0
+            for i in range(quotes):
+                if mine[i] > 0:
+                    worst = max(worst, abs(residual[i]))
+            if worst <= close:
+                return turn + 1
         if gain <= 1e-8 * cost:
             return turn + 1
     return most
@@ -358,6 +365,80 @@ def _gains(k, w, known, length, years, before_k, before_w, before_n, theta):
                 part = (k[i] - before_k[p]) / (before_k[q] - before_k[p])
                 low += part * (before_w[q] - before_w[p])
         theta[i] = 0.5 * math.log(max((w[i] - low) / length, 0.05 * w[i] / years))
+
+
+@nb.njit(**INNER)
+def _between(at, x, y, n):
+    """y at `at`, linear between rising x and flat outside."""
+    keep_apart()
+    low, high = 0, n - 1
+    if at <= x[low]:
+        return y[low]
+    if at >= x[high]:
+        return y[high]
+    while high - low > 1:
+        middle = (low + high) // 2
+        if x[middle] <= at:
+            low = middle
+        else:
+            high = middle
+    return y[low] + (at - x[low]) / (x[high] - x[low]) * (y[high] - y[low])
+
+
+@nb.njit(**OUTER)
+def fill_guides(years, ends, k, w, under, apart, reach, limit, of, out_k, out_w, scratch):
+    """Where an expiry has no quote but a later one has: which expiry, k, and total variance; how
+    many, last expiries first, rising in k in each.
+
+    A later strike is taken if it is `apart` deviations from every quote of this expiry and from
+    other guides, within `reach`, or `under`. The variance is that of the next expiry, its guides
+    included, times the ratio of both at the quotes nearest, and at most 1 - limit (1 - T / next T)
+    times it. scratch (GUIDING, ...).
+    """
+    count = 0
+    later_k, later_w, forced = scratch[0], scratch[1], scratch[2]
+    more_k, more_w, kept, ratio = scratch[3], scratch[4], scratch[5], scratch[6]
+    last = years.size - 1
+    size = ends[last + 1] - ends[last]
+    for p in range(size):
+        row = ends[last] + p
+        later_k[p], later_w[p], forced[p] = k[row], w[row], 1.0 if under[row] else 0.0
+    for e in range(last - 1, -1, -1):
+        start, n = ends[e], ends[e + 1] - ends[e]
+        own_k, own_w = k[start : start + n], w[start : start + n]
+        for i in range(n):
+            ratio[i] = own_w[i] / _between(own_k[i], later_k, later_w, size)
+        width = math.sqrt(own_w[n // 2])
+        most = 1.0 - limit * (1.0 - years[e] / years[e + 1])
+        found, i, bin_before = 0, 0, 0.0
+        for p in range(size):
+            at = later_k[p]
+            while i < n - 1 and own_k[i] < at:
+                i += 1
+            gap = min(abs(at - own_k[i]), abs(at - own_k[max(i - 1, 0)]))
+            must = forced[p] > 0.0 and gap > 0.0
+            if not (must or (gap > apart * width and abs(at) < reach * width)):
+                continue
+            here = math.floor(at / (apart * width))
+            if not must and found > 0 and here == bin_before:
+                continue
+            bin_before = here
+            more_k[found], kept[found] = at, forced[p]
+            more_w[found] = later_w[p] * min(_between(at, own_k, ratio, n), most)
+            of[count], out_k[count], out_w[count] = e, at, more_w[found]
+            found += 1
+            count += 1
+        i, j = 0, 0
+        for p in range(n + found):
+            if j == found or (i < n and own_k[i] <= more_k[j]):
+                later_k[p], later_w[p] = own_k[i], own_w[i]
+                forced[p] = 1.0 if under[start + i] else 0.0
+                i += 1
+            else:
+                later_k[p], later_w[p], forced[p] = more_k[j], more_w[j], kept[j]
+                j += 1
+        size = n + found
+    return count
 
 
 @nb.njit(**INNER)
@@ -421,8 +502,8 @@ def march(
             _basis(nodes, at[:knots], constant, segment[e], share[e])
             searches[e] += _search(
                 grid, length, segment[e], share[e], prices[e], at[:knots], quoted[:known],
-                target[:known], weight[:known], smooth, accurate, most, guess[:knots],
-                prices[e + 1], work, dense,
+                target[:known], weight[:known], mine, smooth, accurate, 0.1 * tolerance, most,
+                guess[:knots], prices[e + 1], work, dense,
             )  # fmt: skip
             off = 0.0
             for c in range(known):

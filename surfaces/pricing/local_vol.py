@@ -172,9 +172,7 @@ def _nodes(local_vol: LocalVol, low: float, high: float, when: Floats, scheme: S
     return spread_nodes(min(1.2 * low, -far), max(1.2 * high, far), FINE * float(first), points)
 
 
-def _times(
-    local_vol: LocalVol, when: Floats, scheme: Scheme
-) -> tuple[Floats, NDArray[np.bool_]]:
+def _times(local_vol: LocalVol, when: Floats, scheme: Scheme) -> tuple[Floats, NDArray[np.bool_]]:
     """Ends of all steps, from zero, and which are implicit; every asked time and every node of the
     local vol is one."""
     steps = check.count("steps", scheme.steps, 4, hint="Steps to the first expiry.")
@@ -185,7 +183,7 @@ def _times(
     more = first * (1.0 + growth) ** np.arange(1, 2 + int(np.log(last / first) / np.log1p(growth)))
     nodes = local_vol.years[local_vol.years < last]
     times = np.unique(np.concatenate((start, more[more < last], nodes, when)))
-    halves = 0.5 * (times[: SMOOTHED] + times[1 : SMOOTHED + 1])
+    halves = 0.5 * (times[:SMOOTHED] + times[1 : SMOOTHED + 1])
     times = np.sort(np.concatenate((times, halves)))
     implicit = np.arange(times.size - 1) < 2 * SMOOTHED
     return times, implicit
