@@ -309,6 +309,18 @@ def spread_nodes(low: float, high: float, step: float, points: int) -> Floats:
     return np.asarray(nodes)
 
 
+def stencil(k: Floats) -> tuple[Floats, Floats]:
+    """Moneyness x of nodes in k, and (3, n): x^2/2, the second difference's weights left and right,
+    zero at both ends."""
+    x = np.exp(k)
+    h = np.diff(x)
+    grid = np.zeros((3, x.size))
+    grid[0] = 0.5 * x * x
+    grid[1, 1:-1] = 2.0 / (h[:-1] * (h[:-1] + h[1:]))
+    grid[2, 1:-1] = 2.0 / (h[1:] * (h[:-1] + h[1:]))
+    return x, grid
+
+
 def _eventful(surface: "VolSurface", slices: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether the surface's clock has an event in the gap that leads to each of `slices`."""
     ends = surface.chain.fixing_ns[slices]

@@ -1,4 +1,4 @@
-"""Local vol: Andreasen and Huge's quotes beside QuantLib, known truths, and real chains repriced."""
+"""Local vol: Andreasen and Huge's quotes beside QuantLib, known truths, real chains repriced."""
 
 import csv
 from collections.abc import Callable

@@ -4,20 +4,20 @@ The out-of-the-money price u(x, T) in units of the forward, x = strike/forward, 
 
     u_T = sigma(ln x, T)^2 x^2 / 2  c_xx,
 
-with c_xx the density, at first all at x = 1. Over a step of length dT, a = x^2 sigma^2 dT / 2 at its
-middle and D the second difference, the rise d solves
+with c_xx the density, at first all at x = 1. Over a step of length dT, with a = x^2 sigma^2 dT / 2
+at its middle and D the second difference, the rise d solves
 
     (1 - share a D) d = a density,      density += D d,
 
-with share 1/2 (Crank and Nicolson) or 1 (implicit: the first steps, since one of 1/2 would carry the
-point mass on as an oscillation). One sweep gives all strikes and expiries.
+with share 1/2 (Crank and Nicolson) or 1 (implicit: the first steps, since one of 1/2 would carry
+the point mass on as an oscillation). One sweep gives all strikes and expiries.
 
 Source  B. Dupire, Risk 7 (1994) 18-20; R. Rannacher, Numer. Math. 43 (1984) 309-327.
 """
 
 import numba as nb
 
-from surfaces.kernels.andreasen_huge import at_strike
+from surfaces.kernels.andreasen_huge_step import at_strike
 from surfaces.kernels.compiling import INNER, OUTER, keep_apart
 
 ROWS = 5  # of work, of length n

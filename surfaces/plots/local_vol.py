@@ -22,6 +22,7 @@ ROWS, COLUMNS = 140, 161
 LEVELS = 14
 COLOURS = (style.BLUE, style.GREEN, style.ORANGE, style.VERMILION, style.PURPLE)
 BLANK = "#ececec"
+NO_LEVEL = 0.2  # where there is no vol at the forward at all
 NAMES = {
     Flag.NEGATIVE_DENSITY: ("negative density", style.VERMILION),
     Flag.CALENDAR: ("variance falls in time", style.PURPLE),
@@ -54,11 +55,12 @@ def draw(local_vol: "LocalVol", title: str = "") -> Figure:
 def _deviation(local_vol: "LocalVol") -> "Array":
     """About vol sqrt(years) at the forward, per time node, so that slices can share an axis."""
     at = int(np.argmin(np.abs(local_vol.k)))
-    level = local_vol.vol[:, at]
-    good = np.isfinite(level)
-    level = np.interp(local_vol.years, local_vol.years[good], level[good]) if good.any() else 0.2
-    steps = np.diff(local_vol.years, prepend=0.0)
-    return np.sqrt(np.cumsum(np.broadcast_to(level, steps.shape) ** 2 * steps))
+    vol, years = local_vol.vol[:, at], local_vol.years
+    good = np.isfinite(vol)
+    level = np.full(years.size, NO_LEVEL)
+    if good.any():
+        level = np.interp(years, years[good], vol[good])
+    return np.sqrt(np.cumsum(level**2 * np.diff(years, prepend=0.0)))
 
 
 def _lines(panel: "Axes", local_vol: "LocalVol", deviation: "Array") -> None:

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from surfaces import checks as check
 from surfaces.errors import InvalidInput
 from surfaces.kernels import local_vol as kernel
-from surfaces.local_vol import LocalVol, spread_nodes
+from surfaces.local_vol import LocalVol, spread_nodes, stencil
 from surfaces.pricing import implied
 
 if TYPE_CHECKING:
@@ -65,12 +65,7 @@ def otm_price(
     when, strike = years.ravel()[order], np.exp(k.ravel()[order])
     nodes = _nodes(local_vol, float(k.min()), float(k.max()), when, scheme)
     times, implicit = _times(local_vol, when, scheme)
-    x = np.exp(nodes)
-    h = np.diff(x)
-    grid = np.zeros((3, x.size))
-    grid[0] = 0.5 * x * x
-    grid[1, 1:-1] = 2.0 / (h[:-1] * (h[:-1] + h[1:]))
-    grid[2, 1:-1] = 2.0 / (h[1:] * (h[:-1] + h[1:]))
+    x, grid = stencil(nodes)
     state = np.zeros((2, x.size))
     middle = int(np.searchsorted(nodes, 0.0))
     state[1, middle] = 2.0 / (x[middle + 1] - x[middle - 1])
