@@ -12,11 +12,13 @@ from matplotlib.figure import Figure
 
 from surfaces.dynamics_history import BUCKETS
 from surfaces.plots import dynamics, heat, style, terms
+from surfaces.plots import local_vol as local_vol_panels
 from surfaces.plots import residuals as residual_map
 from surfaces.plots import smiles as smile_grid
 
 if TYPE_CHECKING:
     from surfaces.dynamics_changes import AtmChanges
+    from surfaces.local_vol import LocalVol
     from surfaces.surface import VolSurface
 
 PAGE = 12  # smiles in one figure that `save` writes
@@ -46,6 +48,11 @@ def residuals(surface: "VolSurface", title: str = "") -> Figure:
 def heat_map(surface: "VolSurface", title: str = "") -> Figure:
     """The surface from above, where strikes are quoted."""
     return heat.draw(surface, title)
+
+
+def local_vol(local_vol: "LocalVol", title: str = "") -> Figure:
+    """A local vol at five times and from above; nodes without one are blank, flags are marked."""
+    return local_vol_panels.draw(local_vol, title)
 
 
 def stickiness(changes: "AtmChanges", edges: Sequence[float] = BUCKETS, title: str = "") -> Figure:
