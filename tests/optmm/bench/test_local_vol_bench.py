@@ -12,7 +12,8 @@ def silent(words: str) -> None:
 
 
 def test_what_is_absent_is_skipped_and_says_why(tmp_path):
-    found = bench.rows(tmp_path, quick=True, say=silent)
+    found, wrong = bench.run(tmp_path, silent, quick=True)
+    assert not wrong
     skipped = [row for row in found if row.measured is None]
     assert len(skipped) == 2
     assert "no reference" in skipped[0].note and "no snapshots" in skipped[1].note
