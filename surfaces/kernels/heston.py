@@ -166,8 +166,8 @@ def expiry(p, years, w, k, level, within, work, sums):
             far = max(far, abs(few[i]))
         near = min(b, SWING / far) if far > 0.0 else b
         _, fine = integrate(
-            p, years, w, few[:count], level, within, PACE * half, near, lean, table, at, part[:count],
-            more[:count], reach,
+            p, years, w, few[:count], level, within, PACE * half, near, lean, table, at,
+            part[:count], more[:count], reach,
         )  # fmt: skip
         count = 0
         for i in range(k.size):

@@ -91,7 +91,9 @@ def drawn(count: int):
 
 
 def main() -> None:
-    print("# Heston calls, undiscounted, and derivatives: see make_heston_exact.py, which wrote this")
+    print(
+        "# Heston calls, undiscounted, and derivatives: see make_heston_exact.py, which wrote this"
+    )
     print("F,K,T,v0,kappa,theta,sigma,rho,call,d_" + ",d_".join(NAMES))
     for i, row in enumerate(drawn(ROWS)):
         at = [mpf(text) for text in row]
