@@ -41,7 +41,7 @@ HUMP = 6.0  # twice the logarithm of what an integrand may grow to on the way ou
 HARD = 8.0  # waves per decay from which a strike gets a leaning contour
 DECAYED = 37.0  # -ln TAIL
 SWING = 8.0  # b |k| at most: the waves near zero, where no contour leans yet, are to be seen
-PACE = 0.36  # step per half angle at which the first two rules usually agree
+PACE = 0.33  # step per half angle at which the first two rules usually agree
 
 
 @nb.njit(**INNER)
@@ -166,8 +166,8 @@ def expiry(p, years, w, k, level, within, work, sums):
             far = max(far, abs(few[i]))
         near = min(b, SWING / far) if far > 0.0 else b
         _, fine = integrate(
-            p, years, w, few[:count], level, within, PACE * half, near, lean, table, at, part[:count],
-            more[:count], reach,
+            p, years, w, few[:count], level, within, PACE * half, near, lean, table, at,
+            part[:count], more[:count], reach,
         )  # fmt: skip
         count = 0
         for i in range(k.size):

@@ -127,10 +127,10 @@ def test_greeks_of_the_forward_are_slopes_of_prices(drawn):
         for name, of in (("theta", "price"), ("charm", "delta")):
             want = -sixth(lambda h, of=of: value(of, later=h), 0.01) / options["years"]
             np.testing.assert_allclose(getattr(got, name), want, rtol=1e-6, atol=1e-6)
-        want = sixth(lambda h: value("price", strike=options["strike"] * (1.0 + h)), step)
-        np.testing.assert_allclose(got.dual_delta, want / options["strike"], rtol=1e-6, atol=1e-7)
-        want = sixth(lambda h: value("dual_delta", strike=options["strike"] * (1.0 + h)), step)
-        want = want / (options["strike"] * df)
+        K = options["strike"]
+        want = sixth(lambda h, K=K: value("price", strike=K * (1.0 + h)), step) / K
+        np.testing.assert_allclose(got.dual_delta, want, rtol=1e-6, atol=1e-7)
+        want = sixth(lambda h, K=K: value("dual_delta", strike=K * (1.0 + h)), step) / (K * df)
         np.testing.assert_allclose(got.density, want, rtol=1e-6, atol=1e-7)
         np.testing.assert_allclose(got.rho, -options["years"] * got.price)
 
@@ -286,3 +286,51 @@ def test_bad_options_name_the_row_and_the_remedy():
         heston.greeks(INDEX, **fine, which=["veag"])
     with pytest.raises(AttributeError, match="vanna was not computed; this struct holds price"):
         heston.greeks(INDEX, **fine, which=["price"]).vanna
+
+
+@pytest.mark.parametrize("years", [1 / 365, 0.1, 1.0])
+def test_far_strikes_cost_nothing(years):
+    """Waves between two nodes used to pass for agreement: 4e-6 of sqrt(FK) at 55 deviations.
+
+    E (S/F)^9 and E (F/S)^8 are below 2 under INDEX at 0.1 years, so a far call or put is worth
+    less than 2 F exp(-8 |k|), which at |k| = 2 is 1e-7 of sqrt(F K) or so; a day's is nothing.
+    """
+    k = np.array([1.0, 2.0, 4.0, 9.0])
+    for right in (1, -1):
+        strike = 100.0 * np.exp(right * k)
+        got = heston.price(INDEX, right=right, forward=100.0, strike=strike, years=years)
+        alone = [
+            heston.price(INDEX, right=right, forward=100.0, strike=K, years=years) for K in strike
+        ]
+        np.testing.assert_allclose(got, alone, rtol=0.0, atol=1e-10)
+        if years < 0.5:
+            assert np.all(got[1:] <= 1e-6 * np.sqrt(100.0 * strike[1:]))
+        if years < 0.01:
+            assert np.all(got <= 1e-12 * np.sqrt(100.0 * strike))
+
+
+def test_prices_fall_and_are_convex_in_the_strike():
+    """No arbitrage at the level of rounding, over wide parameters, a second of expiry to 40 years.
+
+    Prices are within 1e-12 sqrt(F K) of exact, so second differences may miss by four of them.
+    """
+    rng = np.random.default_rng(9)
+
+    def spread(low, high):
+        return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+    for _ in range(40):
+        p = heston.Parameters(
+            v0=spread(1e-5, 2.0), kappa=spread(1e-3, 30.0), theta=spread(1e-5, 2.0),
+            sigma=rng.uniform(0.0, 4.0), rho=rng.uniform(-0.999, 0.999),
+        )  # fmt: skip
+        top, years = spread(0.05, 12.0), spread(1e-4, 40.0)
+        strike = 100.0 * np.exp(np.linspace(-top, top, 121))
+        got = heston.price(p, right=1, forward=100.0, strike=strike, years=years)
+        step = np.diff(strike)
+        slope = np.diff(got) / step
+        size = np.sqrt(100.0 * strike)
+        assert np.all(slope * step <= 4e-12 * size[1:]), p
+        assert np.all(slope >= -1.0 - 4e-12 * size[1:] / step), p
+        bend = np.diff(slope) * np.minimum(step[1:], step[:-1])
+        assert np.all(bend >= -4e-12 * size[1:-1]), p
