@@ -48,8 +48,10 @@ class Market:
         return {"years": self.years, "strike": self.strike, "forward": forward, "vol": self.vol}
 
 
-def rows(data: Path, *, quick: bool, say: Callable[[str], None]) -> list[Row]:
-    """Every row; see `wrong` for what is a matter of correctness and not of bars.
+def run(
+    data: Path, say: Callable[[str], None], *, quick: bool = False
+) -> tuple[list[Row], list[str]]:
+    """Every row, and what is wrong, which is no matter of bars.
 
     data : folder that holds `reference`; what is absent is skipped and said
     quick : fewer sets
@@ -59,7 +61,8 @@ def rows(data: Path, *, quick: bool, say: Callable[[str], None]) -> list[Row]:
     say("Heston: fits with a known truth")
     out += _recovery(60 if quick else 300)
     say("Heston: QuantLib's fits of the same quotes")
-    return [*out, *_beside(6 if quick else 20), *_dax(data)]
+    out += [*_beside(6 if quick else 20), *_dax(data)]
+    return out, wrong(out)
 
 
 def wrong(found: list[Row]) -> list[str]:
