@@ -23,6 +23,9 @@ from surfaces.premium import PremiumSnapshot
 from surfaces.smiles.base import SMILES, Array, CurveStack, SmileModel
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
     import polars as pl
 
 __all__ = ["ChainSlices", "QuoteTable", "Scores", "VolSurface"]
@@ -287,3 +290,47 @@ class VolSurface:
         from surfaces.tables import residuals
 
         return residuals(self)
+
+    def to_json(self) -> str:
+        """The surface as a JSON document; `from_json` reads it back bit for bit."""
+        from surfaces import storage
+
+        return storage.to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "VolSurface":
+        """The surface of `to_json`; InvalidInput for what is foreign, damaged or newer."""
+        from surfaces import storage
+
+        return storage.from_json(text)
+
+    def to_parquet(self, path: "str | Path") -> None:
+        """Write `to_polars` and all else that the surface is made from, whole or not at all."""
+        from surfaces import storage
+
+        storage.to_parquet(self, path)
+
+    @classmethod
+    def from_parquet(cls, path: "str | Path") -> "VolSurface":
+        """The surface of `to_parquet`, bit for bit; InvalidInput as `from_json`."""
+        from surfaces import storage
+
+        return storage.from_parquet(path)
+
+    def to_polars(self) -> "pl.DataFrame":
+        """One row an option of the chain: strike, forward, vol and its error, premium."""
+        from surfaces import storage
+
+        return storage.to_polars(self)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """`to_polars` as a pandas frame."""
+        from surfaces import storage
+
+        return storage.to_pandas(self)
+
+    def to_quantlib(self) -> Any:
+        """A QuantLib `BlackVarianceSurface`; see `surfaces.quantlib` for its dates and clock."""
+        from surfaces import quantlib
+
+        return quantlib.to_quantlib(self)

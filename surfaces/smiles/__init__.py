@@ -1,6 +1,6 @@
 """One expiry's smile: the shelf of models and the quotes they are fitted to."""
 
-from surfaces.smiles import essvi, mixture, parabola, spline, svi, svi_domain, svi_forms
+from surfaces.smiles import essvi, mixture, parabola, sabr, spline, svi, svi_domain, svi_forms
 from surfaces.smiles.base import (
     CHAINS,
     SMILES,
@@ -25,6 +25,7 @@ __all__ = [
     "fit_rungs",
     "mixture",
     "parabola",
+    "sabr",
     "smile",
     "spline",
     "svi",
