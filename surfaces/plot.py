@@ -10,10 +10,12 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from surfaces.plots import heat, style, terms
+from surfaces.plots import local_vol as local_vol_panels
 from surfaces.plots import residuals as residual_map
 from surfaces.plots import smiles as smile_grid
 
 if TYPE_CHECKING:
+    from surfaces.local_vol import LocalVol
     from surfaces.surface import VolSurface
 
 PAGE = 12  # smiles in one figure that `save` writes
@@ -43,6 +45,11 @@ def residuals(surface: "VolSurface", title: str = "") -> Figure:
 def heat_map(surface: "VolSurface", title: str = "") -> Figure:
     """The surface from above, where strikes are quoted."""
     return heat.draw(surface, title)
+
+
+def local_vol(local_vol: "LocalVol", title: str = "") -> Figure:
+    """A local vol at five times and from above; nodes without one are blank, flags are marked."""
+    return local_vol_panels.draw(local_vol, title)
 
 
 def save(surface: "VolSurface", folder: Path | str, title: str = "") -> list[Path]:
