@@ -3,6 +3,7 @@
 Arrays in, decisions out. This floor knows neither an exchange nor a clock.
 
     delta.py   Black, smile-aware and minimum-variance delta; the book's delta in hedge lots
+    minimum_variance.py   the coefficients of the minimum-variance delta, on a rolling window
     bands.py   the shelf of no-trade bands
     hedger.py  `decide`: one hedge order, or why not
     costs.py   fees, and the price of the touch

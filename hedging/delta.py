@@ -64,7 +64,7 @@ def smile_aware(
     *,
     skew: ArrayLike,
     spot: ArrayLike,
-    stickiness: float = 1.0,
+    stickiness: ArrayLike = 1.0,
 ) -> NDArray[np.float64]:
     """Delta under a smile that moves with spot: delta + vega * (R - 1) * skew / spot.
 
@@ -74,14 +74,16 @@ def smile_aware(
     vega : USD per 1.00 of vol and share
     skew : d(vol)/d(ln strike) at the forward of the option's expiry
     spot : USD
-    stickiness : the ratio R: 0 sticky moneyness, 1 sticky strike (plain Black delta),
-        2 the short-dated limit of local volatility
+    stickiness : the ratio R, for all or one each: 0 sticky moneyness, 1 sticky strike (plain Black
+        delta), 2 the short-dated limit of local volatility; `surfaces.dynamics.stickiness` has
+        each expiry's own under local volatility, `skew_stickiness` what a market shows
 
     Returns
     -------
     Delta per share, broadcast shape.
     """
-    moved = (stickiness - 1.0) * np.asarray(skew, np.float64) / np.asarray(spot, np.float64)
+    beyond = np.asarray(stickiness, np.float64) - 1.0
+    moved = beyond * np.asarray(skew, np.float64) / np.asarray(spot, np.float64)
     return np.asarray(delta, np.float64) + np.asarray(vega, np.float64) * moved
 
 
@@ -101,7 +103,7 @@ def minimum_variance(
     vega : USD per 1.00 of vol and share
     spot : USD, > 0
     years : to expiry, > 0
-    coefficients : (a, b, c), from a regression of the hedging error on the three regressors
+    coefficients : (a, b, c), from `hedging.minimum_variance`, a right at a time
 
     Returns
     -------

@@ -24,6 +24,11 @@ from pydantic import (
 from optmm.errors import ConfigError
 
 World = Literal["pessimistic", "queue", "optimistic"]
+Rule = float | Literal["sticky_strike", "sticky_moneyness", "local_vol"]
+
+# of the skew-stickiness ratio, as `surfaces.dynamics` has them: reading it here would load numba
+RULES = ("sticky_strike", "sticky_moneyness", "local_vol")
+STICKINESS = (-1.0, 3.0)
 
 
 class Section(BaseModel):
@@ -50,13 +55,26 @@ class Surface(Section):
     )
     refit_s: float = Field(60.0, ge=1.0, le=3600.0)
     taylor_range: float = Field(0.005, gt=0.0, le=0.05, description="relative spot move")
-    skew_stickiness: float = Field(
+    skew_stickiness: Rule = Field(
         1.3,
-        ge=-1.0,
-        le=3.0,
-        description="R: a strike's vol moves by (R - 1) skew dlnS; 0 sticky moneyness, 1 strike",
+        description="R: a strike's vol moves by (R - 1) skew dlnS; 0 or sticky_moneyness, 1 or "
+        "sticky_strike, local_vol has the R of each expiry's own",
     )
     stale_quote_s: float = Field(1800.0, gt=0.0, description="older option quotes leave the fit")
+
+    @field_validator("skew_stickiness", mode="plain")
+    @classmethod
+    def _rule(cls, value: object) -> float | str:
+        """One message for a number out of range and for an unknown name."""
+        if isinstance(value, str) and value in RULES:
+            return value
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and STICKINESS[0] <= float(value) <= STICKINESS[1]:  # type: ignore[arg-type]
+            return float(value)  # type: ignore[arg-type]
+        raise ValueError(
+            f"must be a number from {STICKINESS[0]:g} to {STICKINESS[1]:g}, or one of "
+            + ", ".join(RULES)
+        )
 
 
 class Dividends(Section):

@@ -20,6 +20,7 @@ from surfaces.cleaning import Book, clean
 from surfaces.curves import carry as carry_curve
 from surfaces.curves import parity
 from surfaces.curves.carry import CarryState
+from surfaces.dynamics import Rule
 from surfaces.errors import InvalidInput
 from surfaces.fit_config import FitConfig
 from surfaces.instants import instant
@@ -140,12 +141,12 @@ class LiveFitter:
         self._rate_ns = book.now_ns
         return surface
 
-    def move(self, spot: float, stickiness: float = 1.3, points: int = 101) -> VolSurface:
+    def move(self, spot: float, stickiness: Rule = 1.3, points: int = 101) -> VolSurface:
         """Carry the last surface to `spot` and publish it: the level moves, the shape does not.
 
         For every move of the underlying between refits; the next `update` starts from its quotes.
-        `spot` USD, within a fifth of the last; `stickiness` from -1 to 3, see `surfaces.moving`;
-        `points` of the new certificate, a slice and a pair.
+        `spot` USD, within a fifth of the last; `stickiness` a ratio or a rule's name, see
+        `surfaces.moving`; `points` of the new certificate, a slice and a pair.
         """
         if self._last is None:
             raise InvalidInput("there is no surface to move; call update with quotes first")

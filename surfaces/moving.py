@@ -12,21 +12,22 @@ import numpy as np
 
 from surfaces import checks as check
 from surfaces.certificate import STOPGAPS, Subject, certify
+from surfaces.dynamics import MOST, Rule
+from surfaces.dynamics import stickiness as ratios
 from surfaces.errors import InvalidInput
 from surfaces.smiles.base import SMILES, CurveStack
 from surfaces.surface import VolSurface
 
 FARTHEST = 0.2  # of spot that a shape survives
-STICKINESS = (-1.0, 3.0)
-MOST = 2.0  # times the level that a move may make of it, or divide it by
 
 
 def moved(
-    surface: VolSurface, *, spot: float, stickiness: float, points: int | None = None
+    surface: VolSurface, *, spot: float, stickiness: Rule, points: int | None = None
 ) -> VolSurface:
     """The surface at `spot` USD, one version on; time, quotes and their marks stay as they were.
 
-    `points` of the certificate: as many as the surface's own unless given.
+    `stickiness`: R, or a rule's name; local volatility has its own R in each expiry, see
+    `surfaces.dynamics`. `points` of the certificate: as many as the surface's own unless given.
 
     Raises
     ------
@@ -35,17 +36,11 @@ def moved(
     """
     hint = "Pass the last good one."
     value = check.one("spot", check.above("spot", spot, 0.0, unit="USD", hint=hint))
-    hint = "Between 0 and 2."
-    ratio = check.one("stickiness", check.finite("stickiness", stickiness, unit="", hint=hint))
+    ratio = ratios(surface, stickiness)
     if abs(value / surface.spot - 1.0) > FARTHEST:
         raise InvalidInput(
             f"spot is {value:g} USD, must be within {100.0 * FARTHEST:g} % of the surface's, "
             f"{surface.spot:g}. Fit quotes at the new spot instead."
-        )
-    if not STICKINESS[0] <= ratio <= STICKINESS[1]:
-        raise InvalidInput(
-            f"stickiness is {ratio:g}, must lie from {STICKINESS[0]:g} to {STICKINESS[1]:g}: 0 is "
-            "sticky moneyness, 1 sticky strike, 2 the limit of diffusions at short dates"
         )
     step = np.log(value / surface.spot)
     level = surface.atm_vol

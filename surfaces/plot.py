@@ -3,19 +3,22 @@
 Vols and rates in percent, skew in vol points per 1 % of strike, residuals in half spreads.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from surfaces.plots import heat, style, terms
+from surfaces.dynamics_history import BUCKETS
+from surfaces.plots import dynamics, heat, style, terms
 from surfaces.plots import local_vol as local_vol_panels
 from surfaces.plots import residuals as residual_map
 from surfaces.plots import smiles as smile_grid
 
 if TYPE_CHECKING:
     from surfaces.local_vol import LocalVol
+    from surfaces.dynamics_changes import AtmChanges
     from surfaces.surface import VolSurface
 
 PAGE = 12  # smiles in one figure that `save` writes
@@ -50,6 +53,15 @@ def heat_map(surface: "VolSurface", title: str = "") -> Figure:
 def local_vol(local_vol: "LocalVol", title: str = "") -> Figure:
     """A local vol at five times and from above; nodes without one are blank, flags are marked."""
     return local_vol_panels.draw(local_vol, title)
+
+
+def stickiness(changes: "AtmChanges", edges: Sequence[float] = BUCKETS, title: str = "") -> Figure:
+    """Changes of the vol at the money against skew times the move, by bucket of years to expiry.
+
+    With the fitted ratio R and the lines of R = 0, 1 and 2; `surfaces.dynamics_changes` makes
+    `changes` of surfaces or of a run's `surface.parquet`.
+    """
+    return dynamics.draw(changes, edges, title)
 
 
 def save(surface: "VolSurface", folder: Path | str, title: str = "") -> list[Path]:

@@ -15,6 +15,8 @@ import numpy as np
 
 from hedging import delta
 from optmm.market.chain import Chain
+from surfaces import dynamics
+from surfaces.dynamics import Rule
 from surfaces.pricing import black
 from surfaces.surface import VolSurface
 from surfaces.units import NS_PER_YEAR
@@ -61,19 +63,21 @@ class TheoSheet:
 
 
 def sheet(
-    chain: Chain, surface: VolSurface, now_ns: int, spot: float, stickiness: float
+    chain: Chain, surface: VolSurface, now_ns: int, spot: float, stickiness: Rule
 ) -> TheoSheet:
     """Price the whole chain on `surface` at `spot`; rows past their fixing get NaN.
 
     A spot other than the one the surface was fitted at moves every forward in proportion and every
     strike's vol by (stickiness - 1) x ATM skew x ln of the move; time moves on as well.
+    `stickiness`: R, or a rule of `surfaces.dynamics`, to first order as Greeks are.
     """
     j = chain.slice_of
+    ratio = dynamics.stickiness(surface, stickiness)[j]
     forward = surface.forwards[j] * (spot / surface.spot)
     years = np.maximum(surface.years[j] - (now_ns - surface.ts_ns) / NS_PER_YEAR, LEAST_YEARS)
     rate, carry = surface.rate[j], surface.carry[j]
     df = surface.dfs[j] * np.exp(rate * (surface.years[j] - years))
-    slope = np.nan_to_num((stickiness - 1.0) * surface.skew[j])
+    slope = np.nan_to_num((ratio - 1.0) * surface.skew[j])
     fitted = np.asarray(surface.row_vols(), np.float64)
     vol = np.maximum(fitted + slope * np.log(spot / surface.spot), 0.25 * fitted)
     alive = (chain.fixing_ns > now_ns) & np.isfinite(vol) & np.isfinite(forward) & (forward > 0.0)
@@ -95,7 +99,7 @@ def sheet(
         plain = greeks.delta * growth + premium_slope
         out["delta_at_strike"][rows] = plain
         out["delta"][rows] = delta.smile_aware(
-            plain, greeks.vega, skew=surface.skew[j][rows], spot=spot, stickiness=stickiness
+            plain, greeks.vega, skew=surface.skew[j][rows], spot=spot, stickiness=ratio[rows]
         )
         out["gamma"][rows] = greeks.gamma * growth**2 + premium_curve
         alive_early = ~_exercised(chain, rows, out["theo"][rows], spot)

@@ -1,4 +1,8 @@
-"""What tomorrow could cost: one-day VaR of the delta-gamma-vega form, and a stress matrix."""
+"""What tomorrow could cost: one-day VaR of the delta-gamma-vega form, and a stress matrix.
+
+In the matrix vols follow spot by the run's own skew-stickiness rule, to first order as its deltas
+do, so the slope of a row of P&L in spot is the delta of the Greeks table.
+"""
 
 import math
 from typing import Any
@@ -6,10 +10,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from optmm.config import Surface
 from optmm.reports.closing import held
 from optmm.reports.measure import measure, missing
 from optmm.reports.run import Run
 from optmm.risk import scenarios, var
+from surfaces import dynamics
 
 SPOT_SHOCKS = (-0.20, -0.10, -0.05, 0.0, 0.05, 0.10, 0.20)
 VOL_SHOCKS = (-0.50, -0.25, 0.0, 0.25, 0.50)
@@ -103,11 +109,37 @@ def _figures(
     }
 
 
+def vol_slopes(run: Run) -> tuple[pl.DataFrame, str]:
+    """dvol/dlnS at a fixed strike by slice (slice, vol_slope, ratio), and the rule in words."""
+    rows = curves(run)
+    rule = run.manifest.get("config", {}).get("surface", {}).get("skew_stickiness")
+    rule = Surface().skew_stickiness if rule is None else rule
+    ratio = dynamics.ratio_of(rule)
+    skew = rows["skew"].cast(pl.Float64).to_numpy()
+    if ratio is None:
+        of_slice = dynamics.local_vol_ratio(
+            rows["years"].to_numpy(), rows["atm_vol"].cast(pl.Float64).to_numpy(), skew
+        )
+        known = of_slice[np.isfinite(of_slice)]
+        span = f"{known.min():.2f} to {known.max():.2f} by expiry" if known.size else "unknown"
+        said = f"vols follow spot by R of local volatility, {span}"
+    else:
+        of_slice = np.full(rows.height, ratio)
+        name = f" ({rule.replace('_', ' ')})" if isinstance(rule, str) else ""
+        said = f"vols follow spot by R = {ratio:g}{name}"
+    slope = np.nan_to_num((of_slice - 1.0) * skew)
+    frame = rows.select("slice").with_columns(
+        pl.Series("vol_slope", slope), pl.Series("ratio", of_slice)
+    )
+    return frame, f"{said}: (R - 1) x skew x ln(spot move) at each strike"
+
+
 def matrix(run: Run, bound: str) -> dict[str, Any]:
     """G8: P&L of the book in USD, spot shocks by relative vol shocks, no time passing."""
     options, shares = held(run, bound)
     chain = run.chain[options["instrument"].to_list()]
-    curve = curves(run).select("slice", "forward", "df")
+    slopes, rule = vol_slopes(run)
+    curve = curves(run).select("slice", "forward", "df").join(slopes, on="slice", how="left")
     joined = chain.join(curve, on="slice", how="left", maintain_order="left")
     forward, df = joined["forward"].to_numpy(), joined["df"].to_numpy()
     vol = options["vol"].to_numpy()
@@ -123,6 +155,7 @@ def matrix(run: Run, bound: str) -> dict[str, Any]:
         multiplier=options["multiplier"].to_numpy().astype(float),
         spot=run.closing_spot_e9 / 1e9,
         american=chain["american"].to_numpy(),
+        vol_slope=joined["vol_slope"].to_numpy().astype(float),
     )
     pnl = scenarios.revalue(
         options["lots"].to_numpy().astype(float),
@@ -137,7 +170,7 @@ def matrix(run: Run, bound: str) -> dict[str, Any]:
         "spot_shocks": list(SPOT_SHOCKS),
         "vol_shocks": list(VOL_SHOCKS),
         "vol_rule": "relative",
-        "surface_rule": "sticky strike; early-exercise premium held",
+        "surface_rule": f"{rule}; early-exercise premium held",
         "pnl_usd": pnl.tolist(),
         "worst_usd": float(pnl.min()),
     }

@@ -1,8 +1,12 @@
 """Full revaluation of a book under shocks of spot, volatility and time.
 
-Surface rule: sticky strike. Every option keeps the vol it has at its strike and that vol is moved
-by the shock; the forward moves with spot, carry unchanged. Under sticky moneyness a spot move would
-shift vols along the skew as well; the difference is vega * skew * ln(1 + shock).
+A spot shock moves the forward in proportion, carry unchanged, and the vol of every strike by
+
+    vol_slope ln(1 + shock),   vol_slope = (R - 1) skew   with R as in `surfaces.dynamics`,
+
+no further than to its half or double; so the slope of P&L in spot is the book's smile-aware delta.
+The vol shock comes on top. Zero, the default of `Instruments`, is sticky strike. A move too large
+for one slope takes `vols_after`, the vols that `surfaces.dynamics.vol_after` gives by the rule.
 
 A vol never falls below VOL_FLOOR (or its own level, if lower), and time stops at expiry.
 
@@ -10,16 +14,17 @@ Units   spot shocks as returns (-0.10 is -10 %); vol shocks in decimals (0.05 is
         share of the vol (rule "relative"); P&L in USD; years ACT/365.
 Source  OCC/FINRA customer portfolio margin (TIMS): SEC Rule 15c3-1a and FINRA Rule 4210(g).
 Checked tests/optmm/risk/test_scenarios.py: zero at the origin, equal to repricing one by one,
-        linear books, and the first two Greeks for small shocks.
+        linear books, the first two Greeks for small shocks, and the smile-aware delta.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from optmm.errors import UsageError
+from surfaces.dynamics import MOST
 from surfaces.pricing import american, black
 from surfaces.units import DAYS_PER_YEAR
 
@@ -54,12 +59,17 @@ class Instruments:
     multiplier: Array  # USD per point and contract
     spot: float
     american: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    vol_slope: Array = field(default_factory=lambda: np.zeros(0))  # dvol/dlnS at a fixed strike
 
     def __post_init__(self) -> None:
         n = len(self.strike)
         if self.american.size == 0:
             object.__setattr__(self, "american", np.zeros(n, np.bool_))
-        for name in ("right", "years", "vol", "forward", "df", "multiplier", "american"):
+        if self.vol_slope.size == 0:
+            object.__setattr__(self, "vol_slope", np.zeros(n))
+        for name in (
+            "right", "years", "vol", "forward", "df", "multiplier", "american", "vol_slope"
+        ):  # fmt: skip
             if len(getattr(self, name)) != n:
                 raise UsageError(
                     f"{name} has {len(getattr(self, name))} rows and strike {n}: one row an option."
@@ -67,9 +77,14 @@ class Instruments:
 
     def take(self, rows: NDArray[np.intp]) -> "Instruments":
         """The same market, fewer options."""
-        names = ("right", "strike", "years", "vol", "forward", "df", "multiplier")
+        names = ("right", "strike", "years", "vol", "forward", "df", "multiplier", "vol_slope")
         parts = {name: getattr(self, name)[rows] for name in names}
         return Instruments(**parts, spot=self.spot, american=self.american[rows])
+
+    def vol_at(self, spot_shock: float) -> Array:
+        """Vols after spot has returned `spot_shock`, by the slopes, shape (n,)."""
+        moved = self.vol + self.vol_slope * np.log1p(spot_shock)
+        return np.clip(moved, self.vol / MOST, self.vol * MOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,7 @@ class StressMatrix:
     spot_shocks: Array
     vol_shocks: Array
     vol_rule: VolRule
-    surface_rule: str = "sticky strike"
+    surface_rule: str
 
     @property
     def worst_usd(self) -> float:
@@ -97,6 +112,7 @@ def prices(
     vol_rule: VolRule = "absolute",
     days: float = 0.0,
     american_rule: American = "exact",
+    vol_after: Array | None = None,
 ) -> Array:
     """Prices in USD per share after one shock, shape (n,).
 
@@ -106,11 +122,12 @@ def prices(
     Parameters
     ----------
     options : rows to price
-    spot_shock : return of the underlying, > -1
+    spot_shock : return of the underlying, > -1; vols follow it by `options.vol_slope`
     vol_shock, vol_rule : added to each vol, or multiplied in as (1 + shock)
     days : calendar days that pass
     american_rule : "exact" prices American rows as such; "premium_held" as European ones, which
         in a difference keeps today's early-exercise premium: for limits, not for reports
+    vol_after : vols after the spot move and before the vol shock, (n,), instead of the slopes'
     """
     known = np.flatnonzero(np.isfinite(options.vol) & np.isfinite(options.forward * options.df))
     if known.size < len(options.strike):
@@ -122,13 +139,15 @@ def prices(
             vol_rule=vol_rule,
             days=days,
             american_rule=american_rule,
+            vol_after=None if vol_after is None else vol_after[known],
         )
         return out
     rate = -_per_year(np.log(options.df), options.years)
     carry = _per_year(np.log(options.forward / options.spot), options.years)
     years = np.maximum(options.years - days / DAYS_PER_YEAR, 0.0)
     spot = options.spot * (1.0 + spot_shock)
-    moved = options.vol + vol_shock if vol_rule == "absolute" else options.vol * (1.0 + vol_shock)
+    level = options.vol_at(spot_shock) if vol_after is None else vol_after
+    moved = level + vol_shock if vol_rule == "absolute" else level * (1.0 + vol_shock)
     vol = np.maximum(moved, np.minimum(options.vol, VOL_FLOOR))
     # Without passing time the quoted forward and factor are used as they are: exp(log(x)) is not x.
     forward = options.forward * (1.0 + spot_shock) if days == 0.0 else spot * np.exp(carry * years)
@@ -160,9 +179,20 @@ def unit_pnl(
     vol_rule: VolRule = "absolute",
     days: float = 0.0,
     american_rule: American = "premium_held",
+    vols_after: ArrayLike | None = None,
 ) -> Array:
-    """P&L in USD of one long contract of each option, shape (n, spot shocks, vol shocks)."""
+    """P&L in USD of one long contract of each option, shape (n, spot shocks, vol shocks).
+
+    `vols_after`: (n, spot shocks), what each vol is after each spot move and before the vol shock;
+    default by `options.vol_slope`.
+    """
     spots, vols = _axis("spot_shocks", spot_shocks), _axis("vol_shocks", vol_shocks)
+    after = None if vols_after is None else np.asarray(vols_after, np.float64)
+    if after is not None and after.shape != (len(options.strike), spots.size):
+        raise UsageError(
+            f"vols_after has shape {after.shape}, must be ({len(options.strike)}, {spots.size}): "
+            "a row an option, a column a spot shock."
+        )
     base = prices(options, american_rule=american_rule)
     out = np.empty((len(options.strike), spots.size, vols.size))
     for i, spot_shock in enumerate(spots):
@@ -174,6 +204,7 @@ def unit_pnl(
                 vol_rule=vol_rule,
                 days=days,
                 american_rule=american_rule,
+                vol_after=None if after is None else after[:, i],
             )
             out[:, i, j] = (shocked - base) * options.multiplier
     return out
@@ -189,6 +220,7 @@ def revalue(
     days: float = 0.0,
     hedge_shares: float = 0.0,
     american_rule: American = "exact",
+    vols_after: ArrayLike | None = None,
 ) -> Array:
     """P&L in USD of a book on a grid, shape (spot shocks, vol shocks); exactly zero at no shock.
 
@@ -196,6 +228,7 @@ def revalue(
     ----------
     lots : signed contracts, shape (n,); only rows that are held are priced, so others may be NaN
     hedge_shares : lots of the hedge times its multiplier, worth their spot move
+    vols_after : (n, spot shocks), as in `unit_pnl`
     Others as in `prices`.
 
     Raises
@@ -218,6 +251,7 @@ def revalue(
         vol_rule=vol_rule,
         days=days,
         american_rule=american_rule,
+        vols_after=None if vols_after is None else np.asarray(vols_after, np.float64)[rows],
     )
     blind = np.isnan(unit).any(axis=(1, 2))
     if blind.any():
@@ -253,7 +287,8 @@ def stress_matrix(
         )
         for day in ahead
     ]
-    return StressMatrix(np.stack(layers), ahead, spots, vols, vol_rule)
+    rule = "vols follow spot by their slopes" if options.vol_slope.any() else "sticky strike"
+    return StressMatrix(np.stack(layers), ahead, spots, vols, vol_rule, rule)
 
 
 def tims_requirement(
@@ -275,7 +310,8 @@ def tims_requirement(
     low, high = TIMS_MOVES[product]
     fifths = np.arange(1, 6) / 5.0
     moves = np.concatenate([low * fifths[::-1], high * fifths])
-    pnl = revalue(lots, options, spot_shocks=moves, vol_shocks=[0.0], hedge_shares=hedge_shares)
+    still = replace(options, vol_slope=np.zeros(len(options.strike)))
+    pnl = revalue(lots, still, spot_shocks=moves, vol_shocks=[0.0], hedge_shares=hedge_shares)
     floor = TIMS_FLOOR_USD * float(
         np.sum(np.abs(np.asarray(lots, np.float64)) * options.multiplier)
     )

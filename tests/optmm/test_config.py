@@ -48,6 +48,28 @@ def test_text_where_a_number_belongs_is_refused(tmp_path):
         load(write(tmp_path, '[quoting]\nmax_lots = "10"\n'))
 
 
+@pytest.mark.parametrize("rule", ["sticky_strike", "sticky_moneyness", "local_vol", 2.5, 1])
+def test_stickiness_is_a_ratio_or_a_rule_s_name(tmp_path, rule):
+    text = f'"{rule}"' if isinstance(rule, str) else rule
+    found = load(write(tmp_path, f"[surface]\nskew_stickiness = {text}\n"))
+    assert found.surface.skew_stickiness == rule
+    assert parsed(found.model_dump(), "again") == found
+
+
+@pytest.mark.parametrize("wrong", ['"sticky"', "3.5", "true"])
+def test_no_other_stickiness_is_taken(tmp_path, wrong):
+    with pytest.raises(ConfigError, match=r"skew_stickiness is .*from -1 to 3, or one of sticky_"):
+        load(write(tmp_path, f"[surface]\nskew_stickiness = {wrong}\n"))
+
+
+def test_names_and_bounds_of_stickiness_are_those_of_the_surface_floor():
+    from optmm.config import RULES, STICKINESS
+    from surfaces import dynamics
+
+    assert set(RULES) <= set(dynamics.NAMES)
+    assert STICKINESS == dynamics.RATIOS
+
+
 def test_unknown_world_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"replay\.bounds"):
         load(write(tmp_path, '[replay]\nbounds = ["hopeful"]\n'))

@@ -1,8 +1,11 @@
 """Full revaluation: zero at the origin, one-by-one repricing, linear books, the first Greeks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from hedging import delta
 from optmm.errors import UsageError
 from optmm.risk import scenarios
 from surfaces.pricing import american, black
@@ -112,6 +115,101 @@ def test_small_shocks_are_the_greeks():
     assert (got[1] - got[0]) / (2 * h) == pytest.approx(np.sum(shares * at.vega), rel=1e-6)
 
 
+SKEW = np.array([-1.2, -0.6, -0.6, -0.35, -0.35, -0.25])
+
+
+def following(ratio, american_rows=False):
+    """The chain with vols that follow spot by (R - 1) skew; `ratio` a number or one each."""
+    options = chain(american_rows)
+    slope = (np.asarray(ratio) - 1.0) * SKEW
+    return replace(options, vol_slope=slope)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.0, 1.3, 2.0, np.array([2.0, 2.1, 2.1, 2.3, 2.3, 2.4])])
+def test_slope_of_the_spot_scenario_is_the_book_s_smile_aware_delta(ratio):
+    """d(P&L)/dS by central differences against Black's Greeks put together by `hedging.delta`."""
+    options = following(ratio)
+    at = black.greeks(
+        right=options.right, forward=options.forward, strike=options.strike,
+        years=options.years, vol=options.vol, df=options.df,
+    )  # fmt: skip
+    per_share = delta.smile_aware(
+        at.delta * options.forward / SPOT, at.vega, skew=SKEW, spot=SPOT, stickiness=ratio
+    )
+    want = delta.book_delta(LOTS, per_share, multiplier=100, hedge_lots=-321)
+    h = 1e-5
+    got = scenarios.revalue(
+        LOTS, options, spot_shocks=[-h, h], vol_shocks=[0.0], hedge_shares=-321.0
+    )[:, 0]
+    assert (got[1] - got[0]) / (2 * h * SPOT) == pytest.approx(want, rel=1e-6)
+
+
+def test_the_same_holds_for_american_rows():
+    """Vega and delta of the American price, by its own differences."""
+    options = following(1.3, american_rows=True)
+    common = {"right": options.right, "strike": options.strike, "years": options.years,
+              "rate": RATE, "dividend_yield": YIELD}  # fmt: skip
+    h = 1e-3
+
+    def slope(spot, vol):
+        up, down = (
+            american.price(spot=SPOT + d * spot, vol=options.vol + d * vol, **common)
+            for d in (h, -h)
+        )
+        return (up - down) / (2 * h)
+
+    per_share = delta.smile_aware(
+        slope(1.0, 0.0), slope(0.0, 1.0), skew=SKEW, spot=SPOT, stickiness=1.3
+    )
+    want = delta.book_delta(LOTS, per_share, multiplier=100)
+    h = 1e-4
+    got = scenarios.revalue(LOTS, options, spot_shocks=[-h, h], vol_shocks=[0.0])[:, 0]
+    assert (got[1] - got[0]) / (2 * h * SPOT) == pytest.approx(want, rel=2e-3)
+
+
+@pytest.mark.parametrize("rule", ["absolute", "relative"])
+def test_a_cell_of_the_grid_has_the_vol_of_spot_and_the_vol_shock_on_top(rule):
+    options, shock, bump = following(1.3), -0.05, 0.04
+    got = scenarios.revalue(
+        LOTS, options, spot_shocks=[shock], vol_shocks=[bump], vol_rule=rule
+    )[0, 0]  # fmt: skip
+    vol = options.vol + 0.3 * SKEW * np.log(1.0 + shock)
+    vol = vol + bump if rule == "absolute" else vol * (1.0 + bump)
+    terms = {"right": options.right, "strike": options.strike, "years": options.years}
+    after = black.price(
+        forward=options.forward * (1.0 + shock), vol=vol, df=options.df, **terms
+    )  # fmt: skip
+    before = black.price(forward=options.forward, vol=options.vol, df=options.df, **terms)
+    assert got == pytest.approx(float(np.sum(LOTS * 100 * (after - before))), rel=1e-12)
+
+
+def test_a_crash_does_no_more_than_double_or_halve_a_vol():
+    options = following(np.array([40.0, -40.0, 1.0, 1.0, 1.0, 1.0]))
+    vols = options.vol_at(-0.3)
+    np.testing.assert_allclose(vols / options.vol, [2.0, 0.5, 1.0, 1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(options.vol_at(0.0), options.vol)
+
+
+def test_vols_that_are_given_are_those_that_are_priced():
+    """`vols_after` replaces the slopes: with the vols of the slopes nothing changes."""
+    options = following(0.0)
+    after = np.stack([options.vol_at(s) for s in SPOTS], axis=1)
+    got = scenarios.revalue(
+        LOTS, chain(), spot_shocks=SPOTS, vol_shocks=VOLS, vols_after=after
+    )  # fmt: skip
+    want = scenarios.revalue(LOTS, options, spot_shocks=SPOTS, vol_shocks=VOLS)
+    np.testing.assert_array_equal(got, want)
+    with pytest.raises(UsageError, match=r"vols_after has shape \(6, 2\), must be \(6, 4\)"):
+        scenarios.unit_pnl(chain(), spot_shocks=SPOTS, vol_shocks=VOLS, vols_after=after[:, :2])
+
+
+def test_margin_leaves_vols_alone_whatever_they_would_do():
+    for product in scenarios.TIMS_MOVES:
+        assert scenarios.tims_requirement(
+            LOTS, following(1.3), product=product
+        ) == scenarios.tims_requirement(LOTS, chain(), product=product)
+
+
 def test_holding_the_early_exercise_premium_is_the_european_difference():
     options = chain(american_rows=True)
     held = scenarios.unit_pnl(options, spot_shocks=[-0.1], vol_shocks=[0.05])
@@ -160,6 +258,8 @@ def test_stress_matrix_has_its_axes_and_its_worst_corner():
     )  # fmt: skip
     np.testing.assert_array_equal(matrix.pnl_usd[1], again)
     assert matrix.worst_usd == matrix.pnl_usd.min()
+    assert matrix.surface_rule == "sticky strike"
+    assert "follow" in scenarios.stress_matrix(LOTS, following(1.3)).surface_rule
 
 
 def test_portfolio_margin_of_stock_is_fifteen_per_cent_and_a_box_pays_the_floor():

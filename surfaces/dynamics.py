@@ -1,0 +1,248 @@
+"""How a surface follows spot: sticky strike, sticky moneyness, sticky local vol, or a ratio R.
+
+R, the skew-stickiness ratio, says how much of the skew the vol at the money takes with spot,
+
+    dvol(F) = R skew dlnS,   so at a fixed strike near the money   dvol(K) = (R - 1) skew dlnS,
+
+with skew = dvol/dk at the forward: 0 is sticky moneyness, 1 sticky strike. The named rules are met
+beyond first order, and a number moves all strikes of an expiry alike, as Greeks and theo do:
+
+    sticky_strike      vol(K) stays
+    sticky_moneyness   vol is a function of K/S: the smile slides with spot
+    sticky_local_vol   the local volatilities stay and every option is priced again on them
+    R                  vol(K) + (R - 1) skew ln(S'/S)
+
+Local volatility has an R of its own in each expiry. To first order in the skew the total variance
+of strike k is the mean of local variance along the bridge from spot to strike, whence, with w the
+total variance at the forward and w' its slope in k,
+
+    R_T = 1 + (1 / w'_T) * integral over w from 0 to w_T of (w' / w) dw,
+
+which is Bergomi's 1 + (1/T) int_0^T skew_t / skew_T dt where vol has no term structure: 2 if the
+skew has none either, 3 if it falls with the root of time. w' is taken linear in w between expiries,
+as `VolSurface` interpolates, so the first expiry has R = 2. Curvature comes from the harmonic
+mean of short dates, 1/vol(k) = (1/k) int_0^k dx / local(x), which needs the smile of today alone.
+
+Units   spot and strike USD; vols decimal; years ACT/365; R without unit.
+Source  L. Bergomi, Stochastic Volatility Modeling (2016), sections 2.4-2.5 and 9.1; H. Berestycki,
+        J. Busca, I. Florent, Quantitative Finance 2 (2002) 61-69 for the harmonic mean; the form
+        in w is ours.
+Checked tests/surfaces/surface/test_dynamics.py: a forward equation on fixed local volatilities.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from surfaces import checks as check
+from surfaces import term
+from surfaces.errors import InvalidInput
+from surfaces.smiles.base import Array
+
+if TYPE_CHECKING:
+    from surfaces.surface import VolSurface
+
+Name = Literal["sticky_strike", "sticky_moneyness", "sticky_local_vol", "local_vol"]
+Rule = float | Name
+
+NAMES: dict[str, float | None] = {
+    "sticky_moneyness": 0.0,
+    "sticky_strike": 1.0,
+    "local_vol": None,  # the short name of a desk's settings
+    "sticky_local_vol": None,
+}
+RATIOS = (-1.0, 3.0)
+MOST = 2.0  # times the vol that a move may make of it, or divide it by
+NO_SKEW = 1e-9  # below it no ratio can be told
+SHORT_DATES = 2.0  # R of every diffusion as years go to zero
+STEP = 0.01  # of total vol: for slopes of a smile in k
+NEAR = 1e-4  # in k, on either side of the new forward
+
+
+def ratio_of(rule: Rule) -> float | None:
+    """R of a rule; None for local volatility, whose R is the expiry's: see `local_vol_ratio`.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown name, or a number outside -1 to 3.
+    """
+    if isinstance(rule, str):
+        if rule not in NAMES:
+            raise InvalidInput(
+                f"rule is {rule!r}, must be one of {', '.join(sorted(NAMES))}, or a ratio R"
+            )
+        return NAMES[rule]
+    hint = "Between 0 and 2."
+    ratio = check.one("stickiness", check.finite("stickiness", rule, unit="", hint=hint))
+    if not RATIOS[0] <= ratio <= RATIOS[1]:
+        raise InvalidInput(
+            f"stickiness is {ratio:g}, must lie from {RATIOS[0]:g} to {RATIOS[1]:g}: 0 is "
+            "sticky moneyness, 1 sticky strike, 2 the limit of diffusions at short dates"
+        )
+    return ratio
+
+
+def local_vol_ratio(years: ArrayLike, atm_vol: ArrayLike, skew: ArrayLike) -> Array:
+    """R of each expiry (m,) if local volatilities stay where they are; formula above.
+
+    Parameters
+    ----------
+    years, atm_vol, skew : (m,), expiries in any order; skew = dvol/dk at the forward
+
+    Returns
+    -------
+    R (m,), exact to first order in the skew; 2 where there is no skew to speak of, NaN where an
+    input is NaN or not positive. Where the skew is small R can be large: R times skew is what moves
+    the vol, and that is not.
+    """
+    years, atm_vol, skew = (np.asarray(a, np.float64) for a in (years, atm_vol, skew))
+    good = np.isfinite(years * atm_vol * skew) & (years > 0.0) & (atm_vol > 0.0)
+    out = np.full(years.shape, np.nan)
+    rows = np.flatnonzero(good)
+    rows = rows[np.argsort(years[rows], kind="stable")]
+    w, w1 = _variances(years[rows], atm_vol[rows], skew[rows])
+    out[rows] = _ratio(w1, _integral(w, w1), skew[rows])
+    return out
+
+
+def stickiness(surface: "VolSurface", rule: Rule) -> Array:
+    """R of each slice (m,) under `rule`: what `hedging.delta.smile_aware` takes, row by row."""
+    ratio = ratio_of(rule)
+    if ratio is not None:
+        return np.full(surface.chain.slices, ratio)
+    out = np.full(surface.chain.slices, np.nan)
+    live = term.live_slices(surface)
+    out[live] = local_vol_ratio(surface.years[live], surface.atm_vol[live], surface.skew[live])
+    # slices of one instant under another root, and those past their fixing
+    at = ~np.isfinite(out)
+    known = live[np.isfinite(out[live])]
+    out[at] = (
+        np.interp(surface.years[at], surface.years[known], out[known])
+        if known.size
+        else SHORT_DATES
+    )
+    return out
+
+
+def vol_after(
+    surface: "VolSurface", *, spot: float, strike: ArrayLike, years: ArrayLike, rule: Rule
+) -> Array:
+    """Vols of strikes after spot has moved to `spot` at once, by `rule`.
+
+    Forwards move in proportion to spot. `strike` (USD) and `years` broadcast. Under a number R and
+    under local volatility no vol is more than doubled or halved.
+
+    Raises
+    ------
+    InvalidInput
+        Spot, strikes or years are not above zero, or there is no such rule.
+    """
+    hint = "Prices are positive."
+    value = check.one("spot", check.above("spot", spot, 0.0, unit="USD", hint=hint))
+    strike, years = check.together(
+        strike=check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices."),
+        years=check.above("years", years, 0.0, unit="years", hint="Remove expired rows."),
+    )
+    ratio = ratio_of(rule)
+    move = np.log(value / surface.spot)
+    before = surface.vol(strike, years)
+    if rule == "sticky_strike":
+        return before
+    if rule == "sticky_moneyness":
+        return surface.vol(strike * (surface.spot / value), years)
+    skew = _skew(surface, years)
+    if ratio is not None:
+        return _kept(before, before + (ratio - 1.0) * skew * move)
+    k = np.log(strike / surface.forward(years))
+
+    def smile(at: Array) -> Array:
+        return np.sqrt(surface.total_variance(at, years) / years)
+
+    beyond = _local_vol_ratio_at(surface, years) - SHORT_DATES
+    return _kept(before, harmonic(smile, k, move) + beyond * skew * move)
+
+
+def vol_change(
+    surface: "VolSurface", *, spot: float, strike: ArrayLike, years: ArrayLike, rule: Rule
+) -> Array:
+    """What `vol_after` adds to the vol of each strike, decimal."""
+    after = vol_after(surface, spot=spot, strike=strike, years=years, rule=rule)
+    return after - surface.vol(strike, years)
+
+
+def harmonic(smile: Callable[[Array], Array], k: Array, move: float) -> Array:
+    """Vol at k = ln(K/F), F the old forward, once ln F has moved, for short dates.
+
+    `smile`: vol against k today. With local vol fixed, k/vol(k) is the integral of 1/local from the
+    forward to k, and the new smile is what is left of it from the new forward on. Where that is not
+    positive, which no arbitrage-free short date gives, the vol moves by the first order.
+    """
+    # at the new forward itself the quotient is a slope
+    at = smile(k)
+    close = np.abs(k - move) < NEAR
+    far = np.where(close, move + NEAR, k)
+    near = np.where(close, move - NEAR, move)
+    gap = far / smile(far) - near / smile(near)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        after = (far - near) / gap
+    slope = (smile(k + NEAR) - smile(k - NEAR)) / (2.0 * NEAR)
+    return np.where((after > 0.0) & np.isfinite(after), after, at + slope * move)
+
+
+def _variances(years: Array, vol: Array, skew: Array) -> tuple[Array, Array]:
+    """w at the forward and dw/dk there."""
+    return vol * vol * years, 2.0 * vol * skew * years
+
+
+def _integral(w: Array, w1: Array) -> Array:
+    """Integral of (w'/w) dw from zero to each w; w' linear in w, and in proportion to it at first.
+
+    Each piece is w'_0 ln(1 + r) + (w'_1 - w'_0)(1 - ln(1 + r)/r), r the growth of w over it.
+    """
+    if w.size == 0:
+        return w
+    return np.cumsum(np.concatenate((w1[:1], _piece(w[:-1], w1[:-1], w[1:], w1[1:]))))
+
+
+def _piece(w0: Array, s0: Array, w1: Array, s1: Array) -> Array:
+    """Integral of (w'/w) dw from (w0, s0) to (w1, s1)."""
+    growth = w1 / w0 - 1.0
+    log = np.log1p(growth)
+    share = np.divide(log, growth, out=np.ones_like(log), where=growth != 0.0)
+    return s0 * log + (s1 - s0) * (1.0 - share)
+
+
+def _ratio(w1: Array, integral: Array, skew: Array) -> Array:
+    there = np.abs(skew) > NO_SKEW
+    return 1.0 + np.divide(integral, w1, out=np.ones_like(w1), where=there)
+
+
+def _skew(surface: "VolSurface", years: Array) -> Array:
+    """dvol/dk at the forward for any maturity."""
+    w = surface.total_variance(0.0, years)
+    step = STEP * np.sqrt(w)
+    up, down = (surface.total_variance(d, years) for d in (step, -step))
+    return (up - down) / (2.0 * step) / (2.0 * np.sqrt(w * years))
+
+
+def _local_vol_ratio_at(surface: "VolSurface", years: Array) -> Array:
+    """R of any maturity: the expiries before it, and the piece from the last of them."""
+    live = term.live_slices(surface)
+    at = surface.years[live]
+    w, w1 = _variances(at, surface.atm_vol[live], surface.skew[live])
+    total = _integral(w, w1)
+    skew = _skew(surface, years)
+    mine, mine1 = _variances(years, np.sqrt(surface.total_variance(0.0, years) / years), skew)
+    last = np.maximum(np.searchsorted(at, years, side="right") - 1, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rest = _piece(w[last], w1[last], mine, mine1)
+    whole = np.where(years >= at[0], total[last] + rest, mine1)
+    return _ratio(mine1, whole, skew)
+
+
+def _kept(before: Array, after: Array) -> Array:
+    """`after`, no more than doubled or halved."""
+    return np.clip(after, before / MOST, before * MOST)
