@@ -17,8 +17,8 @@ from surfaces.plots import residuals as residual_map
 from surfaces.plots import smiles as smile_grid
 
 if TYPE_CHECKING:
-    from surfaces.local_vol import LocalVol
     from surfaces.dynamics_changes import AtmChanges
+    from surfaces.local_vol import LocalVol
     from surfaces.surface import VolSurface
 
 PAGE = 12  # smiles in one figure that `save` writes
