@@ -40,6 +40,7 @@ WIDEST = 0.25 * math.pi  # the half angle in which a Gaussian decays
 HUMP = 6.0  # twice the logarithm of what an integrand may grow to on the way out
 HARD = 8.0  # waves per decay from which a strike gets a leaning contour
 DECAYED = 37.0  # -ln TAIL
+SWING = 8.0  # b |k| at most: the waves near zero, where no contour leans yet, are to be seen
 PACE = 0.36  # step per half angle at which the first two rules usually agree
 
 
@@ -160,9 +161,13 @@ def expiry(p, years, w, k, level, within, work, sums):
         if count == 0:
             continue
         lean, half = contour(few[:count], w, c, shift, jumping)
+        far = 0.0
+        for i in range(count):
+            far = max(far, abs(few[i]))
+        near = min(b, SWING / far) if far > 0.0 else b
         _, fine = integrate(
-            p, years, w, few[:count], level, within, PACE * half, b, lean, table, at, part[:count],
-            more[:count], reach,
+            p, years, w, few[:count], level, within, PACE * half, near, lean, table, at,
+            part[:count], more[:count], reach,
         )  # fmt: skip
         count = 0
         for i in range(k.size):

@@ -29,6 +29,8 @@ PRICES, GRADIENT, ALL = 0, 1, 2  # levels: the first two numerators, the first W
 
 CHUNK = 32
 TAIL = 1e-14  # where an integrand is taken to have ended
+NOISE, LEAST = 1e-6, 1e-13
+SHARE = 30.0
 MOST_NODES = 1 << 20
 HALVINGS = 12
 INV_PI = 1.0 / math.pi
@@ -131,10 +133,10 @@ def sweep(first, step, b, lean, p, years, w, k, level, table, at, sums, reach):
                 weight *= 0.5
             size = tabulate(u, weight, p, years, w, level, table, n)
             at[0, n], at[1, n] = u.real, u.imag
-            if lean != 0.0:  # phi alone may grow
-                size *= exp(max(u.imag * low, u.imag * high))
+            wane = exp(max(u.imag * low, u.imag * high)) if lean != 0.0 else 1.0
+            size *= wane  # phi alone may grow
             for m in range(2 if level == PRICES else level * WIDTH):
-                reach[m] += abs(table[0, n, m]) + abs(table[1, n, m])
+                reach[m] += wane * (abs(table[0, n, m]) + abs(table[1, n, m]))
             n += 1
             j += 1
             alive = size > TAIL and j < MOST_NODES
@@ -180,14 +182,19 @@ def add(o, n, table, at, sums):
 
 
 @nb.njit(**INNER)
-def agree(step, sums, more, reach, level, within):
+def agree(step, b, sums, more, reach, level, within):
     """Whether the rules at `step` and at half of it agree, numerator by numerator.
 
-    Prices in units of sqrt(F K), the others relative to the integral of their moduli.
+    To `within` of the integral of moduli, and a price to SHARE of it, but to no more than `within`
+    of sqrt(F K); below NOISE there is nothing to agree on.
     """
     unit = 0.5 * step * INV_PI
     for m in range(2 if level == PRICES else level * WIDTH):
-        bound = within * (1.0 if m == PRICE else unit * reach[m])
+        size = unit * reach[m]
+        if m == PRICE:
+            bound = within * min(1.0, SHARE * size) + LEAST
+        else:
+            bound = within * (size + NOISE * (1.0 + b))
         for i in range(more.shape[0]):
             if not unit * abs(sums[i, m] - more[i, m]) <= bound:
                 return False
@@ -206,7 +213,7 @@ def integrate(p, years, w, k, level, within, step, b, lean, table, at, sums, mor
     for _ in range(HALVINGS):
         more[:, :] = 0.0
         nodes += sweep(0.5 * step, step, b, lean, p, years, w, k, level, table, at, more, reach)
-        fine = agree(step, sums, more, reach, level, within)
+        fine = agree(step, b, sums, more, reach, level, within)
         step *= 0.5
         for i in range(k.size):
             for m in range(count):

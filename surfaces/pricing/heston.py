@@ -125,7 +125,7 @@ def vol(
 ) -> ImpliedVol:
     """Black vols of the model, from out-of-the-money prices, with a status for each.
 
-    NO_VEGA: the price is zero at double precision, too far out to have a vol.
+    NO_VEGA: the price is below 1e-10 sqrt(forward x strike), too far out to have a vol.
     """
     return engine.vols(_all(params), forward, strike, years)
 

@@ -20,6 +20,7 @@ from surfaces.pricing.implied import ImpliedVol
 Floats = NDArray[np.float64]
 
 WITHIN = 1e-6  # agreement asked of two quadrature rules; the better one's error is far smaller
+LEAST = 1e-10  # of sqrt(F K): the error of a price below is too much of it to have a vol
 HESTON = ("v0", "kappa", "theta", "sigma", "rho")
 JUMPS = ("jump_rate", "jump_mean", "jump_std")
 PLAIN = (
@@ -177,5 +178,6 @@ def vols(p: Floats, forward: ArrayLike, strike: ArrayLike, years: ArrayLike) -> 
     """Black vols from out-of-the-money prices."""
     K, F = check.numbers("strike", strike), check.numbers("forward", forward)
     right = np.where(K >= F, 1.0, -1.0)
-    value = run(p, ["price"], right, forward, strike, years, 1.0)["price"]
+    value = run(p, ["price"], right, F, K, check.numbers("years", years), 1.0)["price"]
+    value = np.where(value < LEAST * np.sqrt(F * K), 0.0, value)
     return implied.vol(price=value, right=right, forward=forward, strike=strike, years=years)

@@ -107,14 +107,16 @@ def read(quotes: Any, weights: str | ArrayLike | None = None) -> OptionQuotes:
     strike = check.above("strike", columns["strike"], 0.0, unit="USD", hint="Drop such rows.")
     forward = check.above("forward", columns["forward"], 0.0, unit="USD", hint="Drop such rows.")
     size = years.size
+    _same_length(years=years, strike=strike, forward=forward)
     df = check.above(
         "df", columns.get("df", np.ones(size)), 0.0, unit="", hint="Discount factors, not rates."
     )
     given = columns.get("right")
     right = np.where(strike >= forward, 1.0, -1.0) if given is None else check.right(given)
-    _same_length(years=years, strike=strike, forward=forward, df=df, right=right)
+    _same_length(years=years, df=df, right=right)
     vol, half, why = _vols(columns, right, forward, strike, years, df)
-    removed = {reason: int(np.sum(why == reason)) for reason in dict.fromkeys(why[why != ""])}
+    reasons = dict.fromkeys(why[why != ""].tolist())
+    removed = {reason: int(np.sum(why == reason)) for reason in reasons}
     keep = np.flatnonzero(why == "")
     if keep.size == 0:
         said = ", ".join(f"{n} {reason}" for reason, n in removed.items())
