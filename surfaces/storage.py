@@ -3,7 +3,8 @@
 What is stored is what a `VolSurface` is made from: chain, clock, forwards, curves, scores,
 certificate, judged quotes and premia; what it derives is derived again. JSON is one document.
 Parquet is the tidy frame of `to_polars`, one row an option, that any reader of Parquet shows; the
-columns that start with an underscore and the file's metadata hold the rest.
+columns that start with an underscore hold the exact arrays of that length, and the file's metadata
+`surfaces.surface` the rest: the document below, its other arrays in it, zlib and base64.
 
     {"schema": "surfaces.surface/1", "digest": sha256, "surface": tree, "arrays": [...]}
 
@@ -12,10 +13,13 @@ are "NaN", "Infinity" and "-Infinity". A later version only adds; a reader refus
 Files are written beside their place and renamed, so that nobody reads half of one.
 """
 
+import base64
+import binascii
 import datetime as dt
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
@@ -117,9 +121,14 @@ def to_parquet(surface: VolSurface, path: str | Path) -> None:
     kept = [None if c else _listed(a) for a, c in zip(arrays, as_column, strict=True)]
     head = {"schema": f"{SCHEMA}/{VERSION}", "digest": _digest(tree, arrays), "surface": tree}
     table = pa.table(columns)
-    metadata = {KEY: _dumps(head | {"arrays": kept}).encode()}
-    table = table.replace_schema_metadata(metadata)
-    _atomically(Path(path), lambda part: pq.write_table(table, part, compression="zstd"))
+    packed = base64.b64encode(zlib.compress(_dumps(head | {"arrays": kept}).encode()))
+
+    def write(part: Path) -> None:
+        with pq.ParquetWriter(part, table.schema, compression="zstd") as writer:
+            writer.write_table(table)
+            writer.add_key_value_metadata({KEY: packed})  # in the schema it would be there twice
+
+    _atomically(Path(path), write)
 
 
 def from_parquet(path: str | Path) -> VolSurface:
@@ -128,15 +137,18 @@ def from_parquet(path: str | Path) -> VolSurface:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            table, stored = file.read(), (file.metadata.metadata or {}).get(KEY)
     except pa.ArrowInvalid as error:
         raise InvalidInput(f"{path} is not a Parquet file or is damaged: {error}") from None
-    stored = (table.schema.metadata or {}).get(KEY)
     if stored is None:
         raise InvalidInput(
             f"{path} is a Parquet file without a stored surface; write one with to_parquet"
         )
-    head = _head(stored, str(path))
+    try:
+        head = _head(zlib.decompress(base64.b64decode(stored, validate=True)), str(path))
+    except (zlib.error, binascii.Error) as error:
+        raise InvalidInput(f"{path} is damaged: its metadata is no document ({error})") from None
     arrays = []
     for i, one in enumerate(head.get("arrays", [])):
         if one is not None:

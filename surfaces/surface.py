@@ -329,8 +329,11 @@ class VolSurface:
 
         return storage.to_pandas(self)
 
-    def to_quantlib(self) -> Any:
-        """A QuantLib `BlackVarianceSurface`; see `surfaces.quantlib` for its dates and clock."""
+    def to_quantlib(self, strikes: ArrayLike | None = None) -> Any:
+        """A QuantLib `BlackVarianceSurface`; see `surfaces.quantlib` for its dates and clock.
+
+        `strikes`: its grid, USD, rising; by default the chain's, within the quoted ranges.
+        """
         from surfaces import quantlib
 
-        return quantlib.to_quantlib(self)
+        return quantlib.to_quantlib(self, strikes)

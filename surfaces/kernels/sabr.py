@@ -13,7 +13,7 @@ zeta = nu/a, both formulas are
 so that nothing is divided by k: at the money E and D are series. X' = 1/S generates Legendre
 polynomials, D(u) = sum P_n(-rho) u^n/(n + 1), which gives the derivatives near zero to rounding.
 
-Source  P. Hagan et al., Wilmott (Sept. 2002) 84-108, (2.17) and (A.67) for the normal vol;
+Source  P. Hagan et al., Wilmott (Sept. 2002) 84-108, (2.17), and (B.67a) for the normal vol;
         J. Obloj, Fine-tune your smile (2008), arXiv 0708.0998, for the leading term.
 """
 

@@ -24,7 +24,7 @@ Formula = Literal["hagan", "obloj"]
 FORMULAS = {"hagan": kernel.HAGAN, "obloj": kernel.OBLOJ}
 LEAST_REST = 1e-9  # 1 - |rho|
 BROKEN = (
-    "The expansion in time has broken down (nu^2 years is {:.3g}): use "
+    "The expansion in time has broken down (nu^2 years is {:.3g}, vol^2 years {:.3g}): use "
     "sabr.arbitrage_free, or shorten the expiry."
 )
 
@@ -114,7 +114,7 @@ def normal_vol(
 ) -> Any:
     """Bachelier vols, in the forward's unit per sqrt-year; arguments as in `vol`.
 
-    "hagan" expands the integral of 1/(F + shift)^beta in ln(F/K) as (A.67) of 2002 does; "obloj"
+    "hagan" expands the integral of 1/(F + shift)^beta in ln(F/K) as (B.67a) of 2002 does; "obloj"
     keeps it exact and so takes forwards and strikes of any sign where beta is zero.
     """
     box = containers.of(forward, strike, years)
@@ -122,8 +122,8 @@ def normal_vol(
     if params.beta == 0.0 and code == kernel.OBLOJ:
         hint = "Take it from surfaces.curves."
         shape, columns = check.columns(
-            check.finite("forward", forward, unit="", hint=hint),
-            check.finite("strike", strike, unit="", hint="Strikes are prices."),
+            check.finite("forward", forward, unit="", hint=hint) + params.shift,
+            check.finite("strike", strike, unit="", hint="Strikes are prices.") + params.shift,
             _years(years),
         )
     else:
@@ -217,8 +217,10 @@ def positive(params: Parameters, columns: list[Array], vols: Array) -> None:
     bad = ~((vols > 0.0) & (vols < np.inf))
     if bad.any():
         i = int(np.argmax(bad))
-        words = BROKEN.format(params.nu**2 * columns[2][i])
+        F, K, T = (c[i] for c in columns)
+        level = params.alpha * abs(F) ** (params.beta - 1.0) if F else np.inf
+        words = BROKEN.format(params.nu**2 * T, level**2 * T)
         raise InvalidInput(
-            f"vol at strike {columns[1][i] - params.shift:g} and {columns[2][i]:g} years is "
+            f"vol at strike {K - params.shift:g} and {T:g} years is "
             f"{vols[i]:g}, must be > 0 ({int(bad.sum())} of {bad.size} fail). {words}"
         )

@@ -33,7 +33,7 @@ def drawn(n: int, seed: int) -> list[dict]:
 
 
 def textbook(row: dict, which: str) -> Decimal:
-    """(2.17) of Hagan 2002, (A.67), or Obloj's terms, as printed, in 120 digits.
+    """(2.17) of Hagan 2002, (B.67a), or Obloj's terms, as printed, in 120 digits.
 
     At F = K, nu = 0 and beta = 1 the limits are taken as 1e-35 next to them.
     """
@@ -226,3 +226,25 @@ def test_a_vol_that_the_expansion_makes_negative_is_refused():
         sabr.vol(params, forward=1.0, strike=-0.1, years=1.0)
     with pytest.raises(InvalidInput, match="formula is 'hagen', must be one of hagan, obloj"):
         sabr.vol(params, forward=1.0, strike=1.0, years=1.0, formula="hagen")
+
+
+def test_series_in_series_out():
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    params = sabr.Parameters(alpha=0.2, beta=0.5, nu=0.4, rho=-0.3)
+    market = {"forward": 1.0, "years": 0.5}
+    strikes = [0.9, 1.0, 1.2]
+    plain = sabr.vol(params, strike=strikes, **market)
+    series = pd.Series(strikes, index=["a", "b", "c"])
+    free = sabr.arbitrage_free(params, **market)
+    for made in (
+        sabr.vol(params, strike=series, **market),
+        sabr.normal_vol(params, strike=series, **market),
+        sabr.density(params, strike=series, **market),
+        sabr.price(params, right=1, strike=series, **market),
+        sabr.delta(params, right=1, strike=series, **market),
+        sabr.vega(params, right=1, strike=series, **market),
+        free.price(right=1, strike=series), free.density(series), free.cdf(series),
+    ):  # fmt: skip
+        assert isinstance(made, pd.Series) and made.index.equals(series.index)
+    got = sabr.vol(params, strike=pl.Series(strikes), **market)
+    assert isinstance(got, pl.Series) and got.to_list() == plain.tolist()

@@ -7,6 +7,7 @@ from surfaces.arbitrage import durrleman
 from surfaces.certificate import LEE
 from surfaces.errors import InvalidInput
 from surfaces.fitting import fit
+from surfaces.live import FitConfig, LiveFitter
 from surfaces.smiles import fit_rungs, sabr
 from surfaces.smiles.base import Below, smile
 from surfaces.smiles.quotes import SmileQuotes
@@ -92,14 +93,15 @@ def test_a_wild_quote_is_dropped_once():
     np.testing.assert_allclose(got, book.mid_vol, atol=1e-5)
 
 
-def test_what_sabr_cannot_draw_goes_down_the_ladder():
-    """A vol that falls to either side of the money is no SABR without a butterfly: SVI's turn."""
-    k = np.linspace(-0.6, 0.6, 25)
-    tent = quotes(0.3 - 0.25 * np.abs(k), k, years=1.0, half=0.001)
-    found = fit_rungs(("sabr", "svi", "parabola", "flat"), tent)
-    assert found is not None
-    w, w1, w2 = smile(found.model).derivatives(k, found.theta)
-    if found.model in ("sabr", "svi"):
+def test_what_sabr_draws_only_with_a_butterfly_goes_down_the_ladder():
+    """Variance of slope eight, four times what Lee allows, in tight markets: SVI mends, SABR
+    passes. Of slope four it is drawn within the law, far from the quotes."""
+    k = np.linspace(-1.0, 1.0, 41)
+    for slope, rung in ((4.0, "sabr"), (8.0, "svi")):
+        steep = quotes(np.sqrt(0.04 + slope * np.abs(k)), k, years=1.0, half=1e-3)
+        found = fit_rungs(("sabr", "svi", "parabola", "flat"), steep)
+        assert found is not None and found.model == rung
+        w, w1, w2 = smile(rung).derivatives(k, found.theta)
         assert durrleman(k, w, w1, w2).min() >= -1e-9
 
 
@@ -117,3 +119,31 @@ def test_a_chain_is_fitted_with_it(european):
     surface = fit(world.frame(), valuation_ns=world.now_ns, spot=world.spot, model="sabr")
     assert set(surface.path) == {"sabr"} and surface.certificate.certified.all()
     assert surface.scores.hits.sum() > 0.6 * surface.scores.quotes.sum()
+
+
+def test_a_live_chain_starts_from_its_last_curves(european):
+    """The same quotes an hour later: the same vols, from a warm start."""
+    world = european()
+    fitter = LiveFitter(world.slices, FitConfig(model="sabr", rate_prior=0.04))
+    market = {"spot": world.spot, "bid": world.bid, "ask": world.ask}
+    first = fitter.update(world.now_ns, **market)
+    again = fitter.update(world.now_ns + 1_000_000_000, **market)
+    assert set(again.path) == {"sabr"}
+    strike = np.linspace(480.0, 520.0, 9)
+    for j in range(len(first.path)):
+        np.testing.assert_allclose(
+            again.slice_vol(j, strike), first.slice_vol(j, strike), atol=2e-4
+        )
+
+
+@pytest.mark.parametrize("ratio", [0.5, 0.9, 1.3])
+def test_stretching_and_scaling_are_exact(ratio):
+    """In every letter's power of the ratio, wings too, twice over."""
+    _, book = of_sabr()
+    theta = sabr.SABR.scaled(sabr.SABR.fit(book).theta, 0.7)
+    k = np.linspace(-4.0, 4.0, 81)
+    for _ in range(2):
+        moved = sabr.SABR.stretched(theta, ratio)
+        wanted = ratio * sabr.SABR.total_variance(k / np.sqrt(ratio), theta)
+        np.testing.assert_allclose(sabr.SABR.total_variance(k, moved), wanted, rtol=1e-12)
+        theta = moved

@@ -1,5 +1,6 @@
 """A surface written and read back is the same surface, and what is none is refused by name."""
 
+import base64
 import datetime as dt
 import json
 from dataclasses import fields, is_dataclass, replace
@@ -181,11 +182,24 @@ def test_parquet_files_of_others_and_damaged_ones_are_refused(surface, tmp_path)
         VolSurface.from_parquet(path)
     one = replace(surface, chain=replace(surface.chain, expiry_labels=tuple("abcd")))
     one.to_parquet(path)
-    table = pq.read_table(path)
+    with pq.ParquetFile(path) as file:
+        table, stored = file.read(), file.metadata.metadata[storage.KEY]
+
+    def rewritten(frame, metadata):
+        with pq.ParquetWriter(path, frame.schema) as writer:
+            writer.write_table(frame)
+            writer.add_key_value_metadata({storage.KEY: metadata})
+        return path
+
+    for broken in (b"!", base64.b64encode(b"no zlib"), stored[:-40]):
+        with pytest.raises(InvalidInput, match="metadata is no document"):
+            VolSurface.from_parquet(rewritten(table, broken))
     lost = next(name for name in table.column_names if name.startswith("_"))
-    pq.write_table(table.drop_columns([lost]), path)
     with pytest.raises(InvalidInput, match=f"lost its column '{lost}'"):
-        VolSurface.from_parquet(path)
+        VolSurface.from_parquet(rewritten(table.drop_columns([lost]), stored))
+    with pytest.raises(InvalidInput, match="digest"):
+        VolSurface.from_parquet(rewritten(table.slice(0, 5), stored))
+    same(one, VolSurface.from_parquet(rewritten(table, stored)))
     with pytest.raises(FileNotFoundError):
         VolSurface.from_parquet(tmp_path / "nowhere.parquet")
 
