@@ -96,10 +96,10 @@ class LocalVol:
             raise InvalidInput(
                 f"vol has shape {vol.shape} and flag {flag.shape}, must be (years, k), {shape}"
             )
-        if not np.isin(flag, list(Flag)).all():
+        if flag.min() < Flag.OK or flag.max() > max(Flag):
             raise InvalidInput("flag has codes that Flag does not know")
         bad = ~((vol > 0.0) & (vol < np.inf))
-        wrong = bad & ~np.isin(flag, BAD)
+        wrong = bad & ~_is_bad(flag)
         if wrong.any():
             i, j = np.unravel_index(int(np.argmax(wrong)), shape)
             raise InvalidInput(
@@ -133,7 +133,7 @@ class LocalVol:
     @property
     def bad(self) -> NDArray[np.bool_]:
         """Nodes without a local vol of their own, (nt, nk): NaN, or replaced by `filled`."""
-        return np.isin(self.flag, BAD)
+        return _is_bad(self.flag)
 
     def at(self, k: ArrayLike, years: ArrayLike) -> Floats:
         """Local vol at `k` and `years` (>= 0), which broadcast; NaN where a node beside is."""
@@ -309,11 +309,27 @@ def spread_nodes(low: float, high: float, step: float, points: int) -> Floats:
     return np.asarray(nodes)
 
 
+def stencil(k: Floats) -> tuple[Floats, Floats]:
+    """Moneyness x of nodes in k, and (3, n): x^2/2, the second difference's weights left and right,
+    zero at both ends."""
+    x = np.exp(k)
+    h = np.diff(x)
+    grid = np.zeros((3, x.size))
+    grid[0] = 0.5 * x * x
+    grid[1, 1:-1] = 2.0 / (h[:-1] * (h[:-1] + h[1:]))
+    grid[2, 1:-1] = 2.0 / (h[1:] * (h[:-1] + h[1:]))
+    return x, grid
+
+
 def _eventful(surface: "VolSurface", slices: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether the surface's clock has an event in the gap that leads to each of `slices`."""
     ends = surface.chain.fixing_ns[slices]
     starts = np.concatenate(([surface.ts_ns], ends[:-1]))
     return np.asarray(surface.clock.event_variance(starts, ends)) > 0.0
+
+
+def _is_bad(flag: NDArray) -> NDArray[np.bool_]:
+    return np.asarray((flag >= BAD[0]) & (flag <= BAD[-1]))
 
 
 def _axis(name: str, values: ArrayLike) -> Floats:

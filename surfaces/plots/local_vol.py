@@ -22,6 +22,7 @@ ROWS, COLUMNS = 140, 161
 LEVELS = 14
 COLOURS = (style.BLUE, style.GREEN, style.ORANGE, style.VERMILION, style.PURPLE)
 BLANK = "#ececec"
+NO_LEVEL = 0.2  # where there is no vol at the forward at all
 NAMES = {
     Flag.NEGATIVE_DENSITY: ("negative density", style.VERMILION),
     Flag.CALENDAR: ("variance falls in time", style.PURPLE),
@@ -45,18 +46,21 @@ def draw(local_vol: "LocalVol", title: str = "") -> Figure:
         for f in seen
     ]
     if handles:
-        figure.legend(handles=handles, loc="outside lower right", ncols=3, frameon=False, fontsize=8)
+        figure.legend(
+            handles=handles, loc="outside lower right", ncols=3, frameon=False, fontsize=8
+        )
     return figure
 
 
 def _deviation(local_vol: "LocalVol") -> "Array":
     """About vol sqrt(years) at the forward, per time node, so that slices can share an axis."""
     at = int(np.argmin(np.abs(local_vol.k)))
-    level = local_vol.vol[:, at]
-    good = np.isfinite(level)
-    level = np.interp(local_vol.years, local_vol.years[good], level[good]) if good.any() else 0.2
-    steps = np.diff(local_vol.years, prepend=0.0)
-    return np.sqrt(np.cumsum(np.broadcast_to(level, steps.shape) ** 2 * steps))
+    vol, years = local_vol.vol[:, at], local_vol.years
+    good = np.isfinite(vol)
+    level = np.full(years.size, NO_LEVEL)
+    if good.any():
+        level = np.interp(years, years[good], vol[good])
+    return np.sqrt(np.cumsum(level**2 * np.diff(years, prepend=0.0)))
 
 
 def _lines(panel: "Axes", local_vol: "LocalVol", deviation: "Array") -> None:
@@ -67,22 +71,20 @@ def _lines(panel: "Axes", local_vol: "LocalVol", deviation: "Array") -> None:
     values = []
     for i, colour in zip(rows.tolist(), COLOURS, strict=False):
         near = np.abs(local_vol.k) <= ACROSS * deviation[i]
-        k, vol = local_vol.k[near], style.PERCENT * local_vol.vol[i, near]
+        z, vol = local_vol.k[near] / deviation[i], style.PERCENT * local_vol.vol[i, near]
         values.append(vol)
-        panel.plot(k, vol, color=colour, lw=1.3, label=_span(years[i]))
+        panel.plot(z, vol, color=colour, lw=1.3, label=_span(years[i]))
         bad = local_vol.bad[i, near] & np.isfinite(vol)
-        panel.plot(k[bad], vol[bad], "x", color=colour, ms=4)
+        panel.plot(z[bad], vol[bad], "x", color=colour, ms=4)
     panel.set_ylim(*style.span(np.concatenate(values), share=0.005))
-    panel.set_xlabel("ln(S / forward)", fontsize=9)
+    panel.set_xlabel("deviations of the local vol at the forward", fontsize=9)
     panel.set_ylabel("local volatility, %", fontsize=9)
-    panel.set_title("At five times, four deviations wide", fontsize=10)
+    panel.set_title("At five times", fontsize=10)
     panel.legend(fontsize=8, frameon=False)
     style.tidy(panel)
 
 
-def _heat(
-    figure: Figure, panel: "Axes", local_vol: "LocalVol", deviation: "Array"
-) -> list[int]:
+def _heat(figure: Figure, panel: "Axes", local_vol: "LocalVol", deviation: "Array") -> list[int]:
     """From above; nodes with a flag are dots of its colour. The flags that are seen."""
     years = local_vol.years
     low, high = max(years[0], 1e-3 * years[-1]), years[-1]
@@ -103,7 +105,7 @@ def _heat(
     there = (np.abs(at) <= ACROSS) & (years[i] >= low)
     for flag in sorted(set(local_vol.flag[i, j][there].tolist())):
         mine = there & (local_vol.flag[i, j] == flag)
-        size = 3.0 if flag in BAD else 0.6
+        size = 3.0 if flag in BAD else 1.2
         panel.plot(at[mine], years[i[mine]], ".", ms=size, mew=0.0, color=NAMES[Flag(flag)][1])
         seen.append(flag)
     panel.set_yscale("log")

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from surfaces import checks as check
 from surfaces.errors import InvalidInput
 from surfaces.kernels import local_vol as kernel
-from surfaces.local_vol import LocalVol, spread_nodes
+from surfaces.local_vol import LocalVol, spread_nodes, stencil
 from surfaces.pricing import implied
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ Floats = NDArray[np.float64]
 
 FAR = 8.0  # deviations that nodes reach
 FINE = 0.03  # of the first expiry's deviation: the spacing of nodes at the forward
-SMOOTHED = 2  # first steps, each taken as two implicit halves
 GROWTH = 0.02  # of the time gone by: the longest step
 
 
@@ -44,7 +43,7 @@ class Scheme:
     """Nodes in k, and steps to the first expiry (even in the square root of time)."""
 
     points: int = 1000
-    steps: int = 100
+    steps: int = 150
 
 
 def otm_price(
@@ -64,19 +63,14 @@ def otm_price(
     order = np.argsort(years, axis=None, kind="stable")
     when, strike = years.ravel()[order], np.exp(k.ravel()[order])
     nodes = _nodes(local_vol, float(k.min()), float(k.max()), when, scheme)
-    times, implicit = _times(local_vol, when, scheme)
-    x = np.exp(nodes)
-    h = np.diff(x)
-    grid = np.zeros((3, x.size))
-    grid[0] = 0.5 * x * x
-    grid[1, 1:-1] = 2.0 / (h[:-1] * (h[:-1] + h[1:]))
-    grid[2, 1:-1] = 2.0 / (h[1:] * (h[:-1] + h[1:]))
+    times = _times(local_vol, when, scheme)
+    x, grid = stencil(nodes)
     state = np.zeros((2, x.size))
     middle = int(np.searchsorted(nodes, 0.0))
     state[1, middle] = 2.0 / (x[middle + 1] - x[middle - 1])
     found, out = np.zeros(k.size), np.empty(k.size)
     kernel.fill_forward(
-        x, grid, times, implicit, np.array(local_vol.years), np.array(local_vol.vol),
+        x, grid, times, np.array(local_vol.years), np.array(local_vol.vol),
         *_cells(local_vol.k, nodes), when, strike, state, np.empty((kernel.ROWS, x.size)), found,
     )  # fmt: skip
     out[order] = found
@@ -172,23 +166,15 @@ def _nodes(local_vol: LocalVol, low: float, high: float, when: Floats, scheme: S
     return spread_nodes(min(1.2 * low, -far), max(1.2 * high, far), FINE * float(first), points)
 
 
-def _times(
-    local_vol: LocalVol, when: Floats, scheme: Scheme
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Ends of all steps, from zero, and which are implicit; every asked time and every node of the
-    local vol is one."""
-    steps = check.count("steps", scheme.steps, 4, hint="Steps to the first expiry.")
+def _times(local_vol: LocalVol, when: Floats, scheme: Scheme) -> Floats:
+    """Ends of all steps, from zero; every asked time and every node of the local vol is one."""
+    steps = check.count("steps", scheme.steps, 20, hint="Fewer would let prices oscillate.")
     first, last = float(when[0]), float(when[-1])
     start = first * (np.arange(steps + 1) / steps) ** 2
-    # no longer than the last of those, and then as time goes by
-    growth = max(GROWTH, 2.0 / steps)
+    growth = max(GROWTH, 2.0 / steps)  # no longer than the last of those, and then as time goes by
     more = first * (1.0 + growth) ** np.arange(1, 2 + int(np.log(last / first) / np.log1p(growth)))
     nodes = local_vol.years[local_vol.years < last]
-    times = np.unique(np.concatenate((start, more[more < last], nodes, when)))
-    halves = 0.5 * (times[: SMOOTHED] + times[1 : SMOOTHED + 1])
-    times = np.sort(np.concatenate((times, halves)))
-    implicit = np.arange(times.size - 1) < 2 * SMOOTHED
-    return times, implicit
+    return np.unique(np.concatenate((start, more[more < last], nodes, when)))
 
 
 def _cells(k: Floats, nodes: Floats) -> tuple[NDArray[np.int64], Floats]:

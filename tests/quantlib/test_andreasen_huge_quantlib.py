@@ -34,13 +34,18 @@ def theirs(ql, sx5e):
     flat = ql.YieldTermStructureHandle(ql.FlatForward(today, 0.0, count))
     spot = ql.QuoteHandle(ql.SimpleQuote(1.0))
     quotes = []
-    for x, years, vol in zip(*(sx5e[n].tolist() for n in ("moneyness", "years", "vol")), strict=True):
+    for x, years, vol in zip(
+        *(sx5e[n].tolist() for n in ("moneyness", "years", "vol")), strict=True
+    ):
         payoff = ql.PlainVanillaPayoff(ql.Option.Call if x >= 1.0 else ql.Option.Put, x)
         option = ql.VanillaOption(payoff, ql.EuropeanExercise(today + round(365.0 * years)))
         quotes.append((option, ql.SimpleQuote(vol)))
     kind = ql.AndreasenHugeVolatilityInterpl
     made = kind(ql.CalibrationSet(quotes), spot, flat, flat, kind.Linear, kind.Call, NODES)
-    vols, local = ql.AndreasenHugeVolatilityAdapter(made, 1e-12), ql.AndreasenHugeLocalVolAdapter(made)
+    vols, local = (
+        ql.AndreasenHugeVolatilityAdapter(made, 1e-12),
+        ql.AndreasenHugeLocalVolAdapter(made),
+    )
     vols.enableExtrapolation()
     return vols, local
 
@@ -52,7 +57,7 @@ def test_both_reprice_the_quotes(sx5e, theirs):
     assert np.abs(calibrate(**sx5e, points=NODES).error).max() < 1e-8
 
 
-@pytest.mark.parametrize("years", [0.4, 1.2, 1016 / 365, 3.3, 4.2])
+@pytest.mark.parametrize("years", [0.4, 1.2, 2.6, 3.3, 4.2])
 def test_vols_agree_between_strikes_and_expiries(sx5e, theirs, years):
     found = calibrate(**sx5e, points=NODES)
     strike = np.linspace(0.85, 1.18, 34) if years < 1.0 else np.linspace(0.75, 1.3, 34)

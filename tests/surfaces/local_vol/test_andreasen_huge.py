@@ -30,7 +30,7 @@ def ssvi(k, T):
 
 
 def contradicted(rows) -> np.ndarray:
-    """Quotes above the line between their neighbours in strike, by Black's price and nothing else."""
+    """Quotes above the line between their neighbours in strike, by Black's price alone."""
     bad = np.zeros(rows["vol"].size, bool)
     for T in np.unique(rows["years"]):
         at = np.flatnonzero(rows["years"] == T)

@@ -64,7 +64,9 @@ def test_a_whole_grid_is_returned_as_it_is():
 
 def test_a_pricer_is_told_how_many_nodes_are_missing_and_what_to_do():
     local = grid([[0.2, NAN, 0.3], [0.2, 0.2, NAN]], [[0, 1, 4], [0, 0, 2]])
-    with pytest.raises(InvalidInput, match=r"2 of 6 nodes without a vol \(1 x negative density") as e:
+    with pytest.raises(
+        InvalidInput, match=r"2 of 6 nodes without a vol \(1 x negative density"
+    ) as e:
         local.complete()
     assert "filled('nearest')" in str(e.value) and "calendar" in str(e.value)
     assert "certified" not in str(e.value), "a node that has a vol is nothing to complain of"

@@ -40,7 +40,9 @@ def test_a_constant_is_its_own_implied_vol(vol):
 def test_vol_of_time_gives_the_mean_variance():
     """The vol is linear between nodes, so its square integrates to (a^2 + ab + b^2)/3 a piece."""
     at, vol = np.array([0.1, 0.5, 1.5]), np.array([0.4, 0.1, 0.3])
-    gone = np.cumsum([0.4**2 * 0.1, *(np.diff(at) * (vol[:-1] ** 2 + vol[:-1] * vol[1:] + vol[1:] ** 2) / 3)])
+    gone = np.cumsum(
+        [0.4**2 * 0.1, *(np.diff(at) * (vol[:-1] ** 2 + vol[:-1] * vol[1:] + vol[1:] ** 2) / 3)]
+    )
     years = np.array([0.1, 0.5, 1.5, 2.0])[:, None]
     w = np.append(gone, gone[-1] + 0.5 * 0.3**2)[:, None]
     got = local_vol.implied_vol(whole(at, 0.0, vol[:, None]), k=Z * np.sqrt(w), years=years)
@@ -101,7 +103,9 @@ def test_prices_in_usd_scale_and_keep_parity():
     local = whole(1.0, np.array([-1.0, 0.0, 1.0]), [0.35, 0.2, 0.15])
     terms = {"forward": 500.0, "strike": [350.0, 500.0, 640.0], "years": [[0.2], [1.1]], "df": 0.97}
     call, put = (local_vol.price(local, right=w, **terms) for w in (1, -1))
-    np.testing.assert_allclose(call - put, 0.97 * (500.0 - np.array([[350.0, 500.0, 640.0]] * 2)), rtol=1e-12)
+    np.testing.assert_allclose(
+        call - put, 0.97 * (500.0 - np.array([[350.0, 500.0, 640.0]] * 2)), rtol=1e-12
+    )
     flat = local_vol.price(whole(1.0, 0.0, 0.2), right=-1, **terms)
     exact = black.price(right=-1, vol=0.2, **terms)
     np.testing.assert_allclose(flat, exact, atol=BP * 500.0 * np.sqrt(1.1 / 6.28))
