@@ -168,7 +168,8 @@ def local_vol_of(model: LocalVolGrid) -> tuple[Floats, Floats, Floats]:
     """Years, k and vol as the kernel takes them."""
     years = np.atleast_1d(check.at_least("years", model.years, 0.0, unit="years", hint="Rising."))
     k = np.atleast_1d(check.finite("k", model.k, unit="", hint="k is ln(S/F)."))
-    vol = check.at_least("vol", model.vol, 0.0, unit="per sqrt-year", hint="Local vols.")
+    filled = "A NaN is a node without a local vol: fill it from its neighbours first."
+    vol = check.at_least("vol", model.vol, 0.0, unit="per sqrt-year", hint=filled)
     if vol.shape != (years.size, k.size) or (np.diff(years) <= 0).any() or (np.diff(k) <= 0).any():
         raise InvalidInput(
             f"vol has shape {vol.shape}, must be ({years.size}, {k.size}), one row a time and one "

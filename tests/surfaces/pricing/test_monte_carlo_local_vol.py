@@ -125,9 +125,14 @@ def test_flat_outside_the_table_and_linear_inside():
     np.testing.assert_allclose(one, two, rtol=1e-9)
 
 
-def test_a_table_of_the_wrong_shape_is_refused():
-    with pytest.raises(InvalidInput, match=r"vol has shape \(1, 2\), must be \(1, 1\)"):
-        mc.local_vol(
-            Grid(np.array([1.0]), np.array([0.0]), np.array([[0.2, 0.2]])),
-            right=1, forward=F, strike=F, years=1.0,
-        )  # fmt: skip
+@pytest.mark.parametrize(
+    ("vol", "text"),
+    [
+        ([[0.2, 0.2]], r"vol has shape \(1, 2\), must be \(1, 1\)"),
+        ([[np.nan]], r"vol\[0, 0\] is nan per sqrt-year, must be >= 0 .*fill it from its"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused(vol, text):
+    model = Grid(np.array([1.0]), np.array([0.0]), np.array(vol))
+    with pytest.raises(InvalidInput, match=text):
+        mc.local_vol(model, right=1, forward=F, strike=F, years=1.0)
