@@ -207,16 +207,19 @@ def blocks(
             raise InvalidInput(
                 f"{name} has shape {value.shape} and ts_ns {stamp.shape}: one row a change"
             )
-    d, nu, T, S, dV, dS = found.values()
+    d, nu, tau, at_spot, dv, ds = found.values()
     size = np.abs(d)
     with np.errstate(invalid="ignore"):
-        use = np.isfinite(d + nu + T + S + dV + dS) & (T >= least_years) & (T > 0.0) & (S > 0.0)
+        use = np.isfinite(d + nu + tau + at_spot + dv + ds) & (tau >= least_years)
+        use &= (tau > 0.0) & (at_spot > 0.0)
         use &= (size >= delta_range[0]) & (size <= delta_range[1])
     if (d[use] > 0.0).any() and (d[use] < 0.0).any():
         raise InvalidInput("delta has both signs; calls and puts have coefficients of their own")
-    d, nu, T, S, dV, dS = (a[use] for a in (d, nu, T, S, dV, dS))
-    x = (nu / np.sqrt(T) * (dS / S))[:, None] * np.stack([np.ones(d.size), d, d * d], axis=1)
-    y = dV - d * dS
+    d, nu, tau, at_spot, dv, ds = (a[use] for a in (d, nu, tau, at_spot, dv, ds))
+    x = (nu / np.sqrt(tau) * (ds / at_spot))[:, None] * np.stack(
+        [np.ones(d.size), d, d * d], axis=1
+    )
+    y = dv - d * ds
     instants, at = np.unique(stamp[use], return_inverse=True)
     t = instants.size
     gram, cross = np.zeros((t, TERMS, TERMS)), np.zeros((t, TERMS))

@@ -23,6 +23,9 @@ skew has none either, 3 if it falls with the root of time. w' is taken linear in
 as `VolSurface` interpolates, so the first expiry has R = 2. Curvature comes from the harmonic
 mean of short dates, 1/vol(k) = (1/k) int_0^k dx / local(x), which needs the smile of today alone.
 
+What a market shows of R: `skew_stickiness(of_surfaces(surfaces))`, or `of_frame` of a run's
+`surface.parquet`; see `surfaces.dynamics_history`.
+
 Units   spot and strike USD; vols decimal; years ACT/365; R without unit.
 Source  L. Bergomi, Stochastic Volatility Modeling (2016), sections 2.4-2.5 and 9.1; H. Berestycki,
         J. Busca, I. Florent, Quantitative Finance 2 (2002) 61-69 for the harmonic mean; the form
@@ -38,11 +41,19 @@ from numpy.typing import ArrayLike
 
 from surfaces import checks as check
 from surfaces import term
+from surfaces.dynamics_changes import AtmChanges, of_frame, of_surfaces
+from surfaces.dynamics_history import Stickiness, skew_stickiness
 from surfaces.errors import InvalidInput
 from surfaces.smiles.base import Array
 
 if TYPE_CHECKING:
     from surfaces.surface import VolSurface
+
+__all__ = [
+    "AtmChanges", "Rule", "Stickiness", "harmonic", "local_vol_ratio", "of_frame", "of_surfaces",
+    "ratio_of", "skew_stickiness", "stickiness", "vol_after", "vol_change",
+    "vol_slope",
+]  # fmt: skip
 
 Name = Literal["sticky_strike", "sticky_moneyness", "sticky_local_vol", "local_vol"]
 Rule = float | Name
@@ -173,6 +184,33 @@ def vol_change(
     return after - surface.vol(strike, years)
 
 
+def vol_slope(surface: "VolSurface", *, strike: ArrayLike, years: ArrayLike, rule: Rule) -> Array:
+    """dvol/dlnS of each strike by `rule`: the derivative of `vol_after` where nothing has moved.
+
+    A number gives (R - 1) skew, what Greeks and theo have for every rule; a name gives each strike
+    its own, which in the wings of a steep smile is several times that. `strike` (USD) and `years`
+    broadcast; scenarios take the result as `Instruments.vol_slope`.
+    """
+    strike, years = check.together(
+        strike=check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices."),
+        years=check.above("years", years, 0.0, unit="years", hint="Remove expired rows."),
+    )
+    ratio = ratio_of(rule)
+    skew = _skew(surface, years)
+    if ratio is not None and not isinstance(rule, str):
+        return (ratio - 1.0) * skew
+    if rule == "sticky_strike":
+        return np.zeros(strike.shape)
+    k = np.log(strike / surface.forward(years))
+    if rule == "sticky_moneyness":
+        up, down = (np.sqrt(surface.total_variance(k + d, years) / years) for d in (NEAR, -NEAR))
+        return (down - up) / (2.0 * NEAR)
+    at, money = (np.sqrt(surface.total_variance(x, years) / years) for x in (k, 0.0 * k))
+    far = np.abs(k) > NEAR
+    chord = np.divide(at * (at / money - 1.0), k, out=skew.copy(), where=far)
+    return chord + (_local_vol_ratio_at(surface, years) - SHORT_DATES) * skew
+
+
 def harmonic(smile: Callable[[Array], Array], k: Array, move: float) -> Array:
     """Vol at k = ln(K/F), F the old forward, once ln F has moved, for short dates.
 
@@ -231,6 +269,8 @@ def _skew(surface: "VolSurface", years: Array) -> Array:
 def _local_vol_ratio_at(surface: "VolSurface", years: Array) -> Array:
     """R of any maturity: the expiries before it, and the piece from the last of them."""
     live = term.live_slices(surface)
+    if live.size == 0:
+        return np.full(years.shape, SHORT_DATES)
     at = surface.years[live]
     w, w1 = _variances(at, surface.atm_vol[live], surface.skew[live])
     total = _integral(w, w1)

@@ -13,6 +13,7 @@ Checked tests/surfaces/surface/test_dynamics_history.py.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -143,7 +144,7 @@ def _of_rows(group: "pl.DataFrame") -> _Snapshot:
 def _changes(snapshots: Sequence[_Snapshot], step: int) -> AtmChanges:
     step = check.count("step", step, 1, hint="One compares neighbouring surfaces.")
     stamps = [s.ts_ns for s in snapshots]
-    for i, (a, b) in enumerate(zip(stamps[:-1], stamps[1:], strict=True)):
+    for i, (a, b) in enumerate(pairwise(stamps)):
         if b <= a:
             raise InvalidInput(
                 f"surfaces[{i + 1}] is of {b} ns, must be later than the one before, {a} ns. "

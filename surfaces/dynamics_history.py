@@ -27,6 +27,7 @@ Checked tests/surfaces/surface/test_dynamics_history.py: worlds with a known rat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +40,10 @@ from surfaces.smiles.base import Array
 
 BUCKETS = (1 / 365, 7 / 365, 30 / 365, 91 / 365, 1.0, 10.0)  # edges in years
 LEAST = 20  # steps that do not overlap, below which no error can be trusted
-RANGE = (0.0, 3.0)  # sticky moneyness; local volatility with a skew that falls with the root of time
+RANGE = (
+    0.0,
+    3.0,
+)  # sticky moneyness; local volatility with a skew that falls with the root of time
 TELLING = 0.5  # a standard error that does not tell neighbouring rules, one apart, at two of them
 NOISE = 0.1  # share of moves that is noise, beyond what chance gives
 LATE = 0.1  # of the ratio
@@ -158,13 +162,13 @@ def skew_stickiness(
     x = changes.skew * changes.log_move
     good = np.isfinite(x * changes.vol_change)
     found, used = [], 0
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds.tolist()):
         rows = np.flatnonzero(good & (changes.years >= low) & (changes.years < high))
         if rows.size:
             n = np.unique(changes.start_ns[rows]).size
             far = max(changes.step, int(4.0 * (n / 100.0) ** (2.0 / 9.0))) if lags is None else lags
             used = max(used, far)
-            found.append(_bucket(changes, rows, (float(low), float(high)), far, least))
+            found.append(_bucket(changes, rows, (low, high), far, least))
     return Stickiness(tuple(found), changes.step, used)
 
 

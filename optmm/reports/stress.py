@@ -2,6 +2,10 @@
 
 In the matrix vols follow spot by the run's own skew-stickiness rule, to first order as its deltas
 do, so the slope of a row of P&L in spot is the delta of the Greeks table.
+
+VaR has the vol at the money of each expiry as a factor, with a correlation to spot of its own. Its
+Greeks are those at an unmoved vol at the money: with the smile-aware delta of the Greeks table,
+what spot does to vols would count twice.
 """
 
 import math
@@ -51,7 +55,14 @@ def value_at_risk(run: Run, bound: str) -> dict[str, Any]:
     if not all(np.isfinite(options[name].to_numpy()).all() for name in natural):
         return {"var": missing("RR10", "a position has no Greeks at the close", "USD")}
     size = (options["lots"] * options["multiplier"]).to_numpy().astype(float)
-    greek = {name: size * options[name].to_numpy() for name in natural}
+    skew, ratio = _skews(run, options)
+    unit = of_atm_vol(
+        {name: options[name].to_numpy() for name in natural},
+        skew=skew,
+        ratio=ratio,
+        spot=run.closing_spot_e9 / 1e9,
+    )
+    greek = {name: size * unit[name] for name in natural}
     years = options["years"].to_numpy()
     _, bucket = np.unique(options["expiry"].cast(pl.String).to_numpy(), return_inverse=True)
     buckets = int(bucket.max()) + 1 if bucket.size else 1
@@ -83,6 +94,34 @@ def value_at_risk(run: Run, bound: str) -> dict[str, Any]:
     return _figures(var.exact(law), var.cornish_fisher(law), sigma, of_day, options.height)
 
 
+def of_atm_vol(
+    greek: dict[str, np.ndarray], *, skew: np.ndarray, ratio: np.ndarray, spot: float
+) -> dict[str, np.ndarray]:
+    """Greeks in spot and the vol at the money, where vol(K) = vol(F) + skew ln(K/F).
+
+    `greek`: delta (smile-aware by `ratio`), gamma, vega, vanna, volga (at a fixed strike's vol) and
+    others, which pass; a share each, (n,). Per USD of spot and 1.00 of vol.
+    """
+    slope = skew / spot
+    vega, vanna, volga = greek["vega"], greek["vanna"], greek["volga"]
+    gamma = greek["gamma"] - 2.0 * vanna * slope + volga * slope**2 + vega * slope / spot
+    return greek | {
+        "delta": greek["delta"] - vega * ratio * slope,
+        "gamma": gamma,
+        "vanna": vanna - volga * slope,
+    }
+
+
+def _skews(run: Run, options: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Skew and R of each option's expiry at the close; zeros where no surface knew them."""
+    rows = run.chain[options["instrument"].to_list()].select("slice")
+    slopes, _ = vol_slopes(run)
+    found = rows.join(slopes, on="slice", how="left", maintain_order="left")
+    skew, ratio = (found[name].to_numpy().astype(float) for name in ("skew", "ratio"))
+    known = np.isfinite(skew * ratio)
+    return np.where(known, skew, 0.0), np.where(known, ratio, 0.0)
+
+
 def _figures(
     exact: var.RiskFigure, fast: var.RiskFigure, sigma: float, of_day: float, positions: int
 ) -> dict[str, Any]:
@@ -110,7 +149,7 @@ def _figures(
 
 
 def vol_slopes(run: Run) -> tuple[pl.DataFrame, str]:
-    """dvol/dlnS at a fixed strike by slice (slice, vol_slope, ratio), and the rule in words."""
+    """By slice: vol_slope = dvol/dlnS at a fixed strike, skew and ratio; and the rule in words."""
     rows = curves(run)
     rule = run.manifest.get("config", {}).get("surface", {}).get("skew_stickiness")
     rule = Surface().skew_stickiness if rule is None else rule
@@ -129,7 +168,7 @@ def vol_slopes(run: Run) -> tuple[pl.DataFrame, str]:
         said = f"vols follow spot by R = {ratio:g}{name}"
     slope = np.nan_to_num((of_slice - 1.0) * skew)
     frame = rows.select("slice").with_columns(
-        pl.Series("vol_slope", slope), pl.Series("ratio", of_slice)
+        pl.Series("vol_slope", slope), pl.Series("skew", skew), pl.Series("ratio", of_slice)
     )
     return frame, f"{said}: (R - 1) x skew x ln(spot move) at each strike"
 
@@ -139,7 +178,11 @@ def matrix(run: Run, bound: str) -> dict[str, Any]:
     options, shares = held(run, bound)
     chain = run.chain[options["instrument"].to_list()]
     slopes, rule = vol_slopes(run)
-    curve = curves(run).select("slice", "forward", "df").join(slopes, on="slice", how="left")
+    curve = (
+        curves(run)
+        .select("slice", "forward", "df")
+        .join(slopes.select("slice", "vol_slope"), on="slice", how="left", maintain_order="left")
+    )
     joined = chain.join(curve, on="slice", how="left", maintain_order="left")
     forward, df = joined["forward"].to_numpy(), joined["df"].to_numpy()
     vol = options["vol"].to_numpy()

@@ -1,6 +1,7 @@
 """The stress matrix follows spot by the run's own rule, priced again here option by option."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -86,3 +87,43 @@ def test_the_page_s_note_says_the_rule(busy):
     run = ruled(busy, None)
     shown = table({"bounds": {BOUND: {"stress": stress.matrix(run, BOUND)}}}, BOUND)
     assert "vols follow spot by R = 1.3: (R - 1) x skew x ln(spot move)" in shown.note
+
+
+def test_var_s_greeks_are_derivatives_at_an_unmoved_vol_at_the_money():
+    """Of Black's price with vol(K) = level + skew ln(K/S), by differences in spot and level."""
+    spot, level, skew, ratio = 100.0, 0.2, -0.4, 1.3
+    strike, years = np.array([92.0, 100.0, 107.0]), 0.3
+
+    def value(s, vol):
+        smile = vol + skew * np.log(strike / s)
+        return black.price(right=1, forward=s, strike=strike, years=years, vol=smile)
+
+    vol = level + skew * np.log(strike / spot)
+    at = black.greeks(right=1, forward=spot, strike=strike, years=years, vol=vol)
+    greek = {name: getattr(at, name) for name in ("gamma", "vega", "vanna", "volga", "theta")}
+    greek["delta"] = at.delta + at.vega * (ratio - 1.0) * skew / spot
+    one = np.ones(3)
+    got = stress.of_atm_vol(greek, skew=skew * one, ratio=ratio * one, spot=spot)
+    h, e = 0.01, 1e-4
+    up, down = value(spot + h, level), value(spot - h, level)
+    np.testing.assert_allclose(got["delta"], (up - down) / (2 * h), rtol=1e-5)
+    gamma = (up - 2 * value(spot, level) + down) / h**2
+    np.testing.assert_allclose(got["gamma"], gamma, rtol=1e-4)
+    cross = value(spot + h, level + e) - value(spot + h, level - e)
+    cross = cross - value(spot - h, level + e) + value(spot - h, level - e)
+    np.testing.assert_allclose(got["vanna"], cross / (4 * h * e), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(got["vega"], at.vega)
+
+
+def test_var_does_not_depend_on_the_rule_that_its_deltas_were_made_by(busy):
+    """The same book with deltas of R = 1.3 or of sticky strike is the same risk."""
+    plain = ruled(busy, "sticky_strike")
+    rows = plain.greeks.join(plain.chain.select("instrument", "slice"), on="instrument", how="left")
+    skews = stress.curves(plain).select("slice", "skew")
+    rows = rows.join(skews, on="slice", how="left", maintain_order="left")
+    moved = pl.col("delta") + pl.col("vega") * 0.3 * pl.col("skew") / (plain.closing_spot_e9 / 1e9)
+    smile = rows.with_columns(moved.fill_null(pl.col("delta")).alias("delta"))
+    want = stress.value_at_risk(plain, BOUND)["var"]["value"]
+    aware = replace(ruled(busy, 1.3), greeks=smile.select(plain.greeks.columns))
+    got = stress.value_at_risk(aware, BOUND)["var"]["value"]
+    assert got == pytest.approx(want, rel=1e-9)

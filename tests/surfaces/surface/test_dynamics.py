@@ -4,6 +4,8 @@ The equation is Dupire's for undiscounted calls in x = ln K, C_T = local^2 (C_xx
 here by a scheme that shares nothing with the code under test.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.linalg import solve_banded
@@ -25,7 +27,7 @@ def implied_vols(local, start, times, k, width=WIDTH):
     out, now = [], 0.0
     for until in times:
         steps = np.linspace(now**0.5, until**0.5, STEPS + 1) ** 2  # small ones near the kink
-        for i, (t0, t1) in enumerate(zip(steps[:-1], steps[1:], strict=True)):
+        for i, (t0, t1) in enumerate(pairwise(steps)):
             half = now == 0.0 and i < 4  # the first ones implicit, against the kink
             theta = 1.0 if half else 0.5
             a = 0.5 * local(0.5 * (t0 + t1), x[1:-1]) ** 2 * (t1 - t0)
@@ -116,7 +118,7 @@ def test_ratio_does_not_ask_for_order_and_says_nan_where_it_knows_nothing():
 
 @pytest.mark.parametrize("move", [-0.06, 0.04])
 def test_harmonic_mean_reprices_a_short_date_after_a_large_move(move):
-    """Local vol 0.25 - 0.12 tanh(x / 0.1): the shift of first order is off by twenty times as much."""
+    """Local vol 0.25 - 0.12 tanh(x / 0.1): the first order is off by twenty times as much."""
 
     def local(t, x):
         return 0.25 - 0.12 * np.tanh(x / 0.1)
@@ -132,6 +134,23 @@ def test_harmonic_mean_reprices_a_short_date_after_a_large_move(move):
     assert np.abs(got - want).max() < 0.05 * np.abs(first - want).max()
     # what is left is of the order of w: the mean is the limit of no time
     assert np.abs(got - want).max() < 0.25 * (0.25**2 * at[0])
+
+
+@pytest.mark.parametrize("move", [-0.05, 0.03])
+def test_harmonic_mean_holds_in_the_wing_of_a_steep_smile(move):
+    """Six deviations out the vol moves by up to 15 points, five times what the first order says."""
+
+    def local(t, x):
+        return 0.13 + np.where(x < 0.0, np.minimum(-2.4 * x + 10.0 * x * x, 1.2), 0.3 * x)
+
+    at, k = np.array([0.05]), np.linspace(-0.2, 0.06, 53)
+    today = implied_vols(local, 0.0, at, k, 0.9)[0]
+    mine = k > -0.18
+    want = implied_vols(local, move, at, k[mine] - move, 0.9)[0]
+    got = dynamics.harmonic(lambda x: np.interp(x, k, today), k[mine], move)
+    # exact as w goes to zero: w is up to 0.4^2 x 0.05 = 0.008 here and twice that after the move
+    np.testing.assert_allclose(got, want, rtol=0.02)
+    assert np.abs(want - today[mine]).max() > 0.04
 
 
 @pytest.fixture
@@ -184,6 +203,25 @@ def test_every_rule_moves_the_money_by_its_ratio(surface, rule):
     else:
         assert ratio[0] == 2.0
         assert (ratio[1:] > 2.0).all()  # this world's skew decays with the root of time
+
+
+@pytest.mark.parametrize("rule", [1.3, *dynamics.NAMES])
+def test_slope_of_each_strike_is_the_derivative_of_its_vol_after(surface, rule):
+    """Central differences in ln S, into both wings."""
+    h = 1e-4
+    k = np.array([[-0.12], [-0.03], [0.002], [0.05]])
+    strike = surface.forwards * np.exp(k * np.sqrt(surface.years / 0.3))
+    up, down = (
+        dynamics.vol_after(
+            surface, spot=surface.spot * np.exp(d), strike=strike, years=surface.years, rule=rule
+        )
+        for d in (h, -h)
+    )
+    got = dynamics.vol_slope(surface, strike=strike, years=surface.years, rule=rule)
+    np.testing.assert_allclose(got, (up - down) / (2 * h), atol=1e-3)
+    money = dynamics.vol_slope(surface, strike=surface.forwards, years=surface.years, rule=rule)
+    ratio = dynamics.stickiness(surface, rule)
+    np.testing.assert_allclose(money, (ratio - 1.0) * surface.skew, atol=2e-4)
 
 
 def test_local_vol_after_no_move_is_the_surface_and_is_bounded_after_a_large_one(surface):
