@@ -83,14 +83,14 @@ def nearest(days):
 #
 # There is one diffusion whose vol depends on spot and time alone and whose European prices are the
 # surface's: vol^2 = w_T / g, with w the total variance and g the density in Durrleman's form. Where
-# the surface has a density and its variance rises with time, the local vol is a number; elsewhere it
-# is nothing, and the node says why. Nothing is clipped.
+# the surface has a density and its variance rises with time, the local vol is a number; elsewhere
+# it is nothing, and the node says why. Nothing is clipped.
 
 # %%
 local = dupire(surface)
 print(local)
 for why, count in local.why().items():
-    print(f"{count / local.flag.size:6.1%} {why}")
+    print(f"{count / local.flag.size:.2%} {why}")
 width = surface.atm_vol * np.sqrt(surface.years)
 inside = np.abs(local.k) < 2.0 * np.interp(local.years, surface.years, width)[:, None]
 print(f"within two deviations of the forward {local.bad[inside].mean():.1%} of the nodes are bad")
@@ -100,7 +100,7 @@ plot.local_vol(local)
 # %% [markdown]
 # The skew of local vol is about twice that of the smile, and it jumps at every expiry, as variance
 # between expiries is spread evenly. A pricer cannot use a hole: `filled` puts a neighbour's vol
-# there, and counts. The jumps ask a simulation for short steps.
+# there, and counts. The jumps ask a simulation for short steps: 4,000 a year here.
 #
 # ## 2. Does it reprice?
 #
@@ -157,7 +157,6 @@ drawing
 
 # %%
 use = quotes.used & np.isfinite(quotes.bid_vol + quotes.ask_vol)
-use &= np.isin(of, np.unique(of[use])[:: max(np.unique(of[use]).size // 16, 1)])
 half = 0.5 * (quotes.ask_vol - quotes.bid_vol)[use]
 second = andreasen_huge.calibrate(
     moneyness=np.exp(quotes.k[use]),
@@ -166,7 +165,7 @@ second = andreasen_huge.calibrate(
     half_spread=np.maximum(half, 1e-5),
 )
 within = np.abs(second.error) <= np.maximum(half, 1e-5)
-print(f"{use.sum()} quotes of {second.years.size} expiries, {within.mean():.1%} within their spread")
+print(f"{use.sum()} quotes of {second.years.size} expiries: {within.mean():.1%} within the spread")
 assert within.mean() > 0.97
 theirs = second.local_vol()
 drawing = figure(10.5, 3.3)
@@ -179,13 +178,14 @@ for panel, j in zip(drawing.subplots(1, 3), ends, strict=True):
     panel.plot(grid, 100 * smile, ":", color=GREY, label="implied vol")
     panel.set_title(f"{365 * surface.years[j]:.0f} days", fontsize=10)
     panel.set(xlabel="ln(S / forward)", ylabel="vol, %")
+    panel.locator_params(axis="x", nbins=6)
     tidy(panel)
 panel.legend(frameon=False, fontsize=8)
 drawing
 
 # %% [markdown]
-# Where quotes are dense both see the same vol. Andreasen and Huge's is rougher, as nothing smooths it
-# but the spreads; in return it needs no surface.
+# Where quotes are dense both see the same vol. Andreasen and Huge's is rougher, as nothing smooths
+# it but the spreads; in return it needs no surface.
 #
 # # Part two: dynamics
 #
@@ -227,7 +227,8 @@ bumped = {
     for h in (small, -small)
 }
 by_solver = (bumped[small] - bumped[-small]) / (2.0 * small * surface.skew[live])
-ratios.plot(surface.years[live], by_solver, "o", ms=4, mfc="none", color=VERMILION, label="equation")
+looks = {"ms": 4, "mfc": "none", "color": VERMILION, "label": "equation"}
+ratios.plot(surface.years[live], by_solver, "o", **looks)
 ratios.plot(surface.years[live], formula, color=BLUE, label="first order")
 ratios.axhline(1.0, color=INK, lw=0.8, ls=":")
 ratios.set(xscale="log", xlabel="time to expiry", ylabel="R under local vol", ylim=(0.0, 4.0))
@@ -244,16 +245,16 @@ drawing
 
 # %% [markdown]
 # R says how much of the skew the vol at the money takes with spot: 0 for sticky moneyness, 1 for
-# sticky strike. Local vol has 2 at short dates, and more where the skew flattens with time: it moves
-# vol up when spot falls, and further than an index does. The rule is of first order and made of one
-# smile: after a large gap spot lands in the wings of the first expiries, where local vols are large,
-# and the equation goes further than the rule.
+# sticky strike. Local vol has 2 at short dates, and more where the skew flattens with time: it
+# moves vol up when spot falls, and further than an index does. The rule is of first order and made
+# of one smile: after a large gap spot lands in the wings of the first expiries, where local vols
+# are large, and the equation goes further than the rule.
 #
 # ## 5. The smile of tomorrow
 #
-# Quotes fix the prices of today's options, not those of options that start later. Paths of the local
-# vol, and of a Heston fitted to the same surface, price calls on the ratio of spot at two dates. Both
-# meet today's smiles near enough; the forward smiles differ.
+# Quotes fix the prices of today's options, not those of options that start later. Paths of the
+# local vol, and of a Heston fitted to the same surface, price calls on the ratio of spot at two
+# dates. Both meet today's smiles near enough; the forward smiles differ.
 
 # %%
 T1, T2 = surface.years[nearest(180)], surface.years[nearest(180)] + surface.years[nearest(60)]
@@ -309,9 +310,10 @@ drawing
 #
 # ## 6. What does the market do?
 #
-# Regress the changes of the vol at the money on skew times the move, an expiry date at a time. First
-# where the answer is known: the simulated day has R = 1.3 in it, and is fitted anew every ten
-# minutes, from quotes with spreads. Half an hour a step, as a change of ten minutes is small.
+# Regress the changes of the vol at the money on skew times the move, an expiry date at a time.
+# First where the answer is known: the simulated day has R = 1.3 in it, and is fitted anew every
+# eight minutes, from quotes with spreads. A step is two of these, as what moves in eight minutes is
+# small.
 
 # %%
 config = SimulationConfig(quote_events_target=200_000, level_noise_sd=0.002)
@@ -325,15 +327,17 @@ def walk(day, every):
 
 
 EDGES = (1 / 365, 7 / 365, 45 / 365, 1.0)
-path, _ = walk(simulate_day(config, seed=7).day, 10)
-changes = of_surfaces(path, step=3)
-found = skew_stickiness(changes, edges=EDGES, least=10)
+path, _ = walk(simulate_day(config, seed=7).day, 8)
+changes = of_surfaces(path, step=2)
+found = skew_stickiness(changes, edges=EDGES)
 print(found)
 assert all(abs(b.ratio - config.skew_stickiness) < 3.0 * b.error for b in found)
 plot.stickiness(changes, EDGES, f"Simulated day, R = {config.skew_stickiness}")
 
 # %% [markdown]
-# A real day, where there is one: options on the ES future on 6 January 2020, one expiry of 74 days.
+# A bucket may be in doubt, and says why: vols of a fit that follow spot late pull R down, noise in
+# forwards pulls it to 1. Now a real day, where there is one: options on the ES future on 6 January
+# 2020, one expiry of 74 days.
 
 # %%
 ES = DATA / "lean"
@@ -373,12 +377,11 @@ def gains(rows, skew, ratio, own=None):
 
     black_left = left(rows["delta"])
     terms = {"skew": skew, "spot": rows["spot"]}
-    line = {"minimum variance": out.gain}
-    for name, r in (("R = 0", 0.0), (f"R = {ratio:.2f}, estimated", ratio), ("R = 2", 2.0)):
+    line = {"R found": ratio, "minimum variance %": 100 * out.gain}
+    for name, r in (("R = 0 %", 0.0), ("R found %", ratio), ("R = 2 %", 2.0)):
         moved = smile_aware(rows["delta"], rows["vega"], **terms, stickiness=r)
-        line[name] = 1.0 - left(moved) / black_left
-    if own is not None:
-        line["the model's own"] = 1.0 - left(own) / black_left
+        line[name] = 100 * (1.0 - left(moved) / black_left)
+    line["the model's own %"] = None if own is None else 100 * (1.0 - left(own) / black_left)
     return line
 
 
@@ -411,8 +414,8 @@ there = slope[::5][: STEPS // 2 - 1] * move
 ratio = there @ rise / (there @ there)
 table = [{"world": "Heston, calls"} | gains(rows, slope, ratio, best)]
 line = table[0]
-assert 0.0 < line["minimum variance"] < line["the model's own"] + 0.01
-assert line["R = 0"] < 0.0 < line[f"R = {ratio:.2f}, estimated"]
+assert 0.0 < line["minimum variance %"] < line["the model's own %"] + 1.0
+assert line["R = 0 %"] < 0.0 < line["R found %"]
 
 
 def es_rows(right):
@@ -441,9 +444,8 @@ if real:
     for right, name in ((1, "ES, calls"), (-1, "ES, puts")):
         line = gains(*es_rows(right), first.ratio)
         table.append({"world": name} | line)
-        assert 0.0 < line["minimum variance"] < 0.7
-for line in table:
-    print(", ".join(f"{k}: {v}" if k == "world" else f"{k} {100 * v:.0f} %" for k, v in line.items()))
+        assert 0.0 < line["minimum variance %"] < 70.0
+pl.DataFrame(table)
 
 # %% [markdown]
 # Plain Black is the zero of this scale, and R = 1. Too large an R costs as much as too small a one:
@@ -518,8 +520,8 @@ drawing
 # ## 9. The whole smile as one number
 #
 # A variance swap pays the variance that spot realises; without jumps it is worth a strip of all
-# out-of-the-money options, whatever vol does. It lies above the vol at the money by what the skew and
-# the wings are worth. `left_share` is how much of it hangs on strikes below any quote.
+# out-of-the-money options, whatever vol does. It lies above the vol at the money by what the skew
+# and the wings are worth. `left_share` is how much of it hangs on strikes below any quote.
 
 # %%
 after = np.flatnonzero(surface.years > 6 / 365)
@@ -532,15 +534,16 @@ panel.plot(swap.years, 100 * surface.atm_vol[after], color=ORANGE, label="at the
 panel.set(xscale="log", xlabel="time to expiry", ylabel="vol, %")
 time_axis(panel.xaxis, swap.years[0], swap.years[-1])
 tidy(panel)
-panel.legend(frameon=False)
+panel.legend(frameon=False, bbox_to_anchor=(1.0, 1.0), loc="upper left")
 print(f"beyond the quotes: at most {100 * (swap.left_share + swap.right_share).max():.1f} % of it")
 assert (swap.vol > surface.atm_vol[after]).mean() > 0.9
 drawing
 
 # %% [markdown]
-# Cboe's VIX is the same strip by a rule of its own: middles of quotes, steps between strikes, an end
-# at two empty bids, interpolated to thirty days. Here from the same chain. The simulated options are
-# American, and the rule is for European ones; so there it is given the surface's European values.
+# Cboe's VIX is the same strip by a rule of its own: middles of quotes, steps between strikes, an
+# end at two empty bids, interpolated to thirty days. Here from the same chain. The simulated
+# options are American, and the rule is for European ones; so there it is given the surface's
+# European values.
 
 
 # %%
@@ -565,7 +568,7 @@ for name, leg in (("near", index.near), ("next", index.next)):
         f"{name}, {leg.minutes / 1440:.1f} days: by the rule {100 * np.sqrt(leg.variance):.2f}, "
         f"by the curve {100 * own.vol:.2f}"
     )
-    assert abs(leg.variance / own.variance - 1.0) < 0.03
+    assert abs(leg.variance / own.variance - 1.0) < 0.05
 print(f"index {index.index:.2f}")
 closes = DATA / "rates/VIXCLS.csv.gz"
 if closes.exists() and not snapshot.american:
