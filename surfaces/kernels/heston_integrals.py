@@ -31,6 +31,7 @@ CHUNK = 32
 TAIL = 1e-14  # where an integrand is taken to have ended
 NOISE, LEAST = 1e-6, 1e-13
 SHARE = 30.0
+SLOPES = 0.01  # of TAIL, for slopes: they need fewer digits, and the price beside them has Q
 MOST_NODES = 1 << 20
 HALVINGS = 12
 INV_PI = 1.0 / math.pi
@@ -90,7 +91,7 @@ def tabulate(u, weight, p, years, w, level, table, n):
         put(table, n, V0_SLOPE, 1j * u * phi * D)
         put(table, n, V0_V0, phi * D * D)
         put(table, n, YEARS_SLOPE, 1j * u * phi * per_year)
-    return size * abs(weight)
+    return size * abs(weight) * SLOPES
 
 
 @nb.njit(**INNER)

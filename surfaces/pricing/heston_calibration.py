@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Fit = Literal["vol", "price"]
 P = TypeVar("P")
 
-WITHIN = 1e-6  # agreement asked of two quadrature rules in a descent
+WITHIN = 1e-4  # agreement asked of two quadrature rules in a descent: 1e-8 of the better one
 COARSE = 1e-3  # and where starts are only compared
 EXACT = 1e-7  # root mean square residual in vol below which no other start is tried
 SAME = 1e-3  # starts that end within this share of a cost ended alike

@@ -19,7 +19,7 @@ from surfaces.pricing.implied import ImpliedVol
 
 Floats = NDArray[np.float64]
 
-WITHIN = 1e-6  # agreement asked of two quadrature rules; the better one's error is far smaller
+WITHIN = 1e-5  # agreement asked of two quadrature rules: 1e-10 of the better one, or less
 LEAST = 1e-10  # of sqrt(F K): the error of a price below is too much of it to have a vol
 HESTON = ("v0", "kappa", "theta", "sigma", "rho")
 JUMPS = ("jump_rate", "jump_mean", "jump_std")

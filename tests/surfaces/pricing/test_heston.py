@@ -292,8 +292,8 @@ def test_bad_options_name_the_row_and_the_remedy():
 def test_far_strikes_cost_nothing(years):
     """Waves between two nodes used to pass for agreement: 4e-6 of sqrt(FK) at 55 deviations.
 
-    Of S^3 the expectation under INDEX at a month is below 1.02 F^3, so a call at K is worth less
-    than F (F/K)^2; at 9 in ln K that is 1e-8 of F, and a day's is far less.
+    E (S/F)^9 and E (F/S)^8 are below 2 under INDEX at 0.1 years, so a far call or put is worth
+    less than 2 F exp(-8 |k|), which at |k| = 2 is 1e-7 of sqrt(F K) or so; a day's is nothing.
     """
     k = np.array([1.0, 2.0, 4.0, 9.0])
     for right in (1, -1):
