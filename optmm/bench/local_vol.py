@@ -26,7 +26,7 @@ TENTH = 0.1
 BP = 1e-4
 MS = 1e3
 NODES = (100, 240, 500)  # of either engine; ours adds the quoted strikes
-DEFAULT = 240  # ours; QuantLib's is 500. With fewer nodes there is no bar
+DEFAULT = 500  # QuantLib's; ours is 240. With fewer nodes there is no bar
 SIGMA, BETA = 0.25, 0.5
 
 
@@ -63,7 +63,7 @@ def _sx5e(path: Path, quick: bool, say: Callable[[str], None]) -> list[Row]:
         ql = library()
     except ImportError:
         return [*out, skipped(f"{what}: our time over QuantLib's", "x", TENTH, "no QuantLib")]
-    return out + _race(ql, x, years, vol, quick, say)
+    return out + _race(ql, x[fine], years[fine], vol[fine], quick, say)
 
 
 def _race(
@@ -71,7 +71,8 @@ def _race(
 ) -> list[Row]:
     """Calibrate, then vols and local vols at every quote; years of whole days for both.
 
-    The bar is on QuantLib's quickest setting at each number of nodes.
+    Without the quote that contradicts the others, on which QuantLib's search would spend a fifth of
+    its time. Against its quickest setting at each number of nodes; the bar is at its default.
     """
     say("and beside QuantLib's, several settings")
     T = np.rint(years * 365.0) / 365.0
@@ -104,7 +105,7 @@ def _race(
                 f"more than {BAR:g}; the quoted strikes are nodes on top"),
             Row(f"{label}: QuantLib, {best}", took[best] * MS, "ms",
                 note=f"{off[1]} off by more than {BAR:g}" + (f"; {slower}" if slower else "")),
-            Row(f"{label}: our time over QuantLib's", took["ours"] / took[best], "x",
+            Row(f"{label}: our time over QuantLib's quickest", took["ours"] / took[best], "x",
                 TENTH if nodes >= DEFAULT else None),
         ]  # fmt: skip
     return out
