@@ -156,8 +156,8 @@ print(f"{quotes['strike'].size} quotes of {shown.size} expiries")
 # ## 3. Heston
 #
 # Least squares of vols, weighed by one over the half spread, with the exact gradient. `feller` is 2
-# kappa theta / sigma^2: below one the variance can reach zero, as it does on every equity index.
-# Bates adds jumps: so many a year, of some mean and deviation.
+# kappa theta / sigma^2: below one the variance can reach zero, and fits to an equity index usually
+# are below. Bates adds jumps of ln F: so many a year, of some mean and deviation.
 
 # %%
 started = time.perf_counter()
@@ -211,7 +211,7 @@ drawing
 
 # %% [markdown]
 # The market's smiles bend and tilt the more, the shorter they are. A diffusion's do not: vol needs
-# time to move, and its skew tends to rho sigma / 4 over the vol as time runs out. So one sigma is
+# time to move, and its skew dvol/dk tends to rho sigma / (4 vol) as time runs out. So one sigma is
 # too little for the first days and too much for the rest, and the fit lies between. Jumps bend the
 # short wings; their effect dies out with time.
 #
@@ -245,12 +245,11 @@ for j in shown:
     for name, vols in answers.items():
         line[f"{name} hit %"], line[f"{name} off"] = score(vols, mine)
     lines.append(line)
-scores = pl.DataFrame(lines)
 everything = np.ones(quotes["strike"].size, bool)
 total = {name: score(vols, everything) for name, vols in answers.items()}
 print(", ".join(f"{name} {hit:.0f} % at {off:.2f} points" for name, (hit, off) in total.items()))
 assert total["mixture"][0] > 97.0 > 50.0 > total["Heston"][0]
-scores
+pl.DataFrame(lines)
 
 # %% [markdown]
 # Leave the first month out, and Heston serves better: the rest of the surface is more like it.
@@ -325,8 +324,7 @@ with quantlib.evaluation_date(reference):
             gaps.append(abs(heston.price(plain.params, right=-1, **terms) - option.NPV()))
 print(f"{len(gaps)} puts on a spot of 100: {max(gaps):.0e} USD apart at most")
 assert max(gaps) < 1e-6
-back = quantlib.heston_letters(model)
-assert np.array_equal(back, plain.params.vector())
+assert np.array_equal(quantlib.heston_letters(model), plain.params.vector()), "there and back"
 
 # %% [markdown]
 # And the same quotes from the same start must lead to the same fit. QuantLib fits by its helpers
@@ -515,9 +513,8 @@ drawing
 #
 # Hagan's formula is an expansion in time. At low strikes and long dates its density goes below
 # zero: a butterfly for less than nothing. Here the forward is 1, alpha 0.35, beta 0.25, nu 1, rho
-# -0.1, and the expiry in one year. `check_density` finds where;
-# `arbitrage_free` solves the forward equation, in which a mass cannot become negative, and reports
-# how much of it is absorbed at zero.
+# -0.1, and the expiry in one year. `check_density` finds where; `arbitrage_free` solves the forward
+# equation, in which a mass cannot become negative, and says how much of it is absorbed at zero.
 
 # %%
 p = sabr.Parameters(alpha=0.35, beta=0.25, nu=1.0, rho=-0.1)

@@ -319,15 +319,15 @@ drawing
 config = SimulationConfig(quote_events_target=200_000, level_noise_sd=0.002)
 
 
-def walk(day, every):
-    """A live fitter's surfaces through a day, and the quotes they saw."""
-    fitter = LiveFitter(slices_of(day.chain), FitConfig(rate_prior=0.043))
+def walk(day, every, rate):
+    """A live fitter's surfaces through a day, every so many minutes, and the quotes they saw."""
+    fitter = LiveFitter(slices_of(day.chain), FitConfig(rate_prior=rate))
     seen = list(tops(day, every))
     return [fitter.update(now, spot=x, bid=bid, ask=ask) for now, x, bid, ask in seen], seen
 
 
 EDGES = (1 / 365, 7 / 365, 45 / 365, 1.0)
-path, _ = walk(simulate_day(config, seed=7).day, 8)
+path, _ = walk(simulate_day(config, seed=7).day, 8, config.rate_per_year)
 changes = of_surfaces(path, step=2)
 found = skew_stickiness(changes, edges=EDGES)
 print(found)
@@ -344,7 +344,7 @@ ES = DATA / "lean"
 real = (ES / "futureoption/cme").is_dir()
 if real:
     es_day = open_day(ES, "ES", "2020-01-06")
-    es, es_quotes = walk(es_day, 5)
+    es, es_quotes = walk(es_day, 5, 0.015)
     es_changes = of_surfaces(es, step=3)
     es_found = skew_stickiness(es_changes)
     print(es_found)
