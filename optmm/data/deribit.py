@@ -34,6 +34,7 @@ class Deribit:
 
     name: str = "Deribit book summary"
     tape: bool = False
+    has_days: bool = False  # it trades around the clock, every day
     notes: tuple[str, ...] = (
         "coin prices were multiplied by the forward of their expiry: premiums are undiscounted USD",
     )

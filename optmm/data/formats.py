@@ -37,6 +37,10 @@ class TableFormat(Protocol):
         """Whether a row is a change of one option (a tape) rather than part of a whole chain."""
 
     @property
+    def has_days(self) -> bool:
+        """Whether a trading day can be made of its rows."""
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a user of the numbers should know."""
 
@@ -61,6 +65,13 @@ def register(table: TableFormat) -> TableFormat:
     return table
 
 
+def shelf() -> dict[str, TableFormat]:
+    """All formats by name."""
+    from optmm.data import deribit, own_table, vendors  # noqa: F401 - importing registers them
+
+    return FORMATS
+
+
 def format_of(path: Path) -> TableFormat | None:
     """The format of the file at `path`; None when it is no table of ours. Never raises."""
     try:
@@ -72,7 +83,17 @@ def format_of(path: Path) -> TableFormat | None:
 
 def format_with(columns: Sequence[str]) -> TableFormat | None:
     """The format of a table with these columns, or None."""
-    return next((table for table in FORMATS.values() if table.recognises(columns)), None)
+    return next((table for table in shelf().values() if table.recognises(columns)), None)
+
+
+def known(path: Path) -> TableFormat:
+    """The format of the file at `path`; DataError when it is none of ours."""
+    table = format_with(tables.heading(path))
+    if table is None:
+        raise DataError(
+            "is no table we read", file=path.name, remedy=f"Give one of {', '.join(shelf())}."
+        )
+    return table
 
 
 def judged(table: TableFormat, path: Path, context: Context) -> Iterator[pl.DataFrame]:

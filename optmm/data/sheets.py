@@ -64,7 +64,7 @@ def from_frame(
     if table is None:
         raise DataError(
             f"no table we read has columns {', '.join(frame.columns)}",
-            remedy=f"Give one of these: {', '.join(formats.FORMATS)}.",
+            remedy=f"Give one of these: {', '.join(formats.shelf())}.",
         )
     timed = table.timed(frame.columns)
     context = Context("the frame", None if timed else untimed("", at), underlying)
@@ -198,4 +198,3 @@ def _middle(rows: pl.DataFrame, name: str) -> float:
     """The one value that a chain repeats: its median, NaN without one."""
     value = rows[name].drop_nulls().median()
     return math.nan if value is None else float(value)  # type: ignore[arg-type]
-

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from optmm.data.packed import AGAIN, GZIP
 from optmm.errors import DataError
 
 BLOCK = 8 << 20
 MAX_RATIO = 400  # unpacked to packed; quotes that hardly change reach 100
 SMALL = 64 << 20  # below this a high ratio does no harm
-ZIP, ZSTD = b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
+AGAIN = "Fetch it again or restore it from a copy."
+GZIP, ZIP, ZSTD = b"\x1f\x8b", b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
 TEXTS = (".csv", ".txt", ".tsv", ".json")
 DAMAGE = (EOFError, OSError, zlib.error, zipfile.BadZipFile, RuntimeError, ValueError)
 
@@ -54,7 +54,7 @@ def blocks(path: Path, size: int = BLOCK) -> Iterator[tuple[str, bytes]]:
 
 
 def packing(path: Path) -> str:
-    """"gzip", "zstandard", "zip", or "" for anything else, by the first bytes.
+    """ "gzip", "zstandard", "zip", or "" for anything else, by the first bytes.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from optmm.data import streams
-from optmm.data.packed import AGAIN
+from optmm.data.streams import AGAIN
 from optmm.errors import DataError
 
 PARQUET = b"PAR1"

@@ -62,6 +62,7 @@ class OptionsDx:
 
     name: str = "OptionsDX"
     tape: bool = False
+    has_days: bool = True
     notes: tuple[str, ...] = (
         "OptionsDX names no settlement class: an index expiry counts as AM-settled only where "
         "EXPIRE_UNIX lies before noon in New York",
@@ -136,6 +137,7 @@ class DataShopIntervals:
 
     name: str = "Cboe DataShop intervals"
     tape: bool = False
+    has_days: bool = True
     notes: tuple[str, ...] = ()
 
     def recognises(self, columns: Sequence[str]) -> bool:
@@ -167,6 +169,7 @@ class DataShopDays:
 
     name: str = "Cboe DataShop end of day"
     tape: bool = False
+    has_days: bool = True
     notes: tuple[str, ...] = (
         "the end-of-day quotes are those of the close of the options, 16:15 where a class has it",
     )
@@ -231,6 +234,7 @@ class Yahoo:
 
     name: str = "yfinance option chain"
     tape: bool = False
+    has_days: bool = False
     notes: tuple[str, ...] = (
         "Yahoo does not say when its quotes were taken, and shows 0 for both sides out of hours",
     )
@@ -264,6 +268,7 @@ class Massive:
 
     name: str = "Massive quotes"
     tape: bool = True
+    has_days: bool = True
     notes: tuple[str, ...] = ()
 
     def recognises(self, columns: Sequence[str]) -> bool:
