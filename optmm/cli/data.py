@@ -26,7 +26,7 @@ def info(
     date: Annotated[str | None, typer.Option(help="trade date, YYYY-MM-DD")] = None,
     at: Annotated[
         str | None,
-        typer.Option("--at", help="one chain: its time (New York), or its date in a file of many"),
+        typer.Option("--at", help="one chain: its time, or its date in a file of many"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
 ) -> None:
@@ -69,7 +69,7 @@ def convert(
     path: Annotated[Path, typer.Argument(help="anything that `optmm data info` reads")],
     out: Annotated[
         Path,
-        typer.Option("--out", help="NAME.parquet: a table of quotes; else the folder of a day"),
+        typer.Option("--out", help="NAME.parquet for a table of quotes, else a folder"),
     ],
     underlying: Annotated[str | None, typer.Option(help="symbol, where there are several")] = None,
     date: Annotated[str | None, typer.Option(help="trade date, YYYY-MM-DD")] = None,

@@ -154,16 +154,16 @@ def _table(
         progress(chunk.height)
     steps = np.diff(sorted(instants))
     return _facts(
-        table.name, read, tally, sides, parity, dict(
-        underlying=", ".join(sorted(names)) or None,
-        first=utc(min(instants)) if instants else None,
-        last=utc(max(instants)) if instants else None,
-        instants=len(instants) or None,
-        stale_share=unchanged.same / unchanged.compared if unchanged.compared else None,
-        stale_means="quotes that are those of the instant before",
-        longest_gap_seconds=int(steps.max()) / 1e9 if steps.size else None,
-        notes=list(table.notes),
-    ))  # fmt: skip
+        table.name, read, tally, sides, parity, {
+        "underlying": ", ".join(sorted(names)) or None,
+        "first": utc(min(instants)) if instants else None,
+        "last": utc(max(instants)) if instants else None,
+        "instants": len(instants) or None,
+        "stale_share": unchanged.same / unchanged.compared if unchanged.compared else None,
+        "stale_means": "quotes that are those of the instant before",
+        "longest_gap_seconds": int(steps.max()) / 1e9 if steps.size else None,
+        "notes": list(table.notes),
+    })  # fmt: skip
 
 
 class _Running:
@@ -238,14 +238,14 @@ def _of_day(
 ) -> dict[str, Any]:  # fmt: skip
     ages, session = running.ages, day.session
     return _facts(
-        reader, rows, tally, running.sides, running.parity, dict(
-        underlying=day.chain.underlying.symbol, date=session.date,
-        first=utc(session.open_ns), last=utc(session.close_ns),
-        stale_share=ages.old_ns / ages.held_ns if ages.held_ns else None,
-        stale_means="contract-time with a quote older than five minutes",
-        reordered=reordered, gaps=ages.gaps, longest_gap_seconds=ages.longest_ns / 1e9,
-        notes=notes,
-    ))  # fmt: skip
+        reader, rows, tally, running.sides, running.parity, {
+        "underlying": day.chain.underlying.symbol, "date": session.date,
+        "first": utc(session.open_ns), "last": utc(session.close_ns),
+        "stale_share": ages.old_ns / ages.held_ns if ages.held_ns else None,
+        "stale_means": "contract-time with a quote older than five minutes",
+        "reordered": reordered, "gaps": ages.gaps, "longest_gap_seconds": ages.longest_ns / 1e9,
+        "notes": notes,
+    })  # fmt: skip
 
 
 def _snapshot(found: Snapshot) -> dict[str, Any]:
@@ -256,8 +256,9 @@ def _snapshot(found: Snapshot) -> dict[str, Any]:
     share = found.two_sided_share
     # expired rows and empty quotes are no fault of a page: the share of both sides judges it
     return _facts(
-        found.reader, found.read, Counter(found.quarantined), sides, parity, dict(
-        underlying=found.underlying, first=utc(found.valuation_ns), last=utc(found.valuation_ns),
-        instants=1, two_sided_share=share if math.isfinite(share) else None,
-        notes=list(found.notes),
-    ), most_aside=1.0)  # fmt: skip
+        found.reader, found.read, Counter(found.quarantined), sides, parity, {
+        "underlying": found.underlying,
+        "first": utc(found.valuation_ns), "last": utc(found.valuation_ns),
+        "instants": 1, "two_sided_share": share if math.isfinite(share) else None,
+        "notes": list(found.notes),
+    }, most_aside=1.0)  # fmt: skip

@@ -164,7 +164,8 @@ def messages(path: Path) -> Iterator[Any]:
     number = 0
     for _, block in streams.blocks(path, 1 << 20):
         try:
-            found = decoder.write_and_decode(block)
+            decoder.write(block)
+            found = decoder.decode()
         except (dbn.DBNError, ValueError, OverflowError) as error:
             raise DataError(
                 f"does not decode after record {number:,}: {error}", file=path.name, remedy=AGAIN

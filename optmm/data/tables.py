@@ -6,6 +6,7 @@ off, a column that changes its name between members, and bytes that are no text 
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from optmm.errors import DataError
 
 PARQUET = b"PAR1"
 CHUNK_ROWS = 1 << 18  # of Parquet; a chunk of text is one block
+JSON_LIMIT = 256 << 20  # bytes
 LONGEST = 16 << 20  # bytes of a line
 
 
@@ -48,6 +50,8 @@ def heading(path: Path) -> list[str]:
     first = streams.head(path)
     if b"\0" in first[:4096]:
         return []
+    if _is_json(first):
+        return list(_json(path).columns)
     return _names(first.lstrip(b"\r\n").split(b"\n", 1)[0])
 
 
@@ -61,6 +65,9 @@ def chunks(path: Path) -> Iterator[Chunk]:
     """
     if streams.packing(path) == "" and is_parquet(path):
         yield from _batches(path)
+        return
+    if _is_json(streams.head(path)):
+        yield Chunk(_json(path))
         return
     member, names, rest, row = None, [], b"", 1
     for name, block in streams.blocks(path):
@@ -91,6 +98,22 @@ def chunks(path: Path) -> Iterator[Chunk]:
         raise DataError("is empty", file=path.name, remedy=AGAIN)
     if rest and found:
         yield _text(rest, names, path.name, row, last=True)
+
+
+def _is_json(first: bytes) -> bool:
+    """Whether a file begins like an answer of an exchange with named instruments."""
+    return first.lstrip()[:1] in (b"{", b"[") and b'"instrument_name"' in first
+
+
+def _json(path: Path) -> pl.DataFrame:
+    """The list of objects of a JSON file, or of its `result`."""
+    try:
+        found = json.loads(streams.whole(path, JSON_LIMIT))
+        rows = found["result"] if isinstance(found, dict) else found
+        frame = pl.DataFrame(rows, infer_schema_length=None)
+    except (ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"is no whole JSON table: {error}", file=path.name, remedy=AGAIN) from None
+    return frame.rename({name: name.strip().lower() for name in frame.columns})
 
 
 def _names(first: bytes) -> list[str]:
