@@ -107,7 +107,7 @@ def convert(
         ("rows written", f"{done.written:,}"),
         *_aside(done.quarantined),
     ]
-    _print_pairs(f"{path.name}, {done.reader}", rows, facts["notes"])
+    _print_pairs(f"{path.name}, {done.reader}", rows, list(done.notes))
 
 
 @app.command()

@@ -146,7 +146,7 @@ def _table(
             unchanged.add(good)
             instants.update(good["ts"].unique().to_list())
             if good.height:
-                busiest = good["ts"].mode().min()
+                busiest = int(good["ts"].mode().min())  # type: ignore[arg-type]
                 parity.add(good.filter(pl.col("ts") == busiest), busiest)
         names.update(good["underlying"].unique().to_list())
         bid, ask = (good[n].fill_null(0.0).to_numpy() for n in ("bid", "ask"))

@@ -68,7 +68,7 @@ class Writer:
     def write(self, rows: pl.DataFrame) -> None:
         """Rows without a reason; they lose the column."""
         if rows.height:
-            table = rows.select(COLUMNS).to_arrow().cast(ARROW)
+            table = rows.select(list(COLUMNS)).to_arrow().cast(ARROW)
             self._out.write_table(table)
             self.rows += rows.height
 
@@ -81,7 +81,7 @@ class Writer:
 
 def about(path: Path) -> dict[str, Any]:
     """What a table says of its making; {} where it says nothing."""
-    found = (pq.read_schema(path).metadata or {}).get(KEY)
+    found = (pq.read_metadata(path).metadata or {}).get(KEY)
     return {} if found is None else json.loads(found)
 
 

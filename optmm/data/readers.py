@@ -67,6 +67,10 @@ def reader_for(path: Path) -> Reader:
     for reader in READERS.values():
         if reader.recognises(path):
             return reader
+    if path.is_file():
+        from optmm.data import tables
+
+        tables.heading(path)  # a damaged file says so itself
     raise DataError(
         f"{path} is no source we read",
         remedy=f"Point at one of these: {', '.join(sorted(READERS))}.",

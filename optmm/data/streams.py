@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from optmm.errors import DataError
 
@@ -80,7 +80,7 @@ def head(path: Path, size: int = 1 << 16) -> bytes:
     return b""
 
 
-def _opened(path: Path, kind: str) -> IO[bytes]:
+def _opened(path: Path, kind: str) -> Any:
     if kind == "gzip":
         return gzip.open(path, "rb")
     if kind == "zstandard":

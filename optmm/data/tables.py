@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from optmm.data import streams
@@ -69,7 +70,10 @@ def chunks(path: Path) -> Iterator[Chunk]:
     if _is_json(streams.head(path)):
         yield Chunk(_json(path))
         return
-    member, names, rest, row = None, [], b"", 1
+    member: str | None = None
+    names: list[str] = []
+    found: list[str] = []
+    rest, row = b"", 1
     for name, block in streams.blocks(path):
         if name != member:
             if member is not None and rest:
@@ -124,9 +128,8 @@ def _names(first: bytes) -> list[str]:
 
 def _text(lines: bytes, names: Sequence[str], file: str, row: int, *, last: bool) -> Chunk:
     """Lines as a frame of text; `row` is the number of the first."""
-    width, count = len(names), lines.count(b"\n") + (not lines.endswith(b"\n"))
-    ragged = 0
-    if b'"' in lines or lines.count(b",") != count * (width - 1):
+    width, ragged = len(names), 0
+    if b'"' in lines or not _even(lines, width - 1):
         lines, ragged = _square(lines, width, file, row, last=last)
     if not lines:
         return Chunk(pl.DataFrame({name: [] for name in names}, dict.fromkeys(names, pl.String)))
@@ -139,6 +142,16 @@ def _text(lines: bytes, names: Sequence[str], file: str, row: int, *, last: bool
         reason = str(error).partition("\n")[0]
         raise DataError(f"cannot be read: {reason}", file=file, row=row) from None
     return Chunk(frame.with_columns(pl.all().str.strip_chars()), ragged)
+
+
+def _even(lines: bytes, commas: int) -> bool:
+    """Whether every line has that many commas; a short one must not be balanced by a long one."""
+    text = np.frombuffer(lines, np.uint8)
+    ends = np.flatnonzero(text == ord("\n"))
+    if not lines.endswith(b"\n"):
+        ends = np.append(ends, text.size)
+    upto = np.searchsorted(np.flatnonzero(text == ord(",")), ends)
+    return bool((np.diff(upto, prepend=0) == commas).all())
 
 
 def _square(lines: bytes, width: int, file: str, row: int, *, last: bool) -> tuple[bytes, int]:

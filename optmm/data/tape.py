@@ -18,7 +18,7 @@ import polars as pl
 
 from optmm.errors import DataError
 from optmm.market.chain import Chain, DataQuality, MarketDay, Session
-from optmm.market.events import Bits, Kind, empty, in_order
+from optmm.market.events import MARKET_EVENT, Bits, Kind, empty, in_order
 from optmm.market.products import product
 
 RUN_ROWS = 2_000_000  # events sorted at once: 128 MB
@@ -185,32 +185,61 @@ def ordered(
 
 
 def _run(held: list[np.ndarray], place: Path, number: int) -> Path:
-    path = place / f"{number}.npy"
-    np.save(path, in_order(np.concatenate(held)))
+    path = place / str(number)
+    in_order(np.concatenate(held)).tofile(path)
     return path
+
+
+class _Window:
+    """The next events of a run on disk; no more of it is held."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._unread = path.stat().st_size // MARKET_EVENT.itemsize
+        self._at = 0
+        self.rows = empty(0)
+
+    def fill(self, count: int) -> None:
+        """Hold `count` events, or all that are left."""
+        more = min(count - self.rows.size, self._unread)
+        if more > 0:
+            start = self._at * MARKET_EVENT.itemsize
+            new = np.fromfile(self._path, MARKET_EVENT, more, offset=start)
+            self.rows = np.concatenate([self.rows, new])
+            self._at += more
+            self._unread -= more
+
+    def take(self, limit: int | None) -> np.ndarray:
+        """Remove and return the events before `limit`, all of them at None."""
+        stop = self.rows.size
+        if limit is not None:
+            stop = int(np.searchsorted(self.rows["ts_event_ns"], limit, side="left"))
+        out, self.rows = self.rows[:stop], self.rows[stop:]
+        return out
+
+    @property
+    def ends_ns(self) -> int | None:
+        """The last instant held where the run goes on beyond it, else None."""
+        return int(self.rows["ts_event_ns"][-1]) if self._unread else None
 
 
 def _merged(runs: list[Path], window: int) -> Iterator[np.ndarray]:
     """Blocks of all runs in order; ties go to the earlier run, as a stable sort has it."""
-    maps = [np.load(path, mmap_mode="r") for path in runs]
-    at = [0] * len(maps)
+    windows = [_Window(path) for path in runs]
     step = window
-    while any(i < m.size for i, m in zip(at, maps, strict=True)):
-        ends = [min(i + step, m.size) for i, m in zip(at, maps, strict=True)]
+    while True:
+        for run in windows:
+            run.fill(step)
         # beyond its window a run may hold anything from its window's last instant on
-        more = [int(m["ts_event_ns"][e - 1]) for e, m in zip(ends, maps, strict=True) if e < m.size]
-        limit = min(more, default=np.iinfo(np.int64).max)
-        parts = []
-        for k, (i, e, m) in enumerate(zip(at, ends, maps, strict=True)):
-            side = "left" if more else "right"
-            take = i + int(np.searchsorted(m["ts_event_ns"][i:e], limit, side=side))
-            parts.append(np.array(m[i:take]))
-            at[k] = take
-        if sum(p.size for p in parts) == 0:
-            step *= 2  # one instant fills every window: look further
-            continue
-        step = window
-        yield in_order(np.concatenate(parts))
+        ends = [run.ends_ns for run in windows if run.ends_ns is not None]
+        parts = [run.take(min(ends) if ends else None) for run in windows]
+        if any(part.size for part in parts):
+            step = window
+            yield in_order(np.concatenate(parts))
+        elif not ends:
+            return
+        else:
+            step *= 2  # one instant fills a window: look further
 
 
 def bounds(session: Session, row: int) -> np.ndarray:

@@ -56,8 +56,9 @@ def test_the_layout_is_that_of_the_librarys_own_records(make, tmp_path):
         names["side"] = record.side.value.encode() if hasattr(record.side, "value") else b"N"
         names["flags"] = int(record.flags)
         assert {n: row[n] for n in names} == names
-    for name, kind in (("MBP_0", 0), ("MBP_1", 1), ("CMBP_1", 177), ("CBBO_1S", 192),
-                       ("CBBO_1M", 193), ("TCBBO", 194), ("BBO_1S", 195), ("BBO_1M", 196)):  # fmt: skip
+    types = {"MBP_0": 0, "MBP_1": 1, "CMBP_1": 177, "CBBO_1S": 192, "CBBO_1M": 193, "TCBBO": 194,
+             "BBO_1S": 195, "BBO_1M": 196}  # fmt: skip
+    for name, kind in types.items():
         assert getattr(dbn.RType, name).value == kind
 
 

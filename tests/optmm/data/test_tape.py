@@ -89,6 +89,8 @@ def test_the_two_sided_share_is_that_of_a_clock_watched_second_by_second(tmp_pat
     held = 0
     for second in range(100):
         for row in range(2):
-            mine = events[(events["instrument"] == row) & (events["ts_event_ns"] <= second * SECOND)]
+            mine = events[
+                (events["instrument"] == row) & (events["ts_event_ns"] <= second * SECOND)
+            ]
             held += bool(mine.size and mine[-1]["bid_e9"] and mine[-1]["ask_e9"])
     assert share.share() == pytest.approx(held / 200, abs=1e-12)

@@ -63,7 +63,9 @@ def test_optionsdx_blank_sides_are_absent_and_sizes_unknown(put):
 def test_a_month_of_chains_is_asked_for_by_date_or_time(put):
     text = "".join(
         made.optionsdx(quotes, date=f"2024-03-{day}", time=time, heading=day == 11)
-        for day, time, quotes in ((11, "16:00", MARKET), (12, "15:30", MARKET), (12, "16:00", LATER))
+        for day, time, quotes in (
+            (11, "16:00", MARKET), (12, "15:30", MARKET), (12, "16:00", LATER)
+        )
     )  # fmt: skip
     path = put(text, "spy_eod_202403.txt")
     with pytest.raises(UsageError, match=r"holds 3 instants: name one with --at: 2024-03-11T20:00"):
@@ -207,7 +209,7 @@ def test_another_underlying_is_refused_and_several_must_be_named(put):
     with pytest.raises(DataError, match=r"holds options on QQQ, SPY\. Name one with --underlying"):
         open_snapshot(path)
     agree(open_snapshot(path, underlying="qqq"), LATER, root="QQQ")
-    with pytest.raises((UsageError, DataError), match="both.csv"):
+    with pytest.raises((UsageError, DataError), match=r"both\.csv"):
         open_snapshot(path, underlying="IWM")
 
 
