@@ -22,7 +22,7 @@ from optmm.errors import DataError, UsageError
 
 SCHEMA = "optmm.data_convert/1"
 AT_ONCE = ["ts", *quote_rows.SERIES]
-MOST_HELD = 4_000_000  # rows whose contracts are remembered to find repeats
+MOST_HELD = 1_000_000  # rows whose contracts are remembered to find repeats
 
 
 @dataclass(frozen=True, slots=True)

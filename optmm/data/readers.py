@@ -110,6 +110,8 @@ def choose(place: Path, underlying: str | None, date: str | None) -> tuple[Reade
     """Reader, underlying and date of the one day meant; errors as `open_day`."""
     reader = reader_for(place)
     date = None if date is None else calendar.iso(date)
+    if underlying is not None and date is not None and hasattr(reader, "stream"):
+        return reader, underlying, date  # what such a source lists costs a pass over all of it
     fits = [
         (chain.underlying, day)
         for chain in reader.days(place)

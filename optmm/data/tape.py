@@ -21,7 +21,7 @@ from optmm.market.chain import Chain, DataQuality, MarketDay, Session
 from optmm.market.events import MARKET_EVENT, Bits, Kind, empty, in_order
 from optmm.market.products import product
 
-RUN_ROWS = 2_000_000  # events sorted at once: 128 MB
+RUN_ROWS = 1_000_000  # events sorted at once: 64 MB
 WINDOW_NS = 10_000_000_000  # rows this much out of order are put back, older ones set aside
 LATE, TWICE = "out of order by more than 10 s", "duplicate"
 COMPARED = ("ts_event_ns", "kind", "bid_e9", "ask_e9", "bid_lots", "ask_lots", "seq")
