@@ -168,7 +168,7 @@ def _quality(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("stale, %", percent("stale_share")),
         ("out of order", number("out_of_order")),
         ("duplicates", number("duplicates")),
-        ("gaps over five minutes", number("gaps")),
+        ("gaps of the feed", number("gaps")),
         ("longest gap, seconds", "n/a" if gap is None else f"{gap:,.0f}"),
         ("parity pairs looked at", number("parity_pairs")),
         ("parity violations", number("parity_violations")),

@@ -23,9 +23,9 @@ from optmm.data.sheets import untimed
 from optmm.data.snapshot import LEAST_TWO_SIDED, Snapshot, utc
 from optmm.data.snapshots import open_snapshot
 from optmm.data.tables import heading
-from optmm.data.tape import LATE, Ledger, Progress, no_progress, ordered
+from optmm.data.tape import LATE, DayStream, Ledger, Progress, no_progress, ordered
 from optmm.errors import DataError
-from optmm.market.chain import Chain, MarketDay
+from optmm.market.chain import MarketDay
 from optmm.market.events import Kind
 
 SCHEMA = "optmm.data_check/1"
@@ -66,7 +66,7 @@ def check(
     if at is None and any(reader.recognises(source) for reader in READERS.values()):
         reader, name, day = choose(source, underlying, date)
         if hasattr(reader, "stream"):
-            return _stream(reader.name, reader.stream(source, name, day), progress)
+            return _stream(reader.stream(source, name, day), progress)
         return _day(reader.name, reader.load(source, name, day), progress)
     return _snapshot(open_snapshot(source, at=at, underlying=underlying))
 
@@ -169,8 +169,10 @@ def _table(
 class _Running:
     """Figures of a recorded day while its events pass in order."""
 
-    def __init__(self, chain: Chain, session: Any) -> None:
-        self.sides, self.parity, self.ages = Sides(), Parity(), Ages(chain, session)
+    def __init__(self, day: DayStream | MarketDay) -> None:
+        chain, session = day.chain, day.session
+        self.sides, self.parity = Sides(), Parity()
+        self.ages = Ages(chain, session, day.bar_ns)
         self._chain = chain
         self._bid, self._ask = (np.zeros(len(chain)) for _ in range(2))
         length = session.close_ns - session.open_ns
@@ -211,19 +213,25 @@ class _Running:
         self.parity.add(frame, at_ns)
 
 
-def _stream(reader: str, stream: Any, progress: Progress) -> dict[str, Any]:
-    ledger, running = Ledger(), _Running(stream.chain, stream.session)
+def _stream(stream: DayStream, progress: Progress) -> dict[str, Any]:
+    ledger, running = Ledger(), _Running(stream)
     with tempfile.TemporaryDirectory(prefix="optmm-") as scratch:
         for block in ordered(stream.blocks(ledger, progress), Path(scratch)):
             running.add(block)
     running.finish()
     return _of_day(
-        reader, stream, ledger.rows, ledger.quarantined, running, ledger.notes, ledger.reordered
+        stream.reader,
+        stream,
+        ledger.rows,
+        ledger.quarantined,
+        running,
+        ledger.notes,
+        ledger.reordered,
     )
 
 
 def _day(reader: str, day: MarketDay, progress: Progress) -> dict[str, Any]:
-    running = _Running(day.chain, day.session)
+    running = _Running(day)
     for start in range(0, day.events.size, BLOCK):
         running.add(day.events[start : start + BLOCK])
         progress(min(BLOCK, day.events.size - start))
@@ -233,8 +241,8 @@ def _day(reader: str, day: MarketDay, progress: Progress) -> dict[str, Any]:
 
 
 def _of_day(
-    reader: str, day: Any, rows: int, tally: Counter[str], running: _Running, notes: list[str],
-    reordered: int | None,
+    reader: str, day: DayStream | MarketDay, rows: int, tally: Counter[str], running: _Running,
+    notes: list[str], reordered: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     ages, session = running.ages, day.session
     return _facts(
@@ -242,7 +250,7 @@ def _of_day(
         "underlying": day.chain.underlying.symbol, "date": session.date,
         "first": utc(session.open_ns), "last": utc(session.close_ns),
         "stale_share": ages.old_ns / ages.held_ns if ages.held_ns else None,
-        "stale_means": "contract-time with a quote older than five minutes",
+        "stale_means": f"contract-time with a quote older than {ages.limit_ns / 1e9:g} seconds",
         "reordered": reordered, "gaps": ages.gaps, "longest_gap_seconds": ages.longest_ns / 1e9,
         "notes": notes,
     })  # fmt: skip

@@ -90,17 +90,19 @@ def _day(
     reader, name, day = choose(source, underlying, date)
     if store.is_stored(source):
         raise UsageError(f"{source} is a stored day already")
+    said = reader.name
     if not hasattr(reader, "stream"):
         whole = reader.load(source, name, day)
         with store.drafted(out) as draft:
             store.write(whole, draft)
         progress(whole.quality.rows)
     else:
-        whole = store.write_stream(reader.stream(source, name, day), out, progress)
+        stream = reader.stream(source, name, day)
+        said, whole = stream.reader, store.write_stream(stream, out, progress)
     quality = whole.quality
     aside = sum(quality.quarantined.values())
     return Converted(
-        "day", reader.name, out, quality.rows, quality.rows - aside, dict(quality.quarantined),
+        "day", said, out, quality.rows, quality.rows - aside, dict(quality.quarantined),
         quality.notes,
     )  # fmt: skip
 

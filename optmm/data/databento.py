@@ -110,6 +110,11 @@ class DbnDay:
     halts: dbn_halts.Halts
     notes: tuple[str, ...]
 
+    @property
+    def reader(self) -> str:
+        """What it was read as."""
+        return "Databento files"
+
     def blocks(self, ledger: Ledger, progress: Progress) -> Iterator[np.ndarray]:
         """Events in the order of the files, one file after the other."""
         n = len(self.chain)

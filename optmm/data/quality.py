@@ -13,7 +13,8 @@ from optmm.data.quote_rows import SERIES
 from optmm.market.chain import Chain, Session
 from optmm.market.events import Kind
 
-OLD_NS = 300 * 10**9  # a quote is old, and a feed has a gap, after five minutes
+OLD_NS = 300 * 10**9  # a quote is old, and a feed has a gap, after five minutes...
+OLD_BARS = 1.5  # ...or so many of its bars, where those are longer
 YEAR_NS = 365 * 86_400 * 10**9
 RATE, RATE_SD = 0.03, 0.05  # prior of the rate behind a parity line, per year
 PAIRS_NEEDED = 3
@@ -103,16 +104,22 @@ class Unchanged:
 
 @dataclass(slots=True)
 class Ages:
-    """Time for which quotes stood longer than five minutes, and gaps of the whole feed."""
+    """Time for which quotes stood too long, and gaps of the whole feed."""
 
     chain: Chain
     session: Session
+    bar_ns: int
     old_ns: float = 0.0
     held_ns: float = 0.0
     gaps: int = 0
     longest_ns: int = 0
     _since: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     _latest: int = 0
+
+    @property
+    def limit_ns(self) -> int:
+        """How long a quote may stand, and a feed be silent."""
+        return max(OLD_NS, round(OLD_BARS * self.bar_ns))
 
     def __post_init__(self) -> None:
         self._since = np.zeros(len(self.chain), np.int64)
@@ -143,10 +150,10 @@ class Ages:
 
     def _hold(self, spans: np.ndarray) -> None:
         self.held_ns += float(spans.sum(dtype=np.float64))
-        self.old_ns += float(np.maximum(spans - OLD_NS, 0).sum(dtype=np.float64))
+        self.old_ns += float(np.maximum(spans - self.limit_ns, 0).sum(dtype=np.float64))
 
     def _gap(self, spans: np.ndarray) -> None:
-        self.gaps += int((spans > OLD_NS).sum())
+        self.gaps += int((spans > self.limit_ns).sum())
         self.longest_ns = max(self.longest_ns, int(spans.max(initial=0)))
 
 

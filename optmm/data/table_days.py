@@ -55,6 +55,11 @@ class TableDay:
     sized: bool
     open_interest: np.ndarray | None = None
 
+    @property
+    def reader(self) -> str:
+        """The table's format."""
+        return self.table.name
+
     def blocks(self, ledger: Ledger, progress: Progress) -> Iterator[np.ndarray]:
         """Events in the order of the file."""
         n = len(self.chain)
@@ -65,7 +70,8 @@ class TableDay:
             ledger.notes.append(f"sizes are not given: {UNKNOWN_SIZE} contract is assumed")
         priced = False
         yield bounds(self.session, n)
-        for rows in formats.judged(self.table, self.path, Context(self.path.name)):
+        context = Context(self.path.name, underlying=self.chain.underlying.symbol)
+        for rows in formats.judged(self.table, self.path, context):
             mine = self._mine(rows)
             ledger.rows += mine.height
             good = quote_rows.tally_of(self._in_session(mine), ledger.quarantined)
@@ -161,7 +167,7 @@ def open_table(table: TableFormat, path: Path, underlying: str, date: str) -> Ta
     kinds: set[str] = set()
     american: dict[str, bool] = {}
     sized = False
-    for rows in formats.judged(table, path, Context(path.name)):
+    for rows in formats.judged(table, path, Context(path.name, underlying=name)):
         good = rows.with_columns(_new_york_day()).filter(
             pl.col("reason").is_null() & (pl.col("underlying") == name)
             & (pl.col("day").cast(pl.String) == day)

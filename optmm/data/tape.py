@@ -46,6 +46,10 @@ class DayStream(Protocol):
     """One trade date of one option class, its events to be had in blocks, once."""
 
     @property
+    def reader(self) -> str:
+        """What it was read as."""
+
+    @property
     def chain(self) -> Chain:
         """Its options."""
 

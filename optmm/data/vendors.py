@@ -75,7 +75,7 @@ class OptionsDx:
         return True
 
     def rows(self, frame: pl.DataFrame, context: Context) -> pl.DataFrame:
-        symbol = (context.underlying or re.split(r"[._-]", context.file, maxsplit=1)[0]).upper()
+        symbol = _symbol(context)
         symbol = PRODUCTS[symbol].underlying if symbol in PRODUCTS else symbol
         unix = number("quote_unixtime")
         wall = pl.coalesce(
@@ -90,6 +90,14 @@ class OptionsDx:
         halves = [_half(shared, side, right) for side, right in (("c", 1), ("p", -1))]
         odd = pl.col("_wall").is_null() | ((pl.col("_wall") - pl.col("ts")).abs() > 60 * E9)
         return pl.concat(halves).with_columns(reason=first_of(("its two clocks disagree", odd)))
+
+
+def _symbol(context: Context) -> str:
+    """Underlying of an OptionsDX file: as its name says, else as the user does."""
+    named = re.match(r"([A-Za-z.]{1,6})_(?:eod|\d)", context.file)
+    if named is None and context.underlying is not None:
+        return context.underlying.upper()
+    return re.split(r"[._-]", context.file, maxsplit=1)[0].upper()
 
 
 def _settlement_class(symbol: str) -> pl.Expr:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+import json
 import math
 import zipfile
 
@@ -10,8 +11,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import vendor_files as made
+from typer.testing import CliRunner
 
+from optmm.cli.data import app
 from optmm.data import formats, sheets
+from optmm.data.readers import open_day
 from optmm.data.snapshots import open_snapshot
 from optmm.errors import DataError, UsageError
 
@@ -76,6 +80,16 @@ def test_a_month_of_chains_is_asked_for_by_date_or_time(put):
     for nothing in ("2024-03-12 10:00", "2024-03-13", "2024-03-13 16:00"):
         with pytest.raises(UsageError, match=r"no quotes for --at .*it has 2024-03-11T20:00:00Z"):
             open_snapshot(path, at=nothing)
+
+
+def test_optionsdx_takes_its_symbol_from_its_name_before_the_user(put):
+    path = put(made.optionsdx(MARKET), "spy_eod_202403.txt")
+    with pytest.raises(UsageError, match=r"--underlying is QQQ, but spy_eod_202403\.txt holds SPY"):
+        open_snapshot(path, underlying="QQQ")
+    renamed = put(made.optionsdx(MARKET), "download.txt")
+    assert open_snapshot(renamed, underlying="spy").underlying == "SPY"
+    assert open_day(renamed, "SPY", "2024-03-12").chain.underlying.symbol == "SPY"
+    assert open_snapshot(renamed).underlying == "DOWNLOAD"
 
 
 @pytest.mark.parametrize(("hour", "root"), [("09:30", "SPX"), ("16:00", "SPXW")])
@@ -216,3 +230,18 @@ def test_another_underlying_is_refused_and_several_must_be_named(put):
 def test_a_second_format_of_one_name_is_refused():
     with pytest.raises(UsageError, match="already registered"):
         formats.register(next(iter(formats.shelf().values())))
+
+
+def test_info_lists_a_table_of_many_days_and_shows_the_chain_asked_for(put):
+    text = made.optionsdx(MARKET, date="2024-03-11") + made.optionsdx(LATER, heading=False)
+    path = put(text, "spy_eod_202403.txt")
+    run = CliRunner()
+    listing = json.loads(run.invoke(app, ["info", str(path), "--json"]).stdout)
+    assert listing["available"] == [
+        {"underlying": "SPY", "class": "OptionsDX", "dates": ["2024-03-11", "2024-03-12"]}
+    ]
+    day = json.loads(run.invoke(app, ["info", str(path), "--date", "2024-03-12", "--json"]).stdout)
+    assert (day["contracts"], day["date"]) == (20, "2024-03-12")
+    words = ["info", str(path), "--at", "2024-03-12", "--json"]
+    chain = json.loads(run.invoke(app, words).stdout)
+    assert (chain["reader"], chain["options"], chain["spot_usd"]) == ("OptionsDX", 20, 502.3)
