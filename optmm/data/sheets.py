@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -49,16 +50,15 @@ def read(
     return pick(table, formats.judged(table, path, context), context, at if timed else None)
 
 
-def from_frame(
-    frame: pl.DataFrame, at: str | None = None, underlying: str | None = None
-) -> Snapshot:
-    """The same from a frame in memory (convert pandas with `polars.from_pandas` first).
+def from_frame(frame: Any, at: str | None = None, underlying: str | None = None) -> Snapshot:
+    """The same from a frame in memory, polars or pandas.
 
     Raises
     ------
     DataError
         Its columns are of no format on the shelf; else as `read`.
     """
+    frame = frame if isinstance(frame, pl.DataFrame) else pl.from_pandas(frame)
     frame = frame.rename({name: name.strip(" []").lower() for name in frame.columns})
     table = formats.format_with(frame.columns)
     if table is None:

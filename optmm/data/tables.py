@@ -201,6 +201,8 @@ def _batches(path: Path) -> Iterator[Chunk]:
         for batch in source.iter_batches(CHUNK_ROWS):
             frame = pl.from_arrow(batch)
             assert isinstance(frame, pl.DataFrame)
+            words = [n for n, kind in frame.schema.items() if kind in (pl.Categorical, pl.Enum)]
+            frame = frame.with_columns(pl.col(words).cast(pl.String))
             yield Chunk(frame.rename({n: n.strip().lower() for n in frame.columns}))
             row += batch.num_rows
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -98,8 +98,7 @@ class Watch:
         )["t"].to_numpy()  # fmt: skip
         before = np.empty_like(peak)
         before[1:] = peak[:-1]
-        before[first] = self._latest[who[first]]
-        before = np.maximum(before, self._latest[who])
+        before = np.where(first, self._latest[who], np.maximum(before, self._latest[who]))
         stamp = rows["ts_event_ns"]
         # both sides shifted, so that the smallest int64 of an unseen instrument cannot wrap
         late = (before > stamp) & (stamp + WINDOW_NS < before)

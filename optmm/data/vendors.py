@@ -24,9 +24,20 @@ DELIVERABLE = "unknown deliverable"
 RIGHTS = {"c": 1, "call": 1, "calls": 1, "p": -1, "put": -1, "puts": -1}
 
 
-def new_york_ns(name: str, form: str) -> pl.Expr:
-    """A column of New York wall-clock text as ns UTC; null where it does not read."""
-    wall = pl.col(name).cast(pl.String).str.to_datetime(form, time_unit="ns", strict=False)
+def clock_ns(frame: pl.DataFrame, name: str, *forms: str) -> pl.Expr:
+    """A column of clocks as ns UTC; null where it does not read.
+
+    Text in one of `forms` and timestamps without a zone are New York's.
+    """
+    kind = frame.schema[name]
+    wall = pl.col(name)
+    if not isinstance(kind, pl.Datetime):
+        text = wall.cast(pl.String)
+        wall = pl.coalesce(
+            text.str.to_datetime(form, time_unit="ns", strict=False) for form in forms
+        )
+    elif kind.time_zone is not None:
+        return wall.dt.epoch("ns")
     zoned = wall.dt.replace_time_zone(stamps.NEW_YORK, ambiguous="earliest", non_existent="null")
     return zoned.dt.epoch("ns")
 
@@ -78,9 +89,7 @@ class OptionsDx:
         symbol = _symbol(context)
         symbol = PRODUCTS[symbol].underlying if symbol in PRODUCTS else symbol
         unix = number("quote_unixtime")
-        wall = pl.coalesce(
-            new_york_ns("quote_readtime", form) for form in ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
-        )
+        wall = clock_ns(frame, "quote_readtime", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
         ts = pl.when(unix.is_finite()).then(unix).cast(pl.Int64, strict=False) * E9
         shared = frame.with_columns(
             ts=ts, date=date_of("expire_date"), underlying=pl.lit(symbol),
@@ -161,10 +170,7 @@ class DataShopIntervals:
         sides = ("underlying_bid", "underlying_ask", "active_underlying_price")
         spots = [positive(n) if n in frame.columns else pl.lit(None) for n in sides]
         return _of_datashop(frame).with_columns(
-            ts=pl.coalesce(
-                new_york_ns("quote_datetime", form)
-                for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M")
-            ),
+            ts=clock_ns(frame, "quote_datetime", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"),
             bid=number("bid"), ask=number("ask"), bid_size=optional(frame, "bid_size"),
             ask_size=optional(frame, "ask_size"), spot_bid=spots[0], spot_ask=spots[1],
             spot=spots[2], low=low, high=high, volume=optional(frame, "trade_volume"), vol=vol,
@@ -286,7 +292,9 @@ class Massive:
         return True
 
     def rows(self, frame: pl.DataFrame, context: Context) -> pl.DataFrame:
-        ts = pl.col("sip_timestamp").cast(pl.Int64, strict=False)
+        stamp = pl.col("sip_timestamp")
+        dated = isinstance(frame.schema["sip_timestamp"], pl.Datetime)
+        ts = stamp.dt.epoch("ns") if dated else stamp.cast(pl.Int64, strict=False)
         frame = frame.with_columns(
             ts=pl.when(ts > 0).then(ts), ticker=pl.col("ticker").cast(pl.String),
             bid=number("bid_price"), ask=number("ask_price"),

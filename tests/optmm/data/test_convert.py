@@ -124,11 +124,14 @@ def test_an_interrupt_leaves_nothing(source, tmp_path):
     assert left(tmp_path) == {"quotes.csv"}
 
 
-def test_rows_are_counted_by_reason_and_none_is_lost(source, tmp_path):
+@pytest.mark.parametrize("block", [8 << 20, 500])
+def test_rows_are_counted_by_reason_and_none_is_lost(source, tmp_path, monkeypatch, block):
+    """A repeat is found in the next chunk, too."""
+    monkeypatch.setattr("optmm.data.streams.blocks.__defaults__", (block,))
     lines = source.read_text().splitlines(keepends=True)
     cells = lines[1].split(",")
+    lines.insert(12, lines[1])  # the same contract at the same instant
     lines += [
-        lines[1],  # the same contract at the same instant
         ",".join([*cells[:2], "SPY1", *cells[3:]]),
         ",".join([*cells[:11], "nan", *cells[12:]]).replace("10:00", "10:30"),
         ",".join([*cells[:12], "-1.0", *cells[13:]]).replace("10:00", "10:30"),

@@ -159,7 +159,7 @@ def test_definitions_of_another_day_do_not_name_todays_ids(make, tmp_path):
     """Ids are used again: yesterday's 101 may be another series."""
     yesterday = make.definition(OTHER, when=OPEN_NS - 86_400 * 10**9)
     yesterday.instrument_id = CALL
-    make.write("definition", "definition", [yesterday, make.definition(CALL)], symbols={})
+    make.write("definition", "definition", [make.definition(CALL), yesterday], symbols={})
     make.write("quotes", "cmbp-1", [make.cmbp(CALL, 1, 5.0, 5.1)], symbols={})
     assert open_day(tmp_path, "SPY", DAY).chain.symbol == ("SPY   240315C00500000",)
 

@@ -163,13 +163,44 @@ def test_frames_of_polars_pandas_and_parquet_read_alike(put, tmp_path):
     want = open_snapshot(path).quotes
     frame = pl.read_csv(path)
     assert sheets.from_frame(frame, at="2024-03-12 16:00").quotes.equals(want)
-    assert sheets.from_frame(
-        pl.from_pandas(frame.to_pandas()), at="2024-03-12 16:00"
-    ).quotes.equals(want)
+    assert sheets.from_frame(frame.to_pandas(), at="2024-03-12 16:00").quotes.equals(want)
     frame.write_parquet(tmp_path / "spy_2024-03-12_close.parquet")
     assert open_snapshot(tmp_path / "spy_2024-03-12_close.parquet").quotes.equals(want)
     with pytest.raises(DataError, match=r"no table we read has columns x.*OptionsDX"):
         sheets.from_frame(pl.DataFrame({"x": [1]}))
+
+
+@pytest.mark.parametrize("kind", ["naive", "zoned", "microseconds", "categories"])
+def test_typed_parquet_says_what_its_text_said(put, tmp_path, kind):
+    """Clocks without a zone are New York's, those with one are believed."""
+    text = put(made.datashop_intervals({"2024-03-12 10:00:00": MARKET}), "x.csv")
+    want = open_snapshot(text)
+    frame = pl.read_csv(text).with_columns(pl.col("quote_datetime").str.to_datetime())
+    if kind == "zoned":
+        utc = pl.col("quote_datetime").dt.replace_time_zone("America/New_York")
+        frame = frame.with_columns(quote_datetime=utc.dt.convert_time_zone("UTC"))
+    elif kind == "microseconds":
+        frame = frame.with_columns(pl.col("quote_datetime").cast(pl.Datetime("us")))
+    elif kind == "categories":
+        frame = frame.with_columns(pl.col("root", "option_type").cast(pl.Categorical))
+    frame.write_parquet(tmp_path / "typed.parquet")
+    found = open_snapshot(tmp_path / "typed.parquet")
+    assert found.valuation_ns == want.valuation_ns
+    assert found.quotes.equals(want.quotes)
+
+
+@pytest.mark.parametrize("shape", ["crlf", "mark", "quoted", "blank lines"])
+def test_text_in_other_shapes_reads_alike(put, shape):
+    text = made.datashop_intervals({"2024-03-12 10:00:00": MARKET})
+    want = open_snapshot(put(text, "x.csv")).quotes
+    other = {
+        "crlf": text.replace("\n", "\r\n"),
+        "mark": "\ufeff" + text,
+        "quoted": text.replace(",SPY,", ',"SPY",'),
+        "blank lines": "\n" + text + "\n\n",
+    }[shape]
+    found = open_snapshot(put(other, "y.csv"))
+    assert found.quotes.equals(want) and found.quarantined == {}
 
 
 def test_deribit_prices_become_usd_by_the_forward_of_their_own_expiry(put):
