@@ -5,6 +5,7 @@ nothing of it can be used, less than a quarter of its quotes have both sides, or
 its rows had to be set aside.
 """
 
+import datetime as dt
 import math
 import tempfile
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from optmm.data import formats, quote_rows
+from optmm.data import formats, quote_rows, stamps
 from optmm.data.convert import AT_ONCE
 from optmm.data.formats import Context
 from optmm.data.quality import Ages, Parity, Sides, Unchanged, merged
@@ -25,12 +26,15 @@ from optmm.data.snapshots import open_snapshot
 from optmm.data.tables import heading
 from optmm.data.tape import LATE, DayStream, Ledger, Progress, no_progress, ordered
 from optmm.errors import DataError
+from optmm.market import calendar
 from optmm.market.chain import MarketDay
 from optmm.market.events import Kind
 
 SCHEMA = "optmm.data_check/1"
 MOST_ASIDE = 0.5  # more than this share of the rows set aside: something is wrong with all of them
 BLOCK = 1 << 20
+WHOLE_TAPE = "a tape is judged whole: name --underlying for its order, ages, gaps and parity"
+NAMED = 8  # underlyings that a table lists
 LOOKS = 8  # instants of a day at which parity is looked at
 
 
@@ -47,7 +51,8 @@ def check(
     Parameters
     ----------
     source : any file or folder of docs/formats.md
-    underlying, date : which recorded day, where several fit; a table is judged whole without them
+    underlying, date : which recorded day, where several fit. A table is judged whole unless `date`
+        names a day of it, or `underlying` that of a tape: only a day has an order, ages and gaps
     at : time of a file of one chain that does not say it
     progress : told how many rows were read
 
@@ -61,7 +66,8 @@ def check(
     if not source.exists():
         raise DataError(f"there is no {source}", remedy="Check the path.")
     table = formats.format_of(source)
-    if table is not None and at is None and date is None:
+    named = date is not None or (table is not None and table.tape and underlying is not None)
+    if table is not None and at is None and not named:
         return _table(table, source, underlying, progress)
     if at is None and any(reader.recognises(source) for reader in READERS.values()):
         reader, name, day = choose(source, underlying, date)
@@ -130,6 +136,7 @@ def _table(
     sides, parity, unchanged = Sides(), Parity(), Unchanged()
     instants: set[int] = set()
     names: set[str] = set()
+    spans: list[int] = []
     read = 0
     mine = pl.lit(True)
     if underlying is not None:
@@ -149,21 +156,45 @@ def _table(
                 busiest = int(good["ts"].mode().min())  # type: ignore[arg-type]
                 parity.add(good.filter(pl.col("ts") == busiest), busiest)
         names.update(good["underlying"].unique().to_list())
+        if good.height:
+            ends = good.select(pl.col("ts").min().alias("a"), pl.col("ts").max().alias("b")).row(0)
+            spans += ends
         bid, ask = (good[n].fill_null(0.0).to_numpy() for n in ("bid", "ask"))
         sides.add(bid, ask)
         progress(chunk.height)
     steps = np.diff(sorted(instants))
+    gaps = _sessions_missing(instants) if table.has_days and instants else None
     return _facts(
         table.name, read, tally, sides, parity, {
-        "underlying": ", ".join(sorted(names)) or None,
-        "first": utc(min(instants)) if instants else None,
-        "last": utc(max(instants)) if instants else None,
+        "underlying": _listed(names),
+        "first": utc(min(spans)) if spans else None,
+        "last": utc(max(spans)) if spans else None,
         "instants": len(instants) or None,
         "stale_share": unchanged.same / unchanged.compared if unchanged.compared else None,
         "stale_means": "quotes that are those of the instant before",
         "longest_gap_seconds": int(steps.max()) / 1e9 if steps.size else None,
-        "notes": list(table.notes),
+        "gaps": gaps,
+        "out_of_order": None,
+        "duplicates": None if table.tape else tally["duplicate contract"],
+        "notes": [*table.notes, *([WHOLE_TAPE] if table.tape else [])],
     })  # fmt: skip
+
+
+def _listed(names: set[str]) -> str | None:
+    """Some of the underlyings of a source, and how many more there are."""
+    shown = sorted(names)[:NAMED]
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(shown) + more if shown else None
+
+
+def _sessions_missing(instants: set[int]) -> int:
+    """Sessions between the first and the last chain that have none."""
+    days = {stamps.new_york_day(t) for t in instants}
+    day, missing = min(days), 0
+    while day < max(days):
+        day += dt.timedelta(days=1)
+        missing += day not in days and calendar.is_session(stamps.EXCHANGE, day.isoformat())
+    return missing
 
 
 class _Running:

@@ -90,8 +90,8 @@ class Unchanged:
     _before: pl.DataFrame | None = None
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Whole chains, several instants in order."""
-        for _, chain in rows.group_by("ts", maintain_order=True):
+        """Whole chains, one or several instants."""
+        for _, chain in rows.sort("ts", maintain_order=True).group_by("ts", maintain_order=True):
             now = chain.select(*SERIES, pl.col("bid", "ask").fill_null(0.0))
             if self._before is not None:
                 both = now.join(self._before, on=SERIES, suffix="_was")

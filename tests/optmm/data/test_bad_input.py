@@ -1,7 +1,9 @@
 """Every row of the table of bad input that concerns data, named after it, over every format.
 
 What cannot be read is counted under one reason and never reaches a price; what is damaged is an
-error that names the file and the place; nothing is half loaded.
+error that names the file and the place; nothing is half loaded. Beside this file: halts in
+test_databento, parity violations in test_check, order and repeats of tapes in test_tape, memory in
+test_convert, LEAN's own rows in test_lean and test_lean_zip.
 """
 
 import datetime as dt

@@ -67,6 +67,17 @@ def test_stale_quotes_of_a_table_are_those_that_did_not_move(put):
     assert (facts["first"], facts["last"]) == ("2024-03-12T14:00:00Z", "2024-03-12T14:15:00Z")
 
 
+def test_sessions_without_a_chain_are_gaps_and_weekends_are_none(put):
+    """2024-03-28 to 04-02: Good Friday and a weekend between, Monday is missing."""
+    days = ("2024-03-28", "2024-04-02")
+    quotes = {key: quote for key, quote in MARKET.items() if key[0].month == 4}
+    text = "".join(
+        made.optionsdx(quotes, date=day, heading=day == days[0], spot=502.0) for day in days
+    )
+    facts = check(put(text, "spy_eod_202403.txt"))
+    assert (facts["gaps"], facts["instants"], facts["stale_share"]) == (1, 2, 1.0)
+
+
 @pytest.mark.parametrize(("shift", "violations"), [(0.0, 0), (0.3, 1)])
 def test_a_pair_off_parity_by_more_than_its_spread_is_found(put, shift, violations):
     """Half spreads add up to 0.10: 0.30 lies outside, whatever the rate."""
@@ -105,7 +116,11 @@ def test_out_of_order_and_duplicates_of_a_tape(put):
     call, good, other = "O:SPY240315C00500000", (5.0, 5.1, 1, 2), (5.0, 5.2, 1, 2)
     rows = [(call, start + 20 * 10**9, good), (call, start, good),
             (call, start + 15 * 10**9, other), (call, start + 15 * 10**9, other)]  # fmt: skip
-    facts = check(put(made.massive(rows)), date="2024-03-12")
+    path = put(made.massive(rows))
+    whole = check(path)
+    assert (whole["out_of_order"], whole["duplicates"], whole["rows"]) == (None, None, 4)
+    assert any("name --underlying" in note for note in whole["notes"])
+    facts = check(path, underlying="SPY")
     assert (facts["out_of_order"], facts["reordered"], facts["duplicates"]) == (1, 1, 1)
 
 
