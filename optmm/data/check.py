@@ -140,7 +140,8 @@ def _table(
     read = 0
     mine = pl.lit(True)
     if underlying is not None:
-        mine = (pl.col("underlying") == underlying.upper()).fill_null(True)
+        name = underlying.upper()
+        mine = ((pl.col("underlying") == name) | (pl.col("root") == name)).fill_null(True)
     for chunk in formats.judged(table, source, Context(source.name, at_ns, underlying)):
         rows = chunk.filter(mine)
         read += rows.height

@@ -20,7 +20,7 @@ from optmm.market.calendar import iso
 from optmm.market.chain import Chain, Session, Underlying
 from optmm.market.events import Kind, empty
 from optmm.market.instruments import Option, has_osi
-from optmm.market.products import list_chain
+from optmm.market.products import PRODUCTS, list_chain
 
 E9 = 1e9
 UNKNOWN_SIZE = 1  # a quote stands for one contract at least
@@ -162,6 +162,8 @@ def open_table(table: TableFormat, path: Path, underlying: str, date: str) -> Ta
         The table has no usable row of that underlying on that date, or is damaged.
     """
     day, name = iso(date), underlying.upper()
+    if name in PRODUCTS:  # a root answers for its underlying
+        name = PRODUCTS[name].underlying
     series: set[tuple] = set()
     instants: set[int] = set()
     kinds: set[str] = set()

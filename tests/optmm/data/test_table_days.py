@@ -145,3 +145,11 @@ def test_sizes_that_are_not_given_are_one_contract_and_said(put):
     quotes = day.events[day.events["kind"] == Kind.QUOTE]
     assert set(quotes["ask_lots"]) == {1}
     assert any("sizes are not given" in note for note in day.quality.notes)
+
+
+def test_a_root_answers_for_its_underlying(put):
+    path = put(made.datashop_intervals({TEN: MARKET}, symbol="^SPX", root="SPXW"))
+    for name in ("SPX", "spxw"):
+        day = open_day(path, name, "2024-03-12")
+        assert (day.chain.underlying.symbol, set(day.chain.root)) == ("SPX", {"SPXW"})
+        assert not day.chain.american.any()
