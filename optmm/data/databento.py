@@ -25,6 +25,7 @@ import numpy as np
 from optmm.data import dbn_file, dbn_halts
 from optmm.data.dbn_file import BOOKS, SAMPLED, TRADES, UNDEFINED_PRICE, UNDEFINED_TIME
 from optmm.data.dbn_names import Names
+from optmm.data.lean_layout import inside
 from optmm.data.tape import Ledger, Progress, Watch, bounds, session_of, sha256
 from optmm.errors import DataError
 from optmm.market import calendar
@@ -53,10 +54,22 @@ class File:
 
 
 def find(path: Path) -> list[Path]:
-    """The DBN files behind a file or a folder (and its folders)."""
+    """The DBN files behind a file or a folder (and its folders).
+
+    Raises
+    ------
+    DataError
+        A link leads out of the folder.
+    """
     if path.is_file():
         return [path] if dbn_file.is_dbn(path) else []
-    return sorted(p for p in path.rglob("*.dbn*") if p.name.endswith((".dbn", ".dbn.zst")))
+    found = sorted(p for p in path.rglob("*.dbn*") if p.name.endswith((".dbn", ".dbn.zst")))
+    return [inside(path, p) for p in found]
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder has a file that is named as these are; never raises."""
+    return any(p.name.endswith((".dbn", ".dbn.zst")) for p in path.rglob("*.dbn*"))
 
 
 def files(path: Path) -> list[File]:
@@ -234,7 +247,7 @@ def open_dbn(path: Path, underlying: str, date: str) -> DbnDay:
     """
     day, name = calendar.iso(date), underlying.upper()
     there = [f for f in files(path) if _covers(f, day)]
-    names = Names()
+    names = Names(name)
     for file in there:
         names.read(file, day)
     options = names.options(name)

@@ -24,14 +24,20 @@ STANDARD = 100  # shares a contract, where a definition says it
 
 
 class Names:
-    """What is known of ids after some files have been read."""
+    """What is known of ids after some files have been read.
+
+    `only` is the underlying of interest: of all others nothing but the ids is kept, for a day of
+    OPRA lists a million and a half.
+    """
 
     UNKNOWN, OTHER, ADJUSTED, DELIVERABLE = -1, -2, -3, -4
     REASONS: ClassVar[dict[int, str]] = {
         -1: "unknown symbol", -3: "adjusted root", -4: "unknown deliverable"
     }  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, only: str | None = None) -> None:
+        self._only = PRODUCTS[only].underlying if only in PRODUCTS else only
+        self._others: dict[str, set[int]] = {}
         self._options: dict[tuple[str, int], Option] = {}
         self._plain: dict[tuple[str, int], str] = {}  # ids of what is no option
         self._odd: dict[tuple[str, int], tuple[int, str]] = {}  # code, underlying
@@ -45,12 +51,16 @@ class Names:
                 inside = day is None or str(span["start_date"]) <= day < str(span["end_date"])
                 if inside and str(span["symbol"]).isdigit():
                     key = (file.dataset, int(span["symbol"]))
-                    if key not in self._options and key not in self._odd:
+                    if not self._knows(key):
                         self._add(key, symbol, "")
         if file.schema == "definition":
             for record in dbn_file.messages(file.path):
                 if hasattr(record, "raw_symbol"):
                     self._define(file.dataset, record, day)
+
+    def _knows(self, key: tuple[str, int]) -> bool:
+        others = self._others.get(key[0], ())
+        return key in self._options or key in self._odd or key[1] in others
 
     def _define(self, dataset: str, record: Any, day: str | None) -> None:
         stamp = record.ts_event if record.ts_event != dbn_file.UNDEFINED_TIME else record.ts_recv
@@ -58,6 +68,7 @@ class Names:
         if day is not None and when != day:
             return
         key = (dataset, int(record.instrument_id))
+        self._others.get(dataset, set()).discard(key[1])
         self._options.pop(key, None)
         self._odd.pop(key, None)
         self._defined += 1
@@ -79,12 +90,15 @@ class Names:
             return
         if root in PRODUCTS:
             underlying = PRODUCTS[root].underlying
-        self._under[root] = (underlying or self._under.get(root) or root).upper()
-        self._options[key] = option
+        name = self._under[root] = (underlying or self._under.get(root) or root).upper()
+        if self._only in (None, name):
+            self._options[key] = option
+        else:
+            self._others.setdefault(key[0], set()).add(key[1])
 
     def underlyings(self) -> list[str]:
         """Every underlying with a standard option."""
-        return sorted({self._under[o.root] for o in self._options.values()})
+        return sorted(set(self._under.values()))
 
     def options(self, underlying: str) -> list[Option]:
         """Its distinct standard series; a root answers for its underlying."""
@@ -104,7 +118,7 @@ class Names:
     def rows(self, dataset: str, chain: Chain) -> tuple[np.ndarray, np.ndarray]:
         """Ids of a dataset, ascending, and the chain row or code of each."""
         at = {symbol: i for i, symbol in enumerate(chain.symbol)}
-        found: dict[int, int] = {}
+        found: dict[int, int] = dict.fromkeys(self._others.get(dataset, ()), self.OTHER)
         for (name, number), option in self._options.items():
             if name == dataset:
                 found[number] = at.get(option.osi, self.OTHER)
@@ -124,6 +138,7 @@ class Names:
             if name == dataset
         }
         found |= {number: self.OTHER for name, number in self._options if name == dataset}
+        found |= dict.fromkeys(self._others.get(dataset, ()), self.OTHER)
         return _sorted(found.items())
 
     def notes(self) -> tuple[str, ...]:

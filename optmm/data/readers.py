@@ -209,7 +209,7 @@ class DatabentoReader:
         from optmm.data import databento, dbn_file
 
         if path.is_dir():
-            return any(dbn_file.is_dbn(p) for p in databento.find(path)[:1])
+            return databento.is_folder(path)
         return dbn_file.is_dbn(path)
 
     def days(self, path: Path) -> list[Stored]:

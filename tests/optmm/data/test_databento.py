@@ -229,6 +229,24 @@ def test_a_definition_cut_short_says_where(make, tmp_path):
         open_day(tmp_path)
 
 
+def test_a_link_out_of_the_folder_is_not_followed(make, tmp_path):
+    (tmp_path / "opra").mkdir()
+    path = make.write("quotes", "cmbp-1", [make.cmbp(CALL, 1, 5.0, 5.1)])
+    (tmp_path / "opra" / "link.dbn.zst").symlink_to(path)
+    with pytest.raises(DataError, match="lies outside the data folder"):
+        open_day(tmp_path / "opra", "SPY", DAY)
+
+
+def test_ids_of_other_underlyings_are_neither_ours_nor_unknown(make, tmp_path):
+    make.definitions()
+    make.write("quotes", "cmbp-1", [make.cmbp(OTHER, 1, 9.0, 9.1), make.cmbp(CALL, 1, 5.0, 5.1)])
+    for name, count in (("SPY", 1), ("QQQ", 1)):
+        day = open_day(tmp_path, name, DAY)
+        assert (day.quality.rows, day.quality.quarantined) == (count, {})
+    with pytest.raises(DataError, match=r"names no standard option on IWM .*There is QQQ, SPY"):
+        open_day(tmp_path, "IWM", DAY)
+
+
 def test_a_snapshot_and_a_stored_day_are_taken_from_the_tape(make, tmp_path):
     source = tmp_path / "opra"
     source.mkdir()
