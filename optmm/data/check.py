@@ -165,8 +165,7 @@ def _table(
         progress(chunk.height)
     steps = np.diff(sorted(instants))
     gaps = _sessions_missing(instants) if table.has_days and instants else None
-    return _facts(
-        table.name, read, tally, sides, parity, {
+    more = {
         "underlying": _listed(names),
         "first": utc(min(spans)) if spans else None,
         "last": utc(max(spans)) if spans else None,
@@ -178,7 +177,8 @@ def _table(
         "out_of_order": None,
         "duplicates": None if table.tape else tally["duplicate contract"],
         "notes": [*table.notes, *([WHOLE_TAPE] if table.tape else [])],
-    })  # fmt: skip
+    }
+    return _facts(table.name, read, tally, sides, parity, more)
 
 
 def _listed(names: set[str]) -> str | None:
@@ -277,15 +277,19 @@ def _of_day(
     notes: list[str], reordered: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     ages, session = running.ages, day.session
-    return _facts(
-        reader, rows, tally, running.sides, running.parity, {
-        "underlying": day.chain.underlying.symbol, "date": session.date,
-        "first": utc(session.open_ns), "last": utc(session.close_ns),
+    more = {
+        "underlying": day.chain.underlying.symbol,
+        "date": session.date,
+        "first": utc(session.open_ns),
+        "last": utc(session.close_ns),
         "stale_share": ages.old_ns / ages.held_ns if ages.held_ns else None,
         "stale_means": f"contract-time with a quote older than {ages.limit_ns / 1e9:g} seconds",
-        "reordered": reordered, "gaps": ages.gaps, "longest_gap_seconds": ages.longest_ns / 1e9,
+        "reordered": reordered,
+        "gaps": ages.gaps,
+        "longest_gap_seconds": ages.longest_ns / 1e9,
         "notes": notes,
-    })  # fmt: skip
+    }
+    return _facts(reader, rows, tally, running.sides, running.parity, more)
 
 
 def _snapshot(found: Snapshot) -> dict[str, Any]:
@@ -295,10 +299,13 @@ def _snapshot(found: Snapshot) -> dict[str, Any]:
     parity.add(found.quotes.fill_nan(0.0), found.valuation_ns)
     share = found.two_sided_share
     # expired rows and empty quotes are no fault of a page: the share of both sides judges it
-    return _facts(
-        found.reader, found.read, Counter(found.quarantined), sides, parity, {
+    more = {
         "underlying": found.underlying,
-        "first": utc(found.valuation_ns), "last": utc(found.valuation_ns),
-        "instants": 1, "two_sided_share": share if math.isfinite(share) else None,
+        "first": utc(found.valuation_ns),
+        "last": utc(found.valuation_ns),
+        "instants": 1,
+        "two_sided_share": share if math.isfinite(share) else None,
         "notes": list(found.notes),
-    }, most_aside=1.0)  # fmt: skip
+    }
+    tally = Counter(found.quarantined)
+    return _facts(found.reader, found.read, tally, sides, parity, more, most_aside=1.0)

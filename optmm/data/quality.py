@@ -17,7 +17,7 @@ OLD_NS = 300 * 10**9  # a quote is old, and a feed has a gap, after five minutes
 OLD_BARS = 1.5  # ...or so many of its bars, where those are longer
 YEAR_NS = 365 * 86_400 * 10**9
 RATE, RATE_SD = 0.03, 0.05  # prior of the rate behind a parity line, per year
-PAIRS_NEEDED = 3
+PAIRS_NEEDED = 2  # with the prior of the rate, two disagree or do not
 
 
 @dataclass(slots=True)
