@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from optmm.data import formats, own_table, packed, quote_rows, store
+from optmm.data import formats, own_table, packed, quote_rows, stamps, store
 from optmm.data.formats import Context
 from optmm.data.readers import READERS, choose
 from optmm.data.sheets import untimed
@@ -19,6 +19,7 @@ from optmm.data.snapshots import SNAPSHOTS, open_snapshot
 from optmm.data.tables import heading
 from optmm.data.tape import Progress, no_progress, sha256
 from optmm.errors import DataError, UsageError
+from optmm.market import calendar
 
 SCHEMA = "optmm.data_convert/1"
 AT_ONCE = ["ts", *quote_rows.SERIES]
@@ -148,8 +149,8 @@ def _wanted(underlying: str | None, date: str | None) -> pl.Expr:
         which &= ((pl.col("underlying") == name) | (pl.col("root") == name)).fill_null(True)
     if date is not None:
         zoned = pl.from_epoch("ts", "ns").dt.replace_time_zone("UTC")
-        day = zoned.dt.convert_time_zone("America/New_York").dt.date().cast(pl.String)
-        which &= (day == date).fill_null(True)
+        day = zoned.dt.convert_time_zone(stamps.NEW_YORK).dt.date().cast(pl.String)
+        which &= (day == calendar.iso(date)).fill_null(True)
     return which
 
 

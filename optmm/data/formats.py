@@ -123,6 +123,8 @@ def judge(table: TableFormat, frame: pl.DataFrame, context: Context) -> pl.DataF
         )
     try:
         return quote_rows.complete(table.rows(frame, context))
+    except KeyError as error:
+        raise DataError(f"lacks column {error} of {table.name}", file=context.file) from None
     except (pl.exceptions.PolarsError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"is no {table.name} that we read: {reason}", file=context.file) from None

@@ -416,6 +416,18 @@ def test_schema_drift_names_the_column(tmp_path):
         open_snapshot(tmp_path / "two.zip", at="2024-03-12")
 
 
+@pytest.mark.parametrize(("name", "column"), [
+    ("OptionsDX", "QUOTE_READTIME"), ("OptionsDX", "C_SIZE"), ("DataShop EOD", "underlying_bid_eod"),
+])  # fmt: skip
+def test_a_column_that_is_gone_is_named(tmp_path, name, column):
+    file, text = text_of(name, made.market())
+    path = tmp_path / file
+    path.write_text(text.replace(column, "RENAMED", 1))
+    with pytest.raises(DataError, match=column.lower()) as caught:
+        read(path)
+    assert caught.value.file == file
+
+
 def test_a_row_of_another_length_is_set_aside_not_shifted(tmp_path):
     lines = made.datashop_intervals({"2024-03-12 10:00:00": made.market()}).splitlines()
     lines.insert(5, lines[5] + ",7")

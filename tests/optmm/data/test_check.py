@@ -67,6 +67,17 @@ def test_stale_quotes_of_a_table_are_those_that_did_not_move(put):
     assert (facts["first"], facts["last"]) == ("2024-03-12T14:00:00Z", "2024-03-12T14:15:00Z")
 
 
+def test_the_instant_before_is_that_of_the_clock_not_of_the_file(put):
+    """End-of-day files give both chains of a date in one row: 15:45, close, 15:45, close."""
+    days = ("2024-03-11", "2024-03-12")
+    text = made.datashop_eod(MARKET, LATER, date=days[0])
+    text += made.datashop_eod(LATER, MARKET, date=days[1]).partition("\n")[2]
+    still = sum(quote[:2] == LATER[key][:2] for key, quote in MARKET.items())
+    facts = check(put(text))
+    # A B | B A: of three steps the middle one changes nothing
+    assert facts["stale_share"] == pytest.approx((2 * still + len(MARKET)) / (3 * len(MARKET)))
+
+
 def test_sessions_without_a_chain_are_gaps_and_weekends_are_none(put):
     """2024-03-28 to 04-02: Good Friday and a weekend between, Monday is missing."""
     days = ("2024-03-28", "2024-04-02")

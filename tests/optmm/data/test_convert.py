@@ -74,6 +74,17 @@ def test_a_stream_and_a_whole_day_are_stored_alike(source, tmp_path):
         assert (tmp_path / "stream" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_a_table_may_be_limited_to_a_date(source, tmp_path):
+    text = source.read_text()
+    text += text.replace(made.DATASHOP_INTERVAL + "\n", "").replace("2024-03-12 ", "2024-03-11 ")
+    source.write_text(text)
+    for i, date in enumerate(("2024-03-11", "20240311")):
+        done = convert(source, tmp_path / f"{i}.parquet", date=date)
+        assert (done.read, done.written) == (40, 40)
+        stamps = pl.read_parquet(done.out)["ts"].unique().sort().to_list()
+        assert stamps == [made.at("2024-03-11", t) * 10**9 for t in ("10:00", "10:15")]
+
+
 def test_files_of_one_chain_become_tables(tmp_path):
     cboe, yahoo = tmp_path / "quotedata.csv", tmp_path / "spy_2024-03-12_close.csv"
     cboe.write_text(table())

@@ -155,6 +155,11 @@ def test_every_reason_to_set_a_record_aside_is_counted(make, tmp_path):
     assert [row[1] for row in of_kind(day, Kind.QUOTE)] == [1.0, 2.0]
 
 
+def test_a_price_without_size_is_no_price(make, tmp_path):
+    make.write("quotes", "cmbp-1", [make.cmbp(CALL, 1, 5.0, 5.1, 0, 7)])
+    assert of_kind(open_day(tmp_path, "SPY"), Kind.QUOTE) == [(0, 1.0, 0.0, 5.1, 0, 7)]
+
+
 def test_definitions_of_another_day_do_not_name_todays_ids(make, tmp_path):
     """Ids are used again: yesterday's 101 may be another series."""
     yesterday = make.definition(OTHER, when=OPEN_NS - 86_400 * 10**9)
