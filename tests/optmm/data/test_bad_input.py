@@ -417,7 +417,8 @@ def test_schema_drift_names_the_column(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "column"), [
-    ("OptionsDX", "QUOTE_READTIME"), ("OptionsDX", "C_SIZE"), ("DataShop EOD", "underlying_bid_eod"),
+    ("OptionsDX", "QUOTE_READTIME"), ("OptionsDX", "C_SIZE"),
+    ("DataShop EOD", "underlying_bid_eod"),
 ])  # fmt: skip
 def test_a_column_that_is_gone_is_named(tmp_path, name, column):
     file, text = text_of(name, made.market())
