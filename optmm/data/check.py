@@ -19,7 +19,7 @@ from optmm.data import formats, quote_rows, stamps
 from optmm.data.convert import AT_ONCE
 from optmm.data.formats import Context
 from optmm.data.quality import Ages, Parity, Sides, Unchanged, merged
-from optmm.data.readers import READERS, choose
+from optmm.data.readers import READERS, StreamReader, choose
 from optmm.data.sheets import untimed
 from optmm.data.snapshot import LEAST_TWO_SIDED, Snapshot, utc
 from optmm.data.snapshots import open_snapshot
@@ -71,7 +71,7 @@ def check(
         return _table(table, source, underlying, progress)
     if at is None and any(reader.recognises(source) for reader in READERS.values()):
         reader, name, day = choose(source, underlying, date)
-        if hasattr(reader, "stream"):
+        if isinstance(reader, StreamReader):
             return _stream(reader.stream(source, name, day), progress)
         return _day(reader.name, reader.load(source, name, day), progress)
     return _snapshot(open_snapshot(source, at=at, underlying=underlying))

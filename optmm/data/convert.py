@@ -13,7 +13,7 @@ import polars as pl
 
 from optmm.data import formats, own_table, packed, quote_rows, stamps, store
 from optmm.data.formats import Context
-from optmm.data.readers import READERS, choose
+from optmm.data.readers import READERS, StreamReader, choose
 from optmm.data.sheets import untimed
 from optmm.data.snapshots import SNAPSHOTS, open_snapshot
 from optmm.data.tables import heading
@@ -92,7 +92,7 @@ def _day(
     if store.is_stored(source):
         raise UsageError(f"{source} is a stored day already")
     said = reader.name
-    if not hasattr(reader, "stream"):
+    if not isinstance(reader, StreamReader):
         whole = reader.load(source, name, day)
         with store.drafted(out) as draft:
             store.write(whole, draft)

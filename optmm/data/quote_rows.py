@@ -23,7 +23,6 @@ from typing import Any
 
 import polars as pl
 
-from optmm.data.snapshot import CONTRACT
 from optmm.errors import DataError, UsageError
 from optmm.market.instruments import Option, is_adjusted, parse_osi
 from optmm.market.products import PRODUCTS, Product, instants, product
@@ -167,11 +166,3 @@ def tally_of(rows: pl.DataFrame, tally: Counter[str]) -> pl.DataFrame:
     for reason, n in rows["reason"].drop_nulls().value_counts().iter_rows():
         tally[reason] += n
     return rows.filter(pl.col("reason").is_null())
-
-
-def once(rows: pl.DataFrame, tally: Counter[str]) -> pl.DataFrame:
-    """Of rows of one instant, the first of each contract; the others are counted."""
-    kept = rows.unique(CONTRACT, keep="first", maintain_order=True)
-    if kept.height < rows.height:
-        tally["duplicate contract"] += rows.height - kept.height
-    return kept

@@ -6,7 +6,7 @@ with a reader and one `register` line.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from optmm.errors import DataError, UsageError
 from optmm.market import calendar
@@ -42,6 +42,7 @@ class Reader(Protocol):
         """One day; DataError when it is absent or unusable."""
 
 
+@runtime_checkable
 class StreamReader(Reader, Protocol):
     """A reader whose days may be larger than memory."""
 
@@ -110,7 +111,7 @@ def choose(place: Path, underlying: str | None, date: str | None) -> tuple[Reade
     """Reader, underlying and date of the one day meant; errors as `open_day`."""
     reader = reader_for(place)
     date = None if date is None else calendar.iso(date)
-    if underlying is not None and date is not None and hasattr(reader, "stream"):
+    if underlying is not None and date is not None and isinstance(reader, StreamReader):
         return reader, underlying, date  # what such a source lists costs a pass over all of it
     fits = [
         (chain.underlying, day)
