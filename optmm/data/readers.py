@@ -6,11 +6,14 @@ with a reader and one `register` line.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from optmm.errors import DataError, UsageError
 from optmm.market import calendar
 from optmm.market.chain import MarketDay
+
+if TYPE_CHECKING:
+    from optmm.data.tape import DayStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,14 @@ class Reader(Protocol):
         """One day; DataError when it is absent or unusable."""
 
 
+@runtime_checkable
+class StreamReader(Reader, Protocol):
+    """A reader whose days may be larger than memory."""
+
+    def stream(self, path: Path, underlying: str, date: str) -> "DayStream":
+        """One day to be had in blocks; errors as `load`."""
+
+
 READERS: dict[str, Reader] = {}
 
 
@@ -57,6 +68,10 @@ def reader_for(path: Path) -> Reader:
     for reader in READERS.values():
         if reader.recognises(path):
             return reader
+    if path.is_file():
+        from optmm.data import tables
+
+        tables.heading(path)  # a damaged file says so itself
     raise DataError(
         f"{path} is no source we read",
         remedy=f"Point at one of these: {', '.join(sorted(READERS))}.",
@@ -68,7 +83,7 @@ def open_day(path: Path | str, underlying: str | None = None, date: str | None =
 
     Parameters
     ----------
-    path : a LEAN Data folder or a stored day
+    path : a LEAN Data folder, a stored day, Databento files, or a table of quotes with times
     underlying : symbol; may be left out where only one fits
     date : trade date, YYYY-MM-DD; may be left out where only one fits
 
@@ -88,8 +103,16 @@ def open_day(path: Path | str, underlying: str | None = None, date: str | None =
 
 
 def _open(place: Path, underlying: str | None, date: str | None) -> MarketDay:
+    reader, name, day = choose(place, underlying, date)
+    return reader.load(place, name, day)
+
+
+def choose(place: Path, underlying: str | None, date: str | None) -> tuple[Reader, str, str]:
+    """Reader, underlying and date of the one day meant; errors as `open_day`."""
     reader = reader_for(place)
     date = None if date is None else calendar.iso(date)
+    if underlying is not None and date is not None and isinstance(reader, StreamReader):
+        return reader, underlying, date  # what such a source lists costs a pass over all of it
     fits = [
         (chain.underlying, day)
         for chain in reader.days(place)
@@ -98,7 +121,7 @@ def _open(place: Path, underlying: str | None, date: str | None) -> MarketDay:
         if date is None or day == date
     ]
     if len(fits) == 1:
-        return reader.load(place, *fits[0])
+        return reader, *fits[0]
     if len(fits) > 1 and (underlying is None or date is None):
         there = "; ".join(f"{name} {day}" for name, day in fits)
         raise UsageError(f"{len(fits)} days fit in {place}: name --underlying and --date: {there}")
@@ -107,7 +130,7 @@ def _open(place: Path, underlying: str | None, date: str | None) -> MarketDay:
         asked = underlying or f"any underlying on {date}"
         raise DataError(f"no options on {asked} in {place}", remedy=f"There is {there}.")
     # The reader knows best how to say what is missing, and may accept other spellings.
-    return reader.load(place, underlying, date)
+    return reader, underlying, date
 
 
 def _same(listed: str, asked: str) -> bool:
@@ -177,5 +200,66 @@ class StoredReader:
         return store.read(path)
 
 
+@dataclass(frozen=True, slots=True)
+class DatabentoReader:
+    """Databento's DBN files, or a folder of them."""
+
+    name: str = "Databento files"
+
+    def recognises(self, path: Path) -> bool:
+        from optmm.data import databento, dbn_file
+
+        if path.is_dir():
+            return databento.is_folder(path)
+        return dbn_file.is_dbn(path)
+
+    def days(self, path: Path) -> list[Stored]:
+        from optmm.data import databento
+
+        return [Stored(name, "option", d) for name, d in databento.trading_days(path).items()]
+
+    def load(self, path: Path, underlying: str, date: str) -> MarketDay:
+        from optmm.data import tape
+
+        return tape.collect(self.stream(path, underlying, date))
+
+    def stream(self, path: Path, underlying: str, date: str) -> "DayStream":
+        from optmm.data import databento
+
+        return databento.open_dbn(path, underlying, date)
+
+
+@dataclass(frozen=True, slots=True)
+class TableReader:
+    """A vendor's table whose rows say when they were in force."""
+
+    name: str = "table of quotes with times"
+
+    def recognises(self, path: Path) -> bool:
+        from optmm.data import formats
+
+        table = formats.format_of(path)
+        return table is not None and table.has_days
+
+    def days(self, path: Path) -> list[Stored]:
+        from optmm.data import formats, table_days
+
+        table = formats.known(path)
+        days = table_days.trading_days(table, path)
+        return [Stored(name, table.name, dates) for name, dates in days.items()]
+
+    def load(self, path: Path, underlying: str, date: str) -> MarketDay:
+        from optmm.data import tape
+
+        return tape.collect(self.stream(path, underlying, date))
+
+    def stream(self, path: Path, underlying: str, date: str) -> "DayStream":
+        from optmm.data import formats, table_days
+
+        return table_days.open_table(formats.known(path), path, underlying, date)
+
+
 register(StoredReader())
 register(LeanReader())
+register(DatabentoReader())
+register(TableReader())

@@ -1,7 +1,8 @@
 """The shelf of snapshot readers, and the one door to a chain at one instant.
 
-A reader is chosen by what a file holds, not by what it is called. Recorded days (LEAN folders and
-stored days) are read through `optmm.data.readers` and frozen at a chosen time.
+A reader is chosen by what a file holds, not by what it is called. Tables of vendors are read a
+chunk at a time (`optmm.data.formats`). Recorded days (LEAN folders, stored days, Databento files,
+tapes of quotes) are read through `optmm.data.readers` and frozen at a chosen time.
 """
 
 import datetime as dt
@@ -14,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from optmm.data import cboe, frames, packed, stamps
+from optmm.data import cboe, formats, frames, packed, sheets, stamps
 from optmm.data.readers import READERS, open_day
 from optmm.data.snapshot import Snapshot, sift
 from optmm.errors import DataError, UsageError
@@ -63,10 +64,12 @@ def open_snapshot(
 
     Parameters
     ----------
-    path : Cboe file, table of quotes (.csv, Parquet), plain or gzip; LEAN folder or stored day
+    path : file of one chain or of many (docs/formats.md), plain, gzip, zstandard or zip; LEAN
+        folder, stored day, Databento files
     at : time of the quotes, as '2023-09-14 11:40' (New York) or '2023-09-14T15:40Z'; a time alone
-        where the date is known. Left out: what the file or its name says; the last moment of a
-        recorded day at which its underlying was seen
+        where the date is known; a date alone for its last chain in a table of many. Left out:
+        what the file or its name says; the last moment of a recorded day at which its underlying
+        was seen
     underlying : symbol, where the source does not say it or holds several
 
     Raises
@@ -77,21 +80,28 @@ def open_snapshot(
         `at` is no time, several recorded days fit, or the file holds another underlying.
     """
     place = Path(path)
+    table = formats.format_of(place)
+    if table is not None and not table.tape:
+        return _asked(sheets.read(table, place, at, underlying), underlying, place.name)
     if place.exists() and is_recorded_day(place):
         return _of_recorded(place, at, underlying)
     raw = packed.read(place)
     for reader in SNAPSHOTS.values():
         if reader.recognises(raw):
             found = reader.read(raw, place.name, at, underlying)
-            if underlying is not None and not _answers(found, underlying.upper()):
-                raise UsageError(
-                    f"--underlying is {underlying}, but {place.name} holds {found.underlying}"
-                )
+            found = _asked(found, underlying, place.name)
             return found if at is None else replace(found, notes=(*found.notes, *_odd(found)))
     raise DataError(
         f"{place.name} is no chain we read",
-        remedy=f"Give one of these: {', '.join([*SNAPSHOTS, *READERS])}.",
+        remedy=f"Give one of these: {', '.join([*SNAPSHOTS, *formats.shelf(), *READERS])}.",
     )
+
+
+def _asked(found: Snapshot, underlying: str | None, file: str) -> Snapshot:
+    """`found`, if it is on the underlying asked for."""
+    if underlying is not None and not _answers(found, underlying.upper()):
+        raise UsageError(f"--underlying is {underlying}, but {file} holds {found.underlying}")
+    return found
 
 
 def _odd(found: Snapshot) -> tuple[str, ...]:

@@ -8,10 +8,14 @@
 the engine outside its tables.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import math
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +24,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from optmm.data import store_schema as schema
-from optmm.errors import DataError
+from optmm.data.tape import DayStream, Ledger, Progress, TwoSided, no_progress, ordered, quality
+from optmm.errors import DataError, UsageError
 from optmm.market.chain import DataQuality, MarketDay, Session, Underlying
 from optmm.market.events import Kind, empty
 
 EVENTS, CHAIN, DAY = "events.parquet", "chain.parquet", "day.json"
 MAX_BYTES = 8 << 30  # unpacked, of one table
+GROUP_ROWS = 1 << 20  # events of a row group
 T = TypeVar("T", Underlying, Session)
 WRITE_AGAIN = "Store the day again from its source."
 
@@ -35,20 +41,102 @@ def write(day: MarketDay, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     # Without day.json the folder is no stored day, so a broken write cannot be mistaken for one.
     (folder / DAY).unlink(missing_ok=True)
-    events = pa.table(
-        [np.ascontiguousarray(day.events[name]) for name in schema.EVENT_FIELDS],
-        schema.EVENT_SCHEMA,
+    with pq.ParquetWriter(folder / EVENTS, schema.EVENT_SCHEMA, compression="zstd") as out:
+        for start in range(0, max(day.events.size, 1), GROUP_ROWS):
+            out.write_table(_columns(day.events[start : start + GROUP_ROWS]))
+    pq.write_table(
+        schema.chain_table(day.chain, day.open_interest), folder / CHAIN, compression="zstd"
     )
+    _seal(folder, day)
+    return folder
+
+
+def write_stream(stream: DayStream, folder: Path, progress: Progress = no_progress) -> MarketDay:
+    """Store a day that may be larger than memory; its header, without events, is returned.
+
+    The folder appears when the last byte is written, or not at all.
+
+    Raises
+    ------
+    UsageError
+        `folder` exists.
+    DataError
+        Nothing of the day can be used, or a source is damaged.
+    """
+    with drafted(folder) as draft:
+        draft.mkdir()
+        ledger, share = Ledger(), TwoSided(stream.chain, stream.session)
+        kept = 0
+        with pq.ParquetWriter(draft / EVENTS, schema.EVENT_SCHEMA, compression="zstd") as out:
+            for block in _groups(ordered(stream.blocks(ledger, progress), draft)):
+                share.add(block)
+                kept += int((block["kind"] != Kind.STATUS).sum())
+                out.write_table(_columns(block))
+        pq.write_table(
+            schema.chain_table(stream.chain, stream.open_interest), draft / CHAIN,
+            compression="zstd",
+        )  # fmt: skip
+        day = MarketDay(
+            chain=stream.chain, session=stream.session, events=empty(0), bar_ns=stream.bar_ns,
+            quality=quality(stream, ledger, share, kept), sources=stream.sources,
+            open_interest=stream.open_interest,
+        )  # fmt: skip
+        _seal(draft, day)
+    return day
+
+
+@contextlib.contextmanager
+def drafted(target: Path) -> Iterator[Path]:
+    """A free name beside `target`; what is made there is moved to it, or removed after an error.
+
+    Raises
+    ------
+    UsageError
+        `target` exists.
+    """
+    if target.exists():
+        raise UsageError(f"{target} exists: name another place or remove it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.parent / f".{target.name}-{os.getpid()}.draft"
+    try:
+        yield draft
+        draft.rename(target)
+    finally:
+        if draft.is_dir():
+            shutil.rmtree(draft)
+        else:
+            draft.unlink(missing_ok=True)
+
+
+def _groups(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same events in blocks of exactly `GROUP_ROWS`, so that the bytes depend on them alone."""
+    held: list[np.ndarray] = []
+    size = 0
+    for block in blocks:
+        held.append(block)
+        size += block.size
+        while size >= GROUP_ROWS:
+            whole = np.concatenate(held)
+            yield whole[:GROUP_ROWS]
+            held, size = [whole[GROUP_ROWS:]], size - GROUP_ROWS
+    if size:
+        yield np.concatenate(held)
+
+
+def _columns(events: np.ndarray) -> pa.Table:
+    return pa.table(
+        [np.ascontiguousarray(events[name]) for name in schema.EVENT_FIELDS], schema.EVENT_SCHEMA
+    )
+
+
+def _seal(folder: Path, day: MarketDay) -> None:
+    """Write day.json over the two tables: from now on the folder is a stored day."""
     hashes = {}
-    for name, table in (
-        (EVENTS, events),
-        (CHAIN, schema.chain_table(day.chain, day.open_interest)),
-    ):
-        pq.write_table(table, folder / name, compression="zstd")
-        hashes[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    for name in (EVENTS, CHAIN):
+        with (folder / name).open("rb") as stream:
+            hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
     text = json.dumps(_header(day, hashes), indent=1, sort_keys=True, allow_nan=False)
     (folder / DAY).write_text(text + "\n", encoding="utf-8")
-    return folder
 
 
 def is_stored(folder: Path) -> bool:
