@@ -1,4 +1,4 @@
-"""The Python of README and of the pages on pricing and surfaces runs as it stands."""
+"""The Python of README and of the pages on pricing, surfaces and models runs as it stands."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/pricing.md", "docs/surfaces.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/pricing.md", "docs/surfaces.md", "docs/models.md"]
+)
 def test_python_blocks_run(name):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
     assert blocks
