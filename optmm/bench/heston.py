@@ -9,8 +9,9 @@ import csv
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ RECOVERED = 1e-4  # relative error of every parameter
 ABSENT = "no reference/surfaces in the data folder"
 US, MS, X = "us", "ms", "x"
 CORRECT = "correct: "
+TIMES = 3  # calls of which the quickest counts
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +180,13 @@ def _recovery(count: int) -> list[Row]:
     heston.calibrate(markets[0].quotes)
     cold, warm, back = [], [], 0
     for it in markets:
-        begun = time.process_time()
-        found = heston.calibrate(it.quotes)
-        cold.append(time.process_time() - begun)
-        back += _off(found.params, it.truth) <= RECOVERED
         start = heston.Parameters(*(it.truth.vector() * NUDGED).tolist())
-        begun = time.process_time()
-        heston.calibrate(it.quotes, start)
-        warm.append(time.process_time() - begun)
+        seconds, found = _best(partial(heston.calibrate, it.quotes))
+        cold.append(seconds)
+        back += _off(found.params, it.truth) <= RECOVERED
+        warm.append(_best(partial(heston.calibrate, it.quotes, start))[0])
     note = f"{count} random sets; 90 %: {1e3 * np.quantile(cold, 0.9):.1f} cold, "
-    note += f"{1e3 * np.quantile(warm, 0.9):.1f} warm; one run each"
+    note += f"{1e3 * np.quantile(warm, 0.9):.1f} warm; best of {TIMES} each"
     rows = [
         Row("Heston fit of 100 options, cold, median", 1e3 * float(np.median(cold)), MS, 15.0,
             note=note),
@@ -195,6 +195,16 @@ def _recovery(count: int) -> list[Row]:
         Row(f"{CORRECT}parameters within 1e-4 of the truth", 100.0 * back / count, "%", 99.5, True),
     ]  # fmt: skip
     return [*rows, _jumps()]
+
+
+def _best(fit: Callable[[], T]) -> tuple[float, T]:
+    """Least CPU seconds of a few calls, and the last answer."""
+    spent = []
+    for _ in range(TIMES):
+        begun = time.process_time()
+        found = fit()
+        spent.append(time.process_time() - begun)
+    return min(spent), found
 
 
 def _jumps() -> Row:
@@ -221,9 +231,7 @@ def _beside(count: int) -> list[Row]:
     ratio, theirs, worse = [], [], 0
     for truth in drawn(count, 8, wide=False):
         it = market(truth)
-        begun = time.process_time()
-        found = heston.calibrate(it.quotes, START)
-        ours = time.process_time() - begun
+        ours, found = _best(partial(heston.calibrate, it.quotes, START))
         days = np.round(365.0 * it.years).astype(int).tolist()
         helpers, model = _helpers(ql, days, it.strike, it.vol, np.zeros(len(days)), 100.0)
         seconds, params = _fit(ql, helpers, model)
@@ -276,11 +284,16 @@ def _helpers(
 
 
 def _fit(ql: Any, helpers: list[Any], model: Any) -> tuple[float, heston.Parameters]:
-    """CPU seconds and parameters of QuantLib's own fit."""
-    method = ql.LevenbergMarquardt(1e-8, 1e-8, 1e-8)
-    begun = time.process_time()
-    model.calibrate(helpers, method, ql.EndCriteria(400, 40, 1e-8, 1e-8, 1e-8))
-    seconds = time.process_time() - begun
+    """CPU seconds and parameters of QuantLib's own fit, from where `model` is."""
+    start = ql.Array(list(model.params()))
+    spent = []
+    for _ in range(TIMES):
+        model.setParams(start)
+        method = ql.LevenbergMarquardt(1e-8, 1e-8, 1e-8)
+        begun = time.process_time()
+        model.calibrate(helpers, method, ql.EndCriteria(400, 40, 1e-8, 1e-8, 1e-8))
+        spent.append(time.process_time() - begun)
+    seconds = min(spent)
     theta, kappa, sigma, rho, v0 = model.params()
     return seconds, heston.Parameters(v0=v0, kappa=kappa, theta=theta, sigma=sigma, rho=rho)
 

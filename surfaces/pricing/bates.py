@@ -13,10 +13,9 @@ Checked tests/surfaces/pricing/test_bates.py: Merton's series, Heston, differenc
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from surfaces import checks as check
@@ -61,7 +60,7 @@ class Parameters:
 
     def vector(self) -> Floats:
         """(v0, kappa, theta, sigma, rho, jump_rate, jump_mean, jump_std)."""
-        return np.array(astuple(self))
+        return engine.vector(self, ALL)
 
 
 def price(
@@ -74,7 +73,7 @@ def price(
     df: ArrayLike = 1.0,
 ) -> Any:
     """Price European options on a forward; arguments and errors as in `heston.price`."""
-    return engine.run(params.vector(), ["price"], right, forward, strike, years, df)["price"]
+    return engine.run(_all(params), ["price"], right, forward, strike, years, df)["price"]
 
 
 def greeks(
@@ -89,14 +88,14 @@ def greeks(
 ) -> ModelGreeks:
     """Price and sensitivities as in `heston.greeks`, and d_jump_rate, d_jump_mean, d_jump_std."""
     names = engine.wanted(which, NAMES)
-    return ModelGreeks(engine.run(params.vector(), names, right, forward, strike, years, df))
+    return ModelGreeks(engine.run(_all(params), names, right, forward, strike, years, df))
 
 
 def vol(
     params: Parameters, *, forward: ArrayLike, strike: ArrayLike, years: ArrayLike
 ) -> ImpliedVol:
     """Black vols of the model, as `heston.vol`."""
-    return engine.vols(params.vector(), forward, strike, years)
+    return engine.vols(_all(params), forward, strike, years)
 
 
 def calibrate(
@@ -121,4 +120,12 @@ def calibrate(
         task, first, lambda: with_jumps(candidates(task.quotes)), starts, max_steps
     )
     params = Parameters(*calibration.parameters(calibration.best(done).x).tolist())
-    return calibration.report(task, done, params, params.vector(), params.feller, max_steps, fit)
+    return calibration.report(task, done, params, _all(params), params.feller, max_steps, fit)
+
+
+def _all(params: Parameters) -> Floats:
+    """All eight."""
+    check.kind(
+        "params", params, Parameters, hint="bates.Parameters(v0=, ..., jump_std=) makes one."
+    )
+    return params.vector()

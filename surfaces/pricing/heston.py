@@ -13,12 +13,13 @@ Checked tests/surfaces/pricing/test_heston.py: 30-digit integrals, Fang and Oost
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from surfaces import checks as check
 from surfaces.pricing import heston_calibration as calibration
 from surfaces.pricing import heston_engine as engine
 from surfaces.pricing.heston_calibration import Calibration, Fit
@@ -50,7 +51,7 @@ class Parameters:
 
     def vector(self) -> Floats:
         """(v0, kappa, theta, sigma, rho)."""
-        return np.array(astuple(self))
+        return engine.vector(self, engine.HESTON)
 
 
 def price(
@@ -177,4 +178,5 @@ def calibrate(
 
 def _all(params: Parameters) -> Floats:
     """With the three of no jumps."""
-    return np.array((*astuple(params), *NO_JUMPS))
+    check.kind("params", params, Parameters, hint="heston.Parameters(v0=, kappa=, ...) makes one.")
+    return np.array((*params.vector().tolist(), *NO_JUMPS))

@@ -48,6 +48,7 @@ class FitStatus(IntEnum):
     AT_BOUNDS = 1
     STALLED = 2
     OUT_OF_STEPS = 3
+    UNIDENTIFIED = 4
 
 
 _WORDS = {
@@ -61,6 +62,10 @@ _WORDS = {
         "give a start"
     ),
     FitStatus.OUT_OF_STEPS: "still improving after {steps} steps: raise max_steps",
+    FitStatus.UNIDENTIFIED: (
+        "the quotes do not tell {vague} apart, whose standard errors are infinite: give more "
+        "expiries or strikes, or hold some by bounds"
+    ),
 }
 
 
@@ -299,8 +304,11 @@ def report(
         status = FitStatus.OUT_OF_STEPS
     else:
         status = FitStatus.AT_BOUNDS if hit else FitStatus.CONVERGED
-    covariance = _covariance(task, found, hit)
+    covariance, vague = _covariance(task, found, hit)
     errors = np.sqrt(np.diag(covariance))
+    if vague and status is FitStatus.CONVERGED:
+        status = FitStatus.UNIDENTIFIED
+    words = {"bounds": ", ".join(hit), "steps": max_steps, "vague": ", ".join(vague)}
     model_vol, model_price = _at(vector, q)
     off = model_vol - q.vol
     return Calibration(
@@ -312,7 +320,7 @@ def report(
         rmse_price=float(np.sqrt(np.mean((model_price - q.price) ** 2))),
         max_error_vol=float(np.max(np.abs(off))),
         status=status,
-        message=_WORDS[status].format(bounds=", ".join(hit), steps=max_steps),
+        message=_WORDS[status].format(**words),
         at_bounds=hit,
         feller=feller,
         iterations=sum(d.steps for d in done),
@@ -334,8 +342,10 @@ def _at(vector: Floats, q: OptionQuotes) -> tuple[Floats, Floats]:
     return np.asarray(vol), q.df * (out + inside)
 
 
-def _covariance(task: Problem, found: Descent, hit: tuple[str, ...]) -> Floats:
-    """Of the parameters; see `Calibration`."""
+def _covariance(
+    task: Problem, found: Descent, hit: tuple[str, ...]
+) -> tuple[Floats, tuple[str, ...]]:
+    """Of the parameters, see `Calibration`; and the names of those the quotes do not tell apart."""
     size = len(task.names)
     free = np.array([name not in hit for name in task.names])
     out = np.full((size, size), np.nan)
@@ -348,15 +358,15 @@ def _covariance(task: Problem, found: Descent, hit: tuple[str, ...]) -> Floats:
     noise = 2.0 * found.cost / degrees if degrees > 0 else np.inf
     unit = np.linalg.norm(jac, axis=0)
     if not np.all(np.isfinite(unit) & (unit > 0.0)):
-        return out
+        return out, ()
     values, vectors = np.linalg.eigh((jac / unit).T @ (jac / unit))
     silent = values < 1e-13 * values[-1]
     inverse = (vectors / np.where(silent, 1.0, values)) @ vectors.T
-    inverse[np.diag_indices_from(inverse)] += np.where(
-        (vectors[:, silent] ** 2).sum(axis=1) > 1e-6, np.inf, 0.0
-    )
+    vague = (vectors[:, silent] ** 2).sum(axis=1) > 1e-6
     out[np.ix_(free, free)] = noise * inverse / np.outer(unit, unit)
-    return out
+    rows = np.flatnonzero(free)[vague]
+    out[rows, rows] = np.inf  # also where the fit is exact and noise is zero
+    return out, tuple(task.names[i] for i in rows)
 
 
 def given(start: Any, kind: type) -> Floats | None:

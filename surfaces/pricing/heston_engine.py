@@ -19,7 +19,7 @@ from surfaces.pricing.implied import ImpliedVol
 
 Floats = NDArray[np.float64]
 
-WITHIN = 1e-5  # agreement asked of two quadrature rules: 1e-10 of the better one, or less
+WITHIN = 3e-6  # agreement asked of two rules; the better one is off by the square of it, or less
 LEAST = 1e-10  # of sqrt(F K): the error of a price below is too much of it to have a vol
 HESTON = ("v0", "kappa", "theta", "sigma", "rho")
 JUMPS = ("jump_rate", "jump_mean", "jump_std")
@@ -108,6 +108,11 @@ def settle(params: Any) -> None:
             "0.999 is close enough to 1"
         )
     object.__setattr__(params, "rho", rho)
+
+
+def vector(params: Any, names: Sequence[str]) -> Floats:
+    """The named letters as an array; `dataclasses.astuple` would copy each of them deeply."""
+    return np.array([getattr(params, name) for name in names])
 
 
 def feller(kappa: float, theta: float, sigma: float) -> float:

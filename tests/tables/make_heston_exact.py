@@ -17,6 +17,9 @@ mp.dps = 34
 NODES = 30
 STEP = mpf(10) ** -6
 ROWS = 72  # every third with derivatives
+HARD = (
+    "100,1218.2494,3.853962,0.020501,0.4298,0.542405,0.03894,0.8912"  # where two rules once agreed
+)
 NAMES = ("v0", "kappa", "theta", "sigma", "rho")
 
 
@@ -104,6 +107,8 @@ def main() -> None:
             out.append(m.nstr((call(*up) - call(*down)) / (2 * STEP * at[j]), 14))
         print(",".join([*row, *out, *[""] * (6 - len(out))]))
         sys.stdout.flush()
+    row = HARD.split(",")
+    print(",".join([*row, m.nstr(call(*map(mpf, row)), 22), *[""] * 5]))
 
 
 if __name__ == "__main__":

@@ -149,6 +149,16 @@ def test_one_expiry_tells_no_speed():
         assert all(np.isnan(got.standard_errors[name]) for name in got.at_bounds)
 
 
+def test_quotes_that_tell_nothing_apart_say_so_even_if_they_are_met():
+    """One strike six times used to be "converged", with errors of NaN."""
+    one = {"years": [1.0] * 6, "strike": [100.0] * 6, "forward": [100.0] * 6, "vol": [0.2] * 6}
+    found = heston.calibrate(one)
+    assert found.rmse_vol < 1e-6
+    assert not found.ok and found.status.name == "UNIDENTIFIED"
+    assert "v0, kappa, theta, sigma, rho apart" in found.message
+    assert all(np.isposinf(e) for e in found.standard_errors.values())
+
+
 def test_bounds_hold_and_are_named():
     quotes = market(INDEX)
     got = heston.calibrate(quotes, bounds={"kappa": (2.0, 30.0), "rho": (-0.5, 0.0)})
