@@ -214,9 +214,10 @@ def vol_slope(surface: "VolSurface", *, strike: ArrayLike, years: ArrayLike, rul
     """dvol/dlnS of each strike by `rule`: the derivative of `vol_after` where nothing has moved.
 
     Under local volatility that is the first order in the skew, of today's smile and R alone, for
-    moves of about one percent; `vol_after` knows the rest. A number gives (R - 1) skew, what Greeks and theo have for every rule; a name gives each strike
-    its own, which in the wings of a steep smile is several times that. `strike` (USD) and `years`
-    broadcast; scenarios take the result as `Instruments.vol_slope`.
+    moves of about one percent; `vol_after` knows the rest. A number gives (R - 1) skew, what Greeks
+    and theo have for every rule; a name gives each strike its own, which in the wings of a steep
+    smile is several times that. `strike` (USD) and `years` broadcast; scenarios take the result as
+    `Instruments.vol_slope`.
     """
     strike, years = check.together(
         strike=check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices."),
