@@ -281,7 +281,7 @@ def test_settings_no_fit_can_take():
         ({"bounds": {"vega": (0, 1)}}, r"bounds name vega; the model has v0"),
         ({"bounds": {"rho": (0.5, -0.5)}}, r"bounds of rho are \(0.5, -0.5\), must rise"),
         ({"bounds": {"v0": (-1.0, 1.0)}}, r"bounds of v0 are \(-1, 1\), must rise and lie"),
-        ({"start": (0.1, 1.0)}, r"start is .*must be a Parameters"),
+        ({"start": (0.1, 1.0)}, r"start is .*must be a heston.Parameters"),
         ({"max_steps": 0}, r"max_steps is 0, must be a whole number >= 1"),
     ):
         with pytest.raises(InvalidInput, match=words):
