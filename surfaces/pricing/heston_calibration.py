@@ -27,7 +27,8 @@ COARSE = 1e-3  # and where starts are only compared
 EXACT = 1e-7  # root mean square residual in vol below which no other start is tried
 SAME = 1e-3  # starts that end within this share of a cost ended alike
 MANY = 50  # steps after which more are no remedy for letters hardly known
-ALIKE = 4.0  # two fits differ by less than two deviations of the noise
+ALIKE = 4.0  # in squared deviations of the noise: two fits that differ by less are alike
+TWINS = 0.02, 4.0  # in rho and in its errors: mirrors nearer than either are one minimum
 
 
 class FitStatus(IntEnum):
@@ -307,14 +308,14 @@ def _verdict(task: Problem, found: Descent, max_steps: int) -> tuple[FitStatus, 
     have, free = int(np.count_nonzero(task.weight)), int(np.count_nonzero(~task.held))
     noise = 2.0 * found.cost / (have - free) if have > free else np.inf
     edge = _on_edge(task, found.x)
-    told = identification.told(found.x, found.jac, noise, task.held, edge)
-    covariance, short = told.covariance, found.ended == kernel.OUT_OF_STEPS
-    vague, why = told.silent, _SILENT
-    if not vague.any() and _mirrored(task, found, covariance[4, 4]):
+    known = identification.told(found.x, found.jac, noise, task.held, edge)
+    covariance, short = known.covariance, found.ended == kernel.OUT_OF_STEPS
+    vague, why = known.silent, _SILENT
+    if not vague.any() and _mirrored(task, found, np.sqrt(covariance[4, 4])):
         vague, why = np.isin(task.names, ("kappa", "theta", "rho")) & ~task.held & ~edge, _MIRROR
         identification.unknown(covariance, vague)
     elif not vague.any() and short and max_steps >= MANY and have > free:
-        vague, why = told.loose, _LOOSE
+        vague, why = known.loose, _LOOSE
     if found.ended == kernel.STALLED:
         status = FitStatus.STALLED
     elif short:
@@ -333,11 +334,15 @@ def _verdict(task: Problem, found: Descent, max_steps: int) -> tuple[FitStatus, 
     return status, message, covariance
 
 
-def _mirrored(task: Problem, found: Descent, variance: float) -> bool:
-    """Whether the model with the other sign of rho fits alike, and its rho is another."""
+def _mirrored(task: Problem, found: Descent, error: float) -> bool:
+    """Whether the model with the other sign of rho fits alike, and is a minimum of its own.
+
+    Were it the same one, it would fit worse by the square of its distance in errors of rho.
+    """
     other = mirror(found.x)
     inside = np.all((task.low <= other) & (other <= task.high))
-    if not inside or (2.0 * np.tanh(other[4])) ** 2 <= variance:
+    distance = 2.0 * abs(np.tanh(other[4]))
+    if not inside or distance <= TWINS[0] or distance <= TWINS[1] * error:
         return False
     cost = float(kernel.score(other[None, :], task.kind, WITHIN, *task.arrays)[0])
     spare = max(int(np.count_nonzero(task.weight)) - int(np.count_nonzero(~task.held)), 1)

@@ -6,6 +6,7 @@ import pytest
 from surfaces.errors import InvalidInput
 from surfaces.pricing import bates, black, heston
 from surfaces.pricing.heston_calibration import FitStatus
+from surfaces.pricing.heston_identification import told
 from surfaces.pricing.heston_letters import letters, mirror, parameters
 from surfaces.pricing.heston_start import SPEEDS, SPLITS, candidates
 from surfaces.pricing.option_quotes import read
@@ -155,6 +156,42 @@ def test_strikes_at_the_money_do_not_show_the_sign_of_rho(max_steps):
     assert held.ok and held.at_bounds == ()
     np.testing.assert_allclose(held.params.vector(), TRUTH.vector(), rtol=1e-5)
     assert np.isnan(held.standard_errors["rho"]) and held.standard_errors["kappa"] < 1e-3
+
+
+def test_noise_at_the_money_hides_the_sign_of_rho_as_well():
+    quotes = grid(np.linspace(0.05, 3.0, 60), [100.0])
+    vol = exact(quotes)
+    for seed in range(3):
+        noise = 1e-5 * np.random.default_rng(seed).standard_normal(vol.size)
+        got = heston.calibrate(quotes | {"vol": vol + noise}, max_steps=300)
+        assert got.status == FitStatus.UNIDENTIFIED and "theta, rho apart" in got.message
+
+
+def test_symmetric_smiles_do_not_hide_the_sign_of_rho():
+    """Rho is zero, so its mirror is itself: with noise, and with noise of rounding alone."""
+    quotes = grid(TENORS, np.arange(80.0, 121.0, 10.0))
+    for rho in (0.0, 1e-7, 0.003):
+        even = heston.Parameters(v0=0.04, kappa=1.5, theta=0.05, sigma=0.6, rho=rho)
+        vol = exact(quotes, even)
+        assert heston.calibrate(quotes | {"vol": vol}).ok
+        for seed in range(10):
+            noise = 1e-3 * np.random.default_rng(seed).standard_normal(vol.size)
+            got = heston.calibrate(quotes | {"vol": vol + noise})
+            assert got.ok and got.standard_errors["rho"] < 0.01
+
+
+def test_a_letter_without_slope_is_not_told():
+    """Its error is infinite, and the others' are as if it were not there."""
+    jac = np.random.default_rng(0).standard_normal((20, 5))
+    jac[:, 1] = 0.0
+    none = np.zeros(5, bool)
+    got = told(letters(TRUTH.vector()), jac, 1.0, none, none)
+    assert got.silent.tolist() == [False, True, False, False, False]
+    assert np.isposinf(got.covariance[1, 1])
+    full = np.linalg.inv(np.delete(jac, 1, axis=1).T @ np.delete(jac, 1, axis=1))
+    scale = np.delete([0.04, 1.5, 0.05, 0.6, 1.0 - 0.49], 1)
+    rest = np.delete(np.delete(got.covariance, 1, axis=0), 1, axis=1)
+    np.testing.assert_allclose(rest, full * np.outer(scale, scale), rtol=1e-9)
 
 
 def test_five_quotes_for_five_parameters_tell_no_errors():
