@@ -314,7 +314,7 @@ def _verdict(task: Problem, found: Descent, max_steps: int) -> tuple[FitStatus, 
     if not vague.any() and _mirrored(task, found, np.sqrt(covariance[4, 4])):
         vague, why = np.isin(task.names, ("kappa", "theta", "rho")) & ~task.held & ~edge, _MIRROR
         identification.unknown(covariance, vague)
-    elif not vague.any() and short and max_steps >= MANY and have > free:
+    elif not vague.any() and short and max_steps >= MANY:
         vague, why = known.loose, _LOOSE
     if found.ended == kernel.STALLED:
         status = FitStatus.STALLED

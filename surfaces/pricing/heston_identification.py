@@ -40,7 +40,8 @@ def told(x: Floats, jac: Floats, noise: float, held: Flags, edge: Flags) -> Told
         mute = values < SILENT * values[-1]
         inverse = (vectors / np.where(mute, 1.0, values)) @ vectors.T
         silent[rows] = (vectors[:, mute] ** 2).sum(axis=1) > SHARE
-        in_letters = noise * inverse / np.outer(unit[rows], unit[rows])
+        with np.errstate(invalid="ignore"):  # infinite noise, no correlation
+            in_letters = noise * inverse / np.outer(unit[rows], unit[rows])
         loose[rows] = np.sqrt(np.diag(in_letters)) > LOOSE
         scale = slopes(parameters(x))[rows]
         covariance[np.ix_(rows, rows)] = in_letters * np.outer(scale, scale)
