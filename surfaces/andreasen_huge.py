@@ -96,8 +96,8 @@ def words(status: int) -> str:
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AndreasenHuge:
     """A calibrated surface. Per quote (q,), in the order given: `status` codes of `QuoteStatus`,
-    `model_vol`, and `error` = model_vol - vol, of quotes left out as arbitrage too; NaN for bad input
-    and duplicates. Per expiry (m,): `years` and the `searches` steps taken. Read-only.
+    `model_vol`, and `error` = model_vol - vol, of quotes left out as arbitrage too, NaN for bad
+    input and duplicates. Per expiry (m,): `years` and the `searches` steps taken. Read-only.
     """
 
     years: Floats
@@ -114,8 +114,8 @@ class AndreasenHuge:
         fine = self.status == QuoteStatus.OK
         worst = np.abs(self.error[fine]).max(initial=0.0)
         return (
-            f"<AndreasenHuge {self.years.size} expiries, {int(fine.sum())} quotes repriced, largest "
-            f"error {worst:.2g} in vol, {int((~fine).sum())} not>"
+            f"<AndreasenHuge {self.years.size} expiries, {int(fine.sum())} quotes repriced, "
+            f"largest error {worst:.2g} in vol, {int((~fine).sum())} not>"
         )
 
     def why(self) -> dict[str, int]:
