@@ -263,7 +263,7 @@ def _checked(quotes: VixQuotes) -> tuple[Floats, list[Floats]]:
         if values.shape != strike.shape:
             raise InvalidInput(f"{name} has shape {values.shape}, must be {strike.shape}")
         sides.append(values)
-    for name, bid, ask in (("call", *sides[:2]), ("put", *sides[2:])):
+    for name, bid, ask in (("call", sides[0], sides[1]), ("put", sides[2], sides[3])):
         crossed = (bid > 0.0) & (ask < bid)
         if crossed.any():
             i = int(np.argmax(crossed))
