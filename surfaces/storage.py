@@ -76,9 +76,7 @@ def from_json(text: str | bytes) -> VolSurface:
     InvalidInput
         It is no such document, is damaged, is of a newer schema, or has a model not on the shelf.
     """
-    head = _head(text, "the text")
-    arrays = [_unlisted(one, f"the text: array {i}") for i, one in _stored(head, "the text")]
-    return _restored(head, arrays, "the text")
+    return _of_json(text, "the text")
 
 
 def write_json(surface: VolSurface, path: str | Path) -> None:
@@ -89,7 +87,13 @@ def write_json(surface: VolSurface, path: str | Path) -> None:
 
 def read_json(path: str | Path) -> VolSurface:
     """The surface of a file of `write_json`; errors as `from_json`."""
-    return from_json(Path(path).read_bytes())
+    return _of_json(Path(path).read_bytes(), str(path))
+
+
+def _of_json(text: str | bytes, where: str) -> VolSurface:
+    head = _head(text, where)
+    arrays = [_unlisted(one, f"{where}: array {i}") for i, one in _stored(head, where)]
+    return _restored(head, arrays, where)
 
 
 def to_polars(surface: VolSurface) -> "pl.DataFrame":

@@ -297,3 +297,15 @@ def test_a_document_with_the_wrong_kinds_of_values_is_refused(surface):
     head |= {"surface": tree, "digest": storage._digest(tree, arrays)}
     with pytest.raises(InvalidInput, match=r"the text is damaged: ValueError"):
         VolSurface.from_json(json.dumps(head))
+
+
+def test_a_damaged_json_file_is_named(surface, tmp_path):
+    """Errors of files used to speak of "the text"."""
+    path = tmp_path / "s.json"
+    storage.write_json(surface, path)
+    whole = path.read_bytes()
+    edited = whole.replace(b'"f8"', b'"f9"', 1)
+    for data, words in ((whole[:-1], "cut off"), (b"\xff", "not JSON"), (edited, "array 0 is dam")):
+        path.write_bytes(data)
+        with pytest.raises(InvalidInput, match=f"s.json.*{words}"):
+            storage.read_json(path)
