@@ -70,7 +70,8 @@ class QuoteStatus(IntEnum):
 _WORDS = {
     QuoteStatus.OK: "",
     QuoteStatus.MISSED: (
-        "not repriced within tolerance: its neighbours in strike or time contradict it"
+        "not repriced within 1e-5 in vol, or its half spread if given: its neighbours in strike or "
+        "time contradict it"
     ),
     QuoteStatus.CALENDAR: (
         "left out: worth no more than the surface's price one expiry earlier at the same "
@@ -95,8 +96,8 @@ def words(status: int) -> str:
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AndreasenHuge:
     """A calibrated surface. Per quote (q,), in the order given: `status` codes of `QuoteStatus`,
-    `model_vol`, and `error` = model_vol - vol (NaN if left out). Per expiry (m,): `years` and the
-    `searches` steps taken. Read-only.
+    `model_vol`, and `error` = model_vol - vol, of quotes left out as arbitrage too; NaN for bad input
+    and duplicates. Per expiry (m,): `years` and the `searches` steps taken. Read-only.
     """
 
     years: Floats
@@ -110,12 +111,11 @@ class AndreasenHuge:
     steps: Steps
 
     def __repr__(self) -> str:
-        judged = np.isfinite(self.error)
-        worst = np.abs(self.error[judged]).max()
-        failed = int((self.status != QuoteStatus.OK).sum())
+        fine = self.status == QuoteStatus.OK
+        worst = np.abs(self.error[fine]).max(initial=0.0)
         return (
-            f"<AndreasenHuge {self.years.size} expiries, {int(judged.sum())} quotes, largest error "
-            f"{worst:.2g} in vol, {failed} not repriced>"
+            f"<AndreasenHuge {self.years.size} expiries, {int(fine.sum())} quotes repriced, largest "
+            f"error {worst:.2g} in vol, {int((~fine).sum())} not>"
         )
 
     def why(self) -> dict[str, int]:
@@ -209,7 +209,8 @@ def calibrate(
     moneyness : strike/forward, > 0; broadcasts with the rest, one row a quote
     years : to expiry
     vol : implied, decimal per sqrt-year
-    half_spread : half the bid-ask spread, in vol; quotes are then weighed by it
+    half_spread : half the bid-ask spread, in vol; quotes are then weighed by it, and one within it
+        is repriced
     shape : local vol between strikes: "linear" in k, or "constant" about each strike
     points : nodes of the scheme, to which all quoted strikes are added
     smoothing : cost of the second differences of ln(local vol) from knot to knot, in squared vols
@@ -234,9 +235,16 @@ def calibrate(
     )
     spread = None
     if half_spread is not None:
-        spread = np.broadcast_to(check.numbers("half_spread", half_spread), x.shape)
+        given = check.numbers("half_spread", half_spread).ravel()
+        if given.size not in (1, x.size):
+            raise InvalidInput(f"half_spread has {given.size} values, must be one or {x.size}")
+        spread = np.broadcast_to(given, x.shape)
     if smoothing is None:
         smoothing = 0.0 if spread is None else SMOOTHING
+    hint = "Zero reprices exactly."
+    smoothing = check.one(
+        "smoothing", check.at_least("smoothing", smoothing, 0.0, unit="", hint=hint)
+    )
     status, k, price, scale = _targets(x, T, v, spread)
     use = np.flatnonzero(status == QuoteStatus.OK)
     if not use.size:
@@ -250,7 +258,7 @@ def calibrate(
     quotes = Quotes(k[use], T[use], v[use], price[use], scale[use])
     unit = 1.0 if spread is None else 1.0 / float(np.median(spread[use]))
     plan = Plan(nodes_of(quotes.k, quotes.years, quotes.vol, points), shape == "constant",
-                float(smoothing), unit)  # fmt: skip
+                smoothing, unit)  # fmt: skip
     found = _repaired(quotes, plan)
     model = np.full(x.size, np.nan)
     got = implied.vol(
@@ -259,7 +267,8 @@ def calibrate(
     )  # fmt: skip
     model[use] = got.vol
     error = model - v
-    missed = ~(np.abs(error[use]) <= TOLERANCE) & (found.status == QuoteStatus.OK)
+    allowed = TOLERANCE if spread is None else np.maximum(spread[use], TOLERANCE)
+    missed = ~(np.abs(error[use]) <= allowed) & (found.status == QuoteStatus.OK)
     status[use] = np.where(missed, np.uint8(QuoteStatus.MISSED), found.status)
     with np.errstate(all="ignore"):
         quote_k = np.log(x)
