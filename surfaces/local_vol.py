@@ -98,8 +98,13 @@ class LocalVol:
             raise InvalidInput(
                 f"vol has shape {vol.shape} and flag {flag.shape}, must be (years, k), {shape}"
             )
-        if flag.min() < Flag.OK or flag.max() > max(Flag):
-            raise InvalidInput("flag has codes that Flag does not know")
+        known = flag.dtype.kind in "iuf" and np.isin(flag, list(Flag))
+        if not np.all(known):
+            i, j = np.unravel_index(int(np.argmin(known)), shape) if np.ndim(known) else (0, 0)
+            raise InvalidInput(
+                f"flag[{i}, {j}] is {flag[i, j]!s:.40}, must be a code of Flag, 0 to {max(Flag)}. "
+                "Give zeros for a grid that is good everywhere."
+            )
         bad = ~((vol > 0.0) & (vol < np.inf))
         wrong = bad & ~_is_bad(flag)
         if wrong.any():

@@ -116,6 +116,20 @@ def test_ratio_does_not_ask_for_order_and_says_nan_where_it_knows_nothing():
     assert holes[0] == holes[2] == 2.0
 
 
+def test_ratios_of_unequal_lengths_or_of_text_are_refused():
+    """Unequal lengths used to be an IndexError, or to broadcast."""
+    with pytest.raises(InvalidInput, match=r"skew has shape \(1,\) and years \(2,\): give one row"):
+        dynamics.local_vol_ratio([0.1, 0.2], [0.2, 0.2], [-0.1])
+    with pytest.raises(InvalidInput, match=r"years has shape \(\) and years \(\): give one row"):
+        dynamics.local_vol_ratio(0.1, [0.2, 0.2], [-0.1, -0.1])
+    with pytest.raises(InvalidInput, match=r"skew is .*, must be a number or numbers"):
+        dynamics.local_vol_ratio([0.1], [0.2], ["steep"])
+    with pytest.raises(InvalidInput, match=r"path has shape \(1,\) and years \(2,\)"):
+        dynamics.local_vol_ratios(
+            years=[0.1, 0.2], atm_vol=[0.2, 0.2], skew=[-0.1, -0.1], path=["svi"], quotes=[9, 9]
+        )
+
+
 @pytest.mark.parametrize("move", [-0.06, 0.04])
 def test_harmonic_mean_reprices_a_short_date_after_a_large_move(move):
     """Local vol 0.25 - 0.12 tanh(x / 0.1): the first order is off by twenty times as much."""
