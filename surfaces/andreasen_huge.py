@@ -71,7 +71,8 @@ class QuoteStatus(IntEnum):
 _WORDS = {
     QuoteStatus.OK: "",
     QuoteStatus.MISSED: (
-        "not repriced within tolerance: its neighbours in strike or time contradict it"
+        "not repriced within 1e-5 in vol, or its half spread if given: its neighbours in strike or "
+        "time contradict it"
     ),
     QuoteStatus.CALENDAR: (
         "left out: worth no more than the surface's price one expiry earlier at the same "
@@ -213,7 +214,8 @@ def calibrate(
     moneyness : strike/forward, > 0; broadcasts with the rest, one row a quote
     years : to expiry
     vol : implied, decimal per sqrt-year
-    half_spread : half the bid-ask spread, in vol; quotes are then weighed by it
+    half_spread : half the bid-ask spread, in vol; quotes are then weighed by it, and one within it
+        is repriced
     shape : local vol between strikes: "linear" in k, or "constant" about each strike
     points : nodes of the scheme, to which all quoted strikes are added
     smoothing : cost of the second differences of ln(local vol) from knot to knot, in squared vols
@@ -263,7 +265,8 @@ def calibrate(
     )  # fmt: skip
     model[use] = got.vol
     error = model - v
-    missed = ~(np.abs(error[use]) <= TOLERANCE) & (found.status == QuoteStatus.OK)
+    allowed = TOLERANCE if spread is None else np.maximum(spread[use], TOLERANCE)
+    missed = ~(np.abs(error[use]) <= allowed) & (found.status == QuoteStatus.OK)
     status[use] = np.where(missed, np.uint8(QuoteStatus.MISSED), found.status)
     with np.errstate(all="ignore"):
         quote_k = np.log(x)

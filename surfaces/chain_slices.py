@@ -13,7 +13,7 @@ from surfaces.instants import within
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ChainSlices:
     """The rows a surface is for, in chain order (n,), grouped in m slices by `slice_start` (m+1,).
 
@@ -63,6 +63,16 @@ class ChainSlices:
 
     def __len__(self) -> int:
         return self.strike.size
+
+    def __repr__(self) -> str:
+        m, roots = self.slices, ", ".join(dict.fromkeys(r for r in self.roots if r))
+        first, last = (
+            np.datetime64(int(t) // 10**9, "s") for t in np.sort(self.fixing_ns)[[0, -1]]
+        )
+        return (
+            f"<ChainSlices {f'{roots:.40}, ' if roots else ''}{len(self)} options in {m} slices, "
+            f"strikes {self.strike.min():g} to {self.strike.max():g}, fixing {first}Z to {last}Z>"
+        )
 
     @property
     def slices(self) -> int:

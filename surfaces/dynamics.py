@@ -20,8 +20,11 @@ total variance at the forward and w' its slope in k,
 
 which is Bergomi's 1 + (1/T) int_0^T skew_t / skew_T dt where vol has no term structure: 2 if the
 skew has none either, 3 if it falls with the root of time. w' is taken linear in w between expiries,
-as `VolSurface` interpolates, so the first expiry has R = 2. Curvature comes from the harmonic
-mean of short dates, 1/vol(k) = (1/k) int_0^k dx / local(x), which needs the smile of today alone.
+as `VolSurface` interpolates, so the first expiry has R = 2. `vol_slope` adds the harmonic mean of
+short dates, 1/vol(k) = (1/k) int_0^k dx / local(x), which needs the smile of today alone. These are
+slopes where nothing has moved, for moves of about one percent. On the SPX of 2023-05-26, after -1 %
+the slope leaves the vol of the new forward 0.3 points short at 30 days, after -2 % 1.3 and after
++2 % 2.7; at 90 days after -5 % 2.7, after +5 % 8. `vol_after` solves the forward equation instead.
 
 What a market shows of R: `skew_stickiness(of_surfaces(surfaces))`, or `of_frame` of a run's
 `surface.parquet`; see `surfaces.dynamics_history`.
@@ -34,6 +37,7 @@ Checked tests/surfaces/surface/test_dynamics.py: a forward equation on fixed loc
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -48,6 +52,7 @@ from surfaces.errors import InvalidInput
 from surfaces.smiles.base import Array
 
 if TYPE_CHECKING:
+    from surfaces.local_vol import LocalVol
     from surfaces.surface import VolSurface
 
 __all__ = [
@@ -169,17 +174,31 @@ def local_vol_ratios(
 
 
 def vol_after(
-    surface: "VolSurface", *, spot: float, strike: ArrayLike, years: ArrayLike, rule: Rule
+    surface: "VolSurface",
+    *,
+    spot: float,
+    strike: ArrayLike,
+    years: ArrayLike,
+    rule: Rule,
+    local_vol: "LocalVol | None" = None,
 ) -> Array:
     """Vols of strikes after spot has moved to `spot` at once, by `rule`.
 
-    Forwards move in proportion to spot. `strike` (USD) and `years` broadcast. Under a number R and
-    under local volatility no vol is more than doubled or halved.
+    Forwards move in proportion to spot. `strike` (USD) and `years` broadcast. Under a number R no
+    vol is more than doubled or halved. Under local volatility each vol changes by what the forward
+    equation makes of the move, on the same local vols at the same spot; where a price carries no
+    vol, many deviations out, by `vol_slope`, no more than doubled or halved.
+
+    Parameters
+    ----------
+    local_vol : that of the rule "sticky_local_vol", without NaN; by default
+        `surfaces.local_vol.dupire(surface).filled()`. Give it when asking more than once
 
     Raises
     ------
     InvalidInput
-        Spot, strikes or years are not above zero, or there is no such rule.
+        Spot, strikes or years are not above zero, there is no such rule, or `local_vol` has nodes
+        without a vol.
     """
     hint = "Prices are positive."
     value = check.one("spot", check.above("spot", spot, 0.0, unit="USD", hint=hint))
@@ -194,32 +213,41 @@ def vol_after(
         return before
     if rule == "sticky_moneyness":
         return surface.vol(strike * (surface.spot / value), years)
-    skew = _skew(surface, years)
     if ratio is not None:
-        return _kept(before, before + (ratio - 1.0) * skew * move)
+        return _kept(before, before + (ratio - 1.0) * _skew(surface, years) * move)
     k = np.log(strike / surface.forward(years))
-
-    def smile(at: Array) -> Array:
-        return np.sqrt(surface.total_variance(at, years) / years)
-
-    beyond = _local_vol_ratio_at(surface, years) - SHORT_DATES
-    return _kept(before, harmonic(smile, k, move) + beyond * skew * move)
+    change = _repriced(surface, k, years, move, local_vol)
+    lost = ~np.isfinite(change)
+    if not lost.any():
+        return np.asarray(before + change)
+    slope = vol_slope(surface, strike=strike, years=years, rule=rule)
+    return np.where(lost, _kept(before, before + slope * move), before + change)
 
 
 def vol_change(
-    surface: "VolSurface", *, spot: float, strike: ArrayLike, years: ArrayLike, rule: Rule
+    surface: "VolSurface",
+    *,
+    spot: float,
+    strike: ArrayLike,
+    years: ArrayLike,
+    rule: Rule,
+    local_vol: "LocalVol | None" = None,
 ) -> Array:
     """What `vol_after` adds to the vol of each strike, decimal."""
-    after = vol_after(surface, spot=spot, strike=strike, years=years, rule=rule)
+    after = vol_after(
+        surface, spot=spot, strike=strike, years=years, rule=rule, local_vol=local_vol
+    )
     return after - surface.vol(strike, years)
 
 
 def vol_slope(surface: "VolSurface", *, strike: ArrayLike, years: ArrayLike, rule: Rule) -> Array:
     """dvol/dlnS of each strike by `rule`: the derivative of `vol_after` where nothing has moved.
 
-    A number gives (R - 1) skew, what Greeks and theo have for every rule; a name gives each strike
-    its own, which in the wings of a steep smile is several times that. `strike` (USD) and `years`
-    broadcast; scenarios take the result as `Instruments.vol_slope`.
+    Under local volatility that is the first order in the skew, of today's smile and R alone, for
+    moves of about one percent; `vol_after` knows the rest. A number gives (R - 1) skew, what Greeks
+    and theo have for every rule; a name gives each strike its own, which in the wings of a steep
+    smile is several times that. `strike` (USD) and `years` broadcast; scenarios take the result as
+    `Instruments.vol_slope`.
     """
     strike, years = check.together(
         strike=check.above("strike", strike, 0.0, unit="USD", hint="Strikes are prices."),
@@ -270,6 +298,21 @@ def _columns(**columns: ArrayLike) -> list[Array]:
                 f"{name} has shape {value.shape} and years {shape}: give one row an expiry, (m,)"
             )
     return list(found.values())
+
+
+def _repriced(
+    surface: "VolSurface", k: Array, years: Array, move: float, local_vol: "LocalVol | None"
+) -> Array:
+    """Change of vol at k = ln(K/F), F the old forward, once ln F has moved, with the local vols
+    where they were. One scheme solves both, so that no move is no change; NaN where either has a
+    price without a vol."""
+    from surfaces.local_vol import dupire
+    from surfaces.pricing import local_vol as forward_equation
+
+    local = dupire(surface).filled() if local_vol is None else local_vol.complete()
+    moved = replace(local, k=local.k - move)
+    after = forward_equation.implied_vol(moved, k=k - move, years=years)
+    return after - forward_equation.implied_vol(local, k=k, years=years)
 
 
 def _variances(years: Array, vol: Array, skew: Array) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from surfaces.dynamics_history import BUCKETS
+from surfaces.dynamics_history import BUCKETS, LEAST
 from surfaces.plots import dynamics, heat, style, terms
 from surfaces.plots import local_vol as local_vol_panels
 from surfaces.plots import residuals as residual_map
@@ -55,13 +55,20 @@ def local_vol(local_vol: "LocalVol", title: str = "") -> Figure:
     return local_vol_panels.draw(local_vol, title)
 
 
-def stickiness(changes: "AtmChanges", edges: Sequence[float] = BUCKETS, title: str = "") -> Figure:
+def stickiness(
+    changes: "AtmChanges",
+    edges: Sequence[float] = BUCKETS,
+    title: str = "",
+    *,
+    least: int = LEAST,
+) -> Figure:
     """Changes of the vol at the money against skew times the move, by bucket of years to expiry.
 
     With the fitted ratio R and the lines of R = 0, 1 and 2; `surfaces.dynamics_changes` makes
-    `changes` of surfaces or of a run's `surface.parquet`.
+    `changes` of surfaces or of a run's `surface.parquet`. `least`: steps below which there is no
+    ratio, as for `skew_stickiness`.
     """
-    return dynamics.draw(changes, edges, title)
+    return dynamics.draw(changes, edges, title, least)
 
 
 def save(surface: "VolSurface", folder: Path | str, title: str = "") -> list[Path]:

@@ -24,7 +24,7 @@ class Underlying:
         return self.kind in ("equity", "future")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Chain:
     """n listed options on one underlying. Arrays have shape (n,) unless said otherwise.
 
@@ -53,6 +53,15 @@ class Chain:
 
     def __len__(self) -> int:
         return len(self.symbol)
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"<Chain of {self.underlying.symbol}, no options>"
+        return (
+            f"<Chain of {self.underlying.symbol}, {len(self)} options in {self.slices} slices, "
+            f"strikes {self.strike.min():g} to {self.strike.max():g}, "
+            f"expiries {self.expiry.min()} to {self.expiry.max()}>"
+        )
 
     @property
     def slices(self) -> int:

@@ -167,7 +167,10 @@ def vol_slopes(run: Run) -> tuple[pl.DataFrame, str]:
         )
         known = of_slice[np.isfinite(of_slice)]
         span = f"{known.min():.2f} to {known.max():.2f} by expiry" if known.size else "unknown"
-        said = f"vols follow spot by R of local volatility, {span}"
+        said = (
+            f"vols follow spot by R of local volatility, {span}, a first order for moves of about "
+            "one percent"
+        )
     else:
         of_slice = np.full(rows.height, ratio)
         name = f" ({rule.replace('_', ' ')})" if isinstance(rule, str) else ""

@@ -4,7 +4,8 @@ The bridge puts the end of a path on the first number, its middle on the second,
 the best dimensions of a low-discrepancy sequence carry most of the variance.
 
 A local-volatility step is the derivative-free scheme of weak order two for one noise,
-    X' = X + mu + s Z + q (Z^2 - 1),   b = vol(X, t), b+- = vol(X - b^2 dt/2 +- b sqrt(dt), t + dt),
+    X' = X + mu + s Z + q (Z^2 - 1),   b = vol(X, t+), b+- = vol(X - b^2 dt/2 +- b sqrt(dt), t'-),
+t+ just after the start of the step and t'- just before its end, should the vol jump there, and
     s = (2b + b+ + b-) sqrt(dt)/4 + (b-^2 - b+^2) dt/8,   q = (b+ - b-) sqrt(dt)/4,
 with mu such that E[exp(X' - X)] = 1 exactly: forwards are repriced whatever the step.
 
@@ -113,21 +114,25 @@ def row_at(years, time):
 
 
 @nb.njit(**OUTER)
-def fill_local_vol(z, times, years, k, vol, stops, log_forward):
-    """Paths of ln(F_t/F_0) at `stops`; z (paths, n), vol (nt, nk), result (paths, m)."""
+def fill_local_vol(z, times, first, last, years, k, vol, stops, log_forward):
+    """Paths of ln(F_t/F_0) at `stops`; z (paths, n), vol (nt, nk), result (paths, m).
+
+    first, last (n,): the times at which a step reads the vol, at its start and at its end.
+    """
     n = times.size - 1
-    row, share = np.empty(n + 1, np.int64), np.empty(n + 1)
-    for i in range(n + 1):
-        row[i], share[i] = row_at(years, times[i])
+    row, share = np.empty((2, n), np.int64), np.empty((2, n))
+    for i in range(n):
+        row[0, i], share[0, i] = row_at(years, first[i])
+        row[1, i], share[1, i] = row_at(years, last[i])
     for p in range(z.shape[0]):
         x, at = 0.0, 0
         for i in range(n):
             dt = times[i + 1] - times[i]
             root = math.sqrt(dt)
-            b = vol_at(k, years, vol, row[i], share[i], x)
+            b = vol_at(k, years, vol, row[0, i], share[0, i], x)
             middle = x - 0.5 * b * b * dt
-            up = vol_at(k, years, vol, row[i + 1], share[i + 1], middle + b * root)
-            down = vol_at(k, years, vol, row[i + 1], share[i + 1], middle - b * root)
+            up = vol_at(k, years, vol, row[1, i], share[1, i], middle + b * root)
+            down = vol_at(k, years, vol, row[1, i], share[1, i], middle - b * root)
             s = 0.25 * (2.0 * b + up + down) * root + 0.125 * (down * down - up * up) * dt
             q = min(0.25 * (up - down) * root, MOST_CURVATURE)
             left = 1.0 - 2.0 * q

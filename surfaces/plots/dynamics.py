@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from surfaces.dynamics_history import BUCKETS, Bucket, Status, skew_stickiness
+from surfaces.dynamics_history import Bucket, Status, skew_stickiness
 from surfaces.plots import style
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ MARGIN = 1.08  # of the widest point, so that none lies on the frame
 HELD = 0.995  # share of the points that the axes hold
 
 
-def draw(changes: "AtmChanges", edges: Sequence[float] = BUCKETS, title: str = "") -> Figure:
+def draw(changes: "AtmChanges", edges: Sequence[float], title: str, least: int) -> Figure:
     """One panel a bucket of expiry; both axes in vol points, less each expiry's mean."""
-    found = skew_stickiness(changes, edges=edges).buckets
+    found = skew_stickiness(changes, edges=edges, least=least).buckets
     across = max(min(len(found), COLUMNS), 1)
     down = max(-(-len(found) // across), 1)
     figure = style.figure(max(4.6 * across, 6.0), 4.3 * down + 0.6)

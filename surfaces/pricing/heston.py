@@ -160,7 +160,8 @@ def calibrate(
 
     Returns
     -------
-    Calibration: `params`, `standard_errors`, `rmse_vol`, `residuals`, `status` and `message`.
+    Calibration: `params`, `standard_errors`, `rmse_vol`, `rmse_half_spreads`,
+        `residuals`, `status` and `message`.
 
     Raises
     ------

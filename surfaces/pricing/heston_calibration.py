@@ -84,6 +84,7 @@ class Calibration(Generic[P]):
     covariance: Floats
     rmse_vol: float
     rmse_price: float
+    rmse_half_spreads: float  # what spread weights make least; NaN without bids and asks
     max_error_vol: float
     status: FitStatus
     message: str
@@ -318,6 +319,7 @@ def report(
         covariance=covariance,
         rmse_vol=float(np.sqrt(np.mean(off**2))),
         rmse_price=float(np.sqrt(np.mean((model_price - q.price) ** 2))),
+        rmse_half_spreads=q.half_spreads_rms(off),
         max_error_vol=float(np.max(np.abs(off))),
         status=status,
         message=_WORDS[status].format(**words),

@@ -25,6 +25,7 @@ SOBOL_MOST = 2048  # numbers of a path
 HALF_BIN = 2.0**-31  # Sobol's points are multiples of 2^-30, zero among them
 BLOCK = 2**21  # numbers drawn at a time
 MOST_STEPS = 20_000
+NOTHING = np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,26 +45,31 @@ class Grid:
         return Grid(np.ascontiguousarray(self.times[::2]), self.stops // 2)
 
 
-def grid(years: Floats, steps_a_year: float, least: int) -> Grid:
-    """A grid through all of `years` (rising), with an even number of equal steps up to each.
+def grid(
+    years: Floats, steps_a_year: float, least: int, *, meets: Floats = NOTHING, parts: int = 2
+) -> Grid:
+    """A grid through all of `years` (rising), with equal steps, `parts` or a multiple, up to each.
 
-    `least` steps to the first at least.
+    `least` steps to the first at least. `meets` (rising): more times that it goes through, as if
+    they were of `years`; with any, no step is longer than one part in `least` of the time gone by
+    since now.
     """
-    times, before = [np.zeros(1)], 0.0
-    stops: list[int] = []
-    for i, year in enumerate(years.tolist()):
-        wanted = math.ceil(0.5 * (year - before) * steps_a_year - 1e-9)
-        n = 2 * max(wanted, 1 if i else (least + 1) // 2)
-        times.append(before + (year - before) * np.arange(1, n + 1) / n)
-        times[-1][-1] = year
-        stops.append(n + (stops[-1] if stops else 0))
-        before = year
-        if stops[-1] > MOST_STEPS:
+    through = np.union1d(years, meets[meets < years[-1]])
+    times, before, done = [np.zeros(1)], 0.0, 0
+    for to in through.tolist():
+        rate = max(steps_a_year, least / to if meets.size or to <= years[0] else 0.0)
+        n = parts * max(math.ceil((to - before) * rate / parts - 1e-9), 1)
+        done += n
+        if done > MOST_STEPS:
+            jumps = f", with {meets.size} jumps of the vol to meet" if meets.size else ""
             raise InvalidInput(
-                f"steps_a_year is {steps_a_year:g}: {stops[-1]} steps to {year:g} years, must be "
+                f"steps_a_year is {steps_a_year:g}: {done} steps to {to:g} years{jumps}, must be "
                 f"<= {MOST_STEPS} in all. Give fewer steps a year, or price long expiries apart."
             )
-    return Grid(np.concatenate(times), np.array(stops, np.int64))
+        times.append(before + (to - before) * np.arange(1, n + 1) / n)
+        times[-1][-1] = before = to
+    whole = np.concatenate(times)
+    return Grid(whole, np.searchsorted(whole, years).astype(np.int64))
 
 
 @dataclass(frozen=True, slots=True)

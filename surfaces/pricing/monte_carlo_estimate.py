@@ -20,7 +20,8 @@ class Estimate:
 
     price, error : one standard error, sampling and time steps together
     sampling_error : standard error of the mean, from independent replicates
-    step_error : half of what doubling the time step changes; zero where it was not measured
+    step_error : what doubling the time step changes, half of that under Heston; zero where it was
+        not measured
     paths, replicates : paths in all, and independent groups of them (the error has about
         `replicates` degrees of freedom)
     steps : time steps of a path to the last date
@@ -57,24 +58,29 @@ def regressed(values: Floats, controls: Floats) -> tuple[Floats, Floats]:
 
 
 def estimate(
-    fine: tuple[Floats, Floats],
-    coarse: tuple[Floats, Floats],
+    levels: list[tuple[Floats, Floats]],
     scale: Floats,
     shape: tuple[int, ...],
     counts: tuple[int, int, int],
+    *,
+    trust: float,
 ) -> Estimate:
-    """An estimate of prices from replicates' means on two grids; each is (values, controls).
+    """An estimate of prices from replicates' means on grids of ever twice the step; each is
+    (values, controls).
 
     `scale` (q,) multiplies the values; options with a control of their own have it in the column
-    of their expiry: controls (r, q).
+    of their expiry: controls (r, q). The step error is `trust` times the difference
+    between the first two grids, or what that between two coarser ones says, halved for each
+    doubling: the largest, lest a chance agreement pass for accuracy.
     """
-    price, sampling, other = np.empty(scale.size), np.empty(scale.size), np.empty(scale.size)
-    for i in range(scale.size):
-        level, error = regressed(fine[0][:, i : i + 1], fine[1][:, i : i + 1])
-        price[i], sampling[i] = level[0], error[0]
-        other[i] = regressed(coarse[0][:, i : i + 1], coarse[1][:, i : i + 1])[0][0]
-    price, sampling = price * scale, sampling * scale
-    steps = 0.5 * np.abs(price - other * scale)
+    means, errors = np.empty((2, len(levels), scale.size))
+    for j, (values, controls) in enumerate(levels):
+        for i in range(scale.size):
+            level, error = regressed(values[:, i : i + 1], controls[:, i : i + 1])
+            means[j, i], errors[j, i] = level[0], error[0]
+    price, sampling = means[0] * scale, errors[0] * scale
+    share = trust * 0.5 ** np.arange(len(levels) - 1)[:, None]
+    steps = scale * (share * np.abs(np.diff(means, axis=0))).max(axis=0)
     return Estimate(
         price.reshape(shape)[()], np.hypot(sampling, steps).reshape(shape)[()],
         sampling.reshape(shape)[()], steps.reshape(shape)[()], *counts,

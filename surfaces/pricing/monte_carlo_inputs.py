@@ -19,8 +19,10 @@ from surfaces.pricing.monte_carlo_draws import Grid, Plan
 
 STEPS_A_YEAR = 32.0
 LEAST_STEPS = 32  # to the first expiry
+JUMP_STEPS = 64  # that any time gone by is worth at least, where a local vol jumps
 LEAST_SIGMA = 1e-6  # rho / sigma must not drown the rest; smaller moves no price by 1e-6
 ENOUGH_STEPS = 1024.0  # that a high kappa may ask for by default
+JUMP = 1e-3  # of a gap beside it: nodes in time as close as that are one time, where the vol jumps
 
 
 class HestonParameters(Protocol):
@@ -60,6 +62,40 @@ class Options:
     columns: tuple[Floats, Floats, Floats, NDArray[np.int64]]
     df: Floats
     dates: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalVols:
+    """A checked table (nt, nk) and its jumps: `before` and `after` (j,) are the two times of each,
+    nodes next to one another."""
+
+    years: Floats
+    k: Floats
+    vol: Floats
+    before: Floats
+    after: Floats
+
+    @property
+    def table(self) -> tuple[Floats, Floats, Floats]:
+        """As the kernel takes it."""
+        return self.years, self.k, self.vol
+
+    def grid(self, dates: Floats, steps_a_year: float | None, *, parts: int = 2) -> Grid:
+        """The grid of `grid_of` that meets every jump, once, and so does twice its step."""
+        j = np.searchsorted(dates, self.before)
+        met = (j < dates.size) & (dates[np.minimum(j, dates.size - 1)] <= self.after)
+        return grid_of(dates, steps_a_year, meets=self.before[~met], parts=parts)
+
+    def read(self, steps: Grid) -> tuple[Floats, Floats]:
+        """When each step reads the vol at its start and at its end: of the two nodes of a jump,
+        the later at the start of a step and the earlier at its end."""
+        first, last = steps.times[:-1].copy(), steps.times[1:].copy()
+        if self.before.size:
+            for at, to in ((first, self.after), (last, self.before)):
+                j = np.maximum(np.searchsorted(self.before, at, side="right") - 1, 0)
+                inside = (self.before[j] <= at) & (at <= self.after[j])
+                at[inside] = to[j[inside]]
+        return first, last
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +146,22 @@ def plan_of(paths: int, replicates: int, seed: int, sampling: str) -> Plan:
     return draws.plan(n, r, check.count("seed", seed, 0, hint="Any whole number."), sampling)
 
 
-def grid_of(dates: Floats, steps_a_year: float | None, usual: float = STEPS_A_YEAR) -> Grid:
-    """The grid asked for, or the usual one with LEAST_STEPS to the first date."""
+def grid_of(
+    dates: Floats,
+    steps_a_year: float | None,
+    usual: float = STEPS_A_YEAR,
+    *,
+    meets: Floats = draws.NOTHING,
+    parts: int = 2,
+) -> Grid:
+    """The grid asked for, or the usual one with LEAST_STEPS to the first date; the rest as for
+    `draws.grid`."""
     if steps_a_year is None:
-        return draws.grid(dates, usual, LEAST_STEPS)
+        least = JUMP_STEPS if meets.size else LEAST_STEPS
+        return draws.grid(dates, usual, least, meets=meets, parts=parts)
     more = "More steps, less bias."
     rate = check.above("steps_a_year", steps_a_year, 0.0, unit="", hint=more)
-    return draws.grid(dates, check.one("steps_a_year", rate), 2)
+    return draws.grid(dates, check.one("steps_a_year", rate), parts, meets=meets, parts=parts)
 
 
 def heston_of(params: HestonParameters) -> Model:
@@ -164,8 +209,8 @@ def table_of(model: Model, steps: Grid) -> Floats:
     return table
 
 
-def local_vol_of(model: LocalVolGrid) -> tuple[Floats, Floats, Floats]:
-    """Years, k and vol as the kernel takes them."""
+def local_vol_of(model: LocalVolGrid) -> LocalVols:
+    """The table, and where it jumps in time."""
     years = np.atleast_1d(check.at_least("years", model.years, 0.0, unit="years", hint="Rising."))
     k = np.atleast_1d(check.finite("k", model.k, unit="", hint="k is ln(S/F)."))
     filled = "A NaN is a node without a local vol: fill it from its neighbours first."
@@ -175,4 +220,8 @@ def local_vol_of(model: LocalVolGrid) -> tuple[Floats, Floats, Floats]:
             f"vol has shape {vol.shape}, must be ({years.size}, {k.size}), one row a time and one "
             "column a k, both rising"
         )
-    return tuple(np.array(a, np.float64, order="C") for a in (years, k, vol))  # type: ignore[return-value]
+    years, k, vol = (np.array(a, np.float64, order="C") for a in (years, k, vol))
+    gaps = np.diff(years, prepend=0.0)
+    beside = np.maximum(gaps[:-1], np.append(gaps[2:], 0.0))
+    close = np.flatnonzero(gaps[1:] <= JUMP * beside)
+    return LocalVols(years, k, vol, years[close], years[close + 1])

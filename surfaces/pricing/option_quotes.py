@@ -56,6 +56,13 @@ class OptionQuotes:
         """ln(strike/forward)."""
         return np.log(self.strike / self.forward)
 
+    def half_spreads_rms(self, off: Floats) -> float:
+        """Root mean square of vol differences (n,) in half spreads, as "spread" weights have them:
+        none narrower than NARROWEST. NaN where no quote has a spread."""
+        if not self.half.any():
+            return float("nan")
+        return float(np.sqrt(np.mean((off * _by_spread(self.half)) ** 2)))
+
     @property
     def each_years(self) -> Floats:
         """Years to expiry of each quote."""

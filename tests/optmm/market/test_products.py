@@ -131,3 +131,13 @@ def test_the_feed_knows_the_exercise_style_best():
     under = Underlying("XYZ", "equity", 1, CENT)
     given = list_chain(rows, date="2021-01-04", underlying=under, american={"XYZ": False})
     assert (given.american.tolist(), given.physical.tolist()) == ([False], [True])
+
+
+def test_a_chain_prints_as_one_line():
+    """The default repr filled a terminal with every symbol of the chain."""
+    rows = [("SPXW", "2021-01-15", w, 3000 + 5 * i) for i in range(400) for w in (1, -1)]
+    chain = list_chain(options(*rows), date="2021-01-04", underlying=SPX, kind="index")
+    assert repr(chain) == (
+        "<Chain of SPX, 800 options in 1 slices, strikes 3000 to 4995, "
+        "expiries 2021-01-15 to 2021-01-15>"
+    )

@@ -102,6 +102,23 @@ def test_standard_errors_are_those_of_the_noise():
     assert np.max(np.abs(table["vol_error"].to_numpy())) == got.max_error_vol
 
 
+def test_fits_by_spread_compare_in_half_spreads():
+    """`rmse_vol` alone said how good a fit was, and put the one that wins by its own weights last:
+    two fits of quotes with spreads could not be compared."""
+    quotes = market(INDEX)
+    early = YEARS < 0.3  # wide, and off
+    mid = quotes.pop("vol") + 0.003 * np.cos(np.arange(100.0)) + np.where(early, 0.03, 0.0)
+    half = np.where(early, 0.02, 0.004)
+    quotes |= {"bid_vol": mid - half, "ask_vol": mid + half}
+    spread, equal = (heston.calibrate(quotes, weights=w) for w in ("spread", "equal"))
+    for got in (spread, equal):
+        off = got.residuals["vol_error"].to_numpy() / half[got.residuals["row"].to_numpy()]
+        assert got.rmse_half_spreads == pytest.approx(np.sqrt(np.mean(off**2)), rel=1e-9)
+    assert spread.rmse_half_spreads < 0.95 * equal.rmse_half_spreads
+    assert spread.rmse_vol > equal.rmse_vol
+    assert np.isnan(heston.calibrate(market(INDEX)).rmse_half_spreads)
+
+
 def test_weights_say_what_is_fitted():
     """Two expiries that no one model fits: the weighted one wins."""
     quotes = market(INDEX)

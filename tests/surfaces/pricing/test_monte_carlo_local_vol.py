@@ -88,6 +88,60 @@ def test_the_scheme_has_order_two():
     assert bias[1] < bias[0] / 3.0
 
 
+JUMPS = (
+    np.array([0.1, 0.1 + 1e-9, 0.1 + 1 / 365, 0.1 + 1 / 365 + 1e-9, 0.2]),
+    np.array([0.1, 1.0, 1.0, 0.1, 0.1]),
+)
+
+
+def jumping():
+    """10 % of vol, and one day of 100 %."""
+    at, vols = JUMPS
+    return Grid(at, np.linspace(-1.0, 1.0, 5), np.repeat(vols[:, None], 5, axis=1))
+
+
+def gone(years):
+    """Total variance to `years` of `jumping`."""
+    return 0.01 * years + 0.99 * np.clip(years - 0.1, 0.0, 1 / 365)
+
+
+@pytest.mark.parametrize("steps_a_year", [None, 2.0])
+def test_a_vol_that_jumps_in_time_is_its_mean_square(steps_a_year):
+    """Steps went over the jump, or began on it with the vol from before: 1.78 with an error of
+    0.0002, and no step error at all, where 2.74 is right. Also where an option ends on a side of a
+    jump, or between the two."""
+    years = np.array([0.1, 0.1 + 4e-10, 0.1 + 1e-9, 0.1 + 0.5 / 365, 0.1 + 1 / 365, 0.2, 0.25])
+    got = mc.local_vol(
+        jumping(), right=1, forward=F, strike=F, years=years, paths=16_384,
+        steps_a_year=steps_a_year,
+    )  # fmt: skip
+    want = black.price(right=1, forward=F, strike=F, years=1.0, vol=np.sqrt(gone(years)))
+    assert np.abs((got.price - want) / got.error).max() <= 3.0
+    assert got.error.max() < 0.01
+    one = mc.local_vol(jumping(), right=1, forward=F, strike=F, years=0.2, paths=16_384)
+    assert one.price == pytest.approx(2.7381, abs=3.0 * one.error)
+    assert one.step_error < 1e-12
+
+
+def test_paths_take_the_variance_of_a_day_of_jumps():
+    """The same of `local_vol_paths`, which has no step error to warn with."""
+    years = np.array([0.05, 0.2])
+    paths = mc.local_vol_paths(jumping(), forward=F, years=years)
+    logs = np.log(paths.spot / F)
+    got = mc.value(paths, (logs + 0.5 * gone(years)) ** 2, control=False)
+    # the scheme is exact in a vol that is constant between jumps
+    assert np.abs((got.price - gone(years)) / got.error).max() <= 3.0
+    assert (got.error < 0.01 * gone(years)).all()
+
+
+def test_more_jumps_than_steps_can_meet_are_refused():
+    at = np.linspace(1e-3, 1.0, 6000)
+    years = np.sort(np.concatenate((at, at + 1e-9)))
+    model = Grid(years, np.array([0.0]), np.full((years.size, 1), 0.2))
+    with pytest.raises(InvalidInput, match=r"with \d+ jumps of the vol to meet, must be <= 20000"):
+        mc.local_vol(model, right=1, forward=F, strike=F, years=1.0)
+
+
 def test_the_forward_is_a_martingale_at_a_coarse_step():
     k = np.linspace(-2.0, 2.0, 5)
     model = Grid(np.array([0.5, 1.0]), k, np.vstack((0.5 - 0.1 * k, 0.3 - 0.1 * k)))

@@ -65,3 +65,17 @@ def test_parts_that_do_not_fit_are_named(change, words):
 def test_one_fixing_a_row_is_one_a_slice():
     rows = chain(fixing_ns=np.repeat([FIXING, FIXING + 10**15], 2))
     np.testing.assert_array_equal(rows.fixing_ns, chain().fixing_ns)
+
+
+def test_a_chain_prints_as_one_line():
+    """The default repr wrote out every strike, right and label: thousands of lines at a prompt."""
+    n = 3000
+    many = chain(
+        right=[1, -1] * n, strike=np.repeat(np.linspace(50.0, 250.0, n), 2),
+        american=[False] * 2 * n, slice_start=[0, n, 2 * n], roots=("SPX", "SPXW"),
+    )  # fmt: skip
+    assert repr(many) == (
+        "<ChainSlices SPX, SPXW, 6000 options in 2 slices, strikes 50 to 250, "
+        "fixing 2024-03-14T20:00:00Z to 2024-03-26T09:46:40Z>"
+    )
+    assert repr(chain()).startswith("<ChainSlices 4 options in 2 slices, strikes 100 to 100, ")

@@ -291,6 +291,18 @@ def test_the_figure_has_a_panel_a_bucket_with_its_ratio(tmp_path):
     plot.stickiness(rows, edges=(5.0, 6.0)).savefig(tmp_path / "none.png")
 
 
+def test_the_figure_draws_a_ratio_from_as_few_steps_as_are_asked_for():
+    """`skew_stickiness(..., least=10)` gave a ratio that the figure had no argument to draw."""
+    from surfaces import plot
+
+    rows = changes(*levels(1.3, 1, 12))
+    bucket = only(skew_stickiness(rows, least=8))
+    assert np.isfinite(bucket.ratio)
+    (panel,) = (p for p in plot.stickiness(rows, least=8).axes if p.get_title())
+    assert f"R = {bucket.ratio:.2f}" in panel.get_title()
+    assert "R = " not in plot.stickiness(rows).axes[0].get_title()
+
+
 def test_one_module_has_rules_and_estimate():
     from surfaces import dynamics
 
