@@ -4,8 +4,10 @@ R, the skew-stickiness ratio, says how much of the skew the vol at the money tak
 
     dvol(F) = R skew dlnS,   so at a fixed strike near the money   dvol(K) = (R - 1) skew dlnS,
 
-with skew = dvol/dk at the forward: 0 is sticky moneyness, 1 sticky strike. The named rules are met
-beyond first order, and a number moves all strikes of an expiry alike, as Greeks and theo do:
+with skew = dvol/dk at the forward: 0 is sticky moneyness, 1 sticky strike. In `vol_after` the named
+rules are met beyond first order and strike by strike, and a number moves all strikes of an expiry
+alike, as Greeks and theo do. `surfaces.moving.moved` carries whole curves, which meet a rule at the
+money only.
 
     sticky_strike      vol(K) stays
     sticky_moneyness   vol is a function of K/S: the smile slides with spot

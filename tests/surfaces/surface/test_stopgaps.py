@@ -136,5 +136,8 @@ def test_changes_leave_stopgaps_out(surfaces):
     got = of_surfaces([thin, later])
     assert len(got) == 3
     assert (np.abs(got.skew) > 0.01).all()
+    each = [[float(s.error(j, np.zeros(1))[0]) for j in KEEP] for s in (thin, later)]
+    want = np.sort(np.sqrt(np.square(each).sum(axis=0)))  # independent, so squares add up
+    np.testing.assert_allclose(np.sort(got.vol_error), want, rtol=1e-12)
     frames = [s.diagnostics for s in (thin, later)]
     assert len(dynamics.of_frame(frames[0].vstack(frames[1]))) == 3
