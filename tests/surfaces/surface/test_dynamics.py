@@ -367,13 +367,18 @@ def test_ratio_between_expiries_is_that_of_one_more_expiry_there(surface, years)
 
 
 def test_where_no_price_has_a_vol_local_vol_stops_at_twice_the_vol(surface):
-    """Tens of deviations out there is only the slope, which would more than double the vol."""
-    at = {"strike": 250.0, "years": surface.years[0], "rule": "local_vol"}
-    spot = 350.0
+    """Hundreds of deviations out on a local vol of 1 % there is only the slope, which would more
+    than double the vol."""
+    none = LocalVol(
+        np.array([1.0]), np.array([-1.0, 1.0]), np.full((1, 2), 0.01), np.zeros((1, 2), np.uint8)
+    )
+    at = {"strike": 350.0, "years": surface.years[0], "rule": "local_vol"}
+    spot = 200.0
     before = float(surface.vol(at["strike"], at["years"]))
     slope = float(dynamics.vol_slope(surface, **at))
     assert before + slope * np.log(spot / surface.spot) > 2.1 * before
-    assert dynamics.vol_after(surface, spot=spot, **at) == pytest.approx(2.0 * before, rel=1e-12)
+    after = dynamics.vol_after(surface, spot=spot, local_vol=none, **at)
+    assert after == pytest.approx(2.0 * before, rel=1e-12)
 
 
 def test_what_a_caller_can_get_wrong(surface):
