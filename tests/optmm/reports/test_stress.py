@@ -165,6 +165,24 @@ def test_the_slope_of_a_row_is_the_delta_of_the_greeks_table(busy, monkeypatch, 
         assert (up - down) / (2 * h * spot) == pytest.approx(want, abs=1e-7 * gross), j
 
 
+def test_a_slice_that_the_last_refit_left_out_makes_no_ratio(busy):
+    """Its row is of another instant: years, vol and skew of then do not go with those of now."""
+    run = ruled(busy, "local_vol")
+    last = pl.col("ts_ns") == run.surface["ts_ns"].max()
+    gone = last & (pl.col("slice") == 2)
+    without = run.surface.with_columns(
+        pl.when(gone).then(None).otherwise(pl.col("forward")).alias("forward"),
+        pl.when(pl.col("slice") == 2).then(3.0 * pl.col("skew")).otherwise("skew").alias("skew"),
+    )
+    slopes, _ = stress.vol_slopes(replace(run, surface=without))
+    rows = stress.curves(run)[[1, 3]]
+    near, far = dynamics.local_vol_ratio(rows["years"], rows["atm_vol"], rows["skew"])
+    got = slopes["ratio"].to_list()
+    assert got[1] == pytest.approx(near, rel=1e-12)
+    assert got[3] == pytest.approx(far, rel=1e-12)
+    assert near < got[2] < far
+
+
 def test_the_page_s_note_says_the_rule(busy):
     from optmm.reports.tables_desk import stress as table
 
