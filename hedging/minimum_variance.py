@@ -23,6 +23,8 @@ Checked tests/hedging/test_minimum_variance.py: known coefficients, least square
         Heston's model, whose minimum-variance delta is known.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -32,6 +34,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hedging import delta as deltas
 from hedging.errors import InvalidInput
+from surfaces import checks as check
+from surfaces.errors import InvalidInput as Refused
 from surfaces.units import NS_PER_YEAR
 
 Array = NDArray[np.float64]
@@ -160,15 +164,18 @@ class MinimumVariance:
     ) -> Array:
         """Hull-White deltas, broadcast shape; the Black delta where the right has no estimate.
 
-        `right` +1 call, -1 put; others as in `hedging.delta.minimum_variance`.
+        `right` +1 or "c" for a call, -1 or "p" for a put; others as in
+        `hedging.delta.minimum_variance`. Raises InvalidInput for any other right.
         """
+        with _refusals():
+            call = check.right(right) > 0.0
         out = [np.asarray(delta, np.float64)] * 2
         for i, mine in enumerate((self.call, self.put)):
             if mine.status is Status.OK:
                 out[i] = deltas.minimum_variance(
                     delta, vega, spot=spot, years=years, coefficients=mine.coefficients
                 )
-        return np.where(np.asarray(right) > 0, out[0], out[1])
+        return np.where(call, out[0], out[1])
 
 
 def blocks(
@@ -196,12 +203,14 @@ def blocks(
     Raises
     ------
     InvalidInput
-        Shapes disagree, or deltas of both signs: give calls and puts apart.
+        Shapes disagree, what is no number or time, or deltas of both signs: give calls and puts
+        apart.
     """
-    stamp = np.asarray(ts_ns, np.int64)
+    stamp = _stamps(ts_ns)
     columns = {"delta": delta, "vega": vega, "years": years, "spot": spot}
     columns |= {"option_change": option_change, "spot_change": spot_change}
-    found = {name: np.asarray(value, np.float64) for name, value in columns.items()}
+    with _refusals():
+        found = {name: check.numbers(name, value) for name, value in columns.items()}
     for name, value in found.items():
         if stamp.ndim != 1 or value.shape != stamp.shape:
             raise InvalidInput(
@@ -235,8 +244,7 @@ def estimate(window: Blocks, *, least: int = LEAST) -> Estimate:
     """Coefficients of a window, or why there are none: fewer than `least` instants, no spread."""
     t, rows = window.ts_ns.size, int(window.rows.sum())
     nothing = (np.nan, np.nan, np.nan)
-    if least <= TERMS:
-        raise InvalidInput(f"least is {least}, must be > {TERMS}: three coefficients need more")
+    least = _count("least", least, TERMS + 1, "Three coefficients need more.")
     if t < least:
         return Estimate(nothing, nothing, np.nan, rows, t, Status.TOO_FEW)
     gram, cross = window.gram.sum(axis=0), window.cross.sum(axis=0)
@@ -276,11 +284,15 @@ def rolling(
     Raises
     ------
     InvalidInput
-        A length is not above zero.
+        A length is not above zero, or a count of instants no whole number.
     """
-    for name, value in (("years", years), ("refit", refit), ("instants", instants)):
-        if value is not None and not value > 0:
-            raise InvalidInput(f"{name} is {value}, must be > 0")
+    with _refusals():
+        span = check.above("years", years, 0.0, unit="years", hint="The paper has 3.")
+        years = check.one("years", span)
+    refit = _count("refit", refit, 1, "Instants from one estimate to the next.")
+    least = _count("least", least, TERMS + 1, "Three coefficients need more.")
+    if instants is not None:
+        instants = _count("instants", instants, 1, "The length of the window; None takes years.")
     found = []
     stamps = history.ts_ns
     for i in range(least, stamps.size, refit):
@@ -303,3 +315,33 @@ def rolling(
             )
         )
     return Rolling(tuple(found))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What checks of the floor below refuse is refused by this floor."""
+    try:
+        yield
+    except Refused as bad:
+        raise InvalidInput(str(bad)) from None
+
+
+def _count(name: str, value: object, least: int, hint: str) -> int:
+    with _refusals():
+        return check.count(name, value, least, hint=hint)
+
+
+def _stamps(values: ArrayLike) -> NDArray[np.int64]:
+    """Instants in ns UTC; whole numbers, or numpy's times of any unit."""
+    raw = np.asarray(values)
+    if raw.dtype.kind == "M":
+        return raw.astype("datetime64[ns]").astype(np.int64)
+    good = np.asarray(raw.dtype.kind in "iuf" and (np.abs(raw) < 2.0**63) & (raw == np.rint(raw)))
+    if not good.all():
+        at = int(np.argmin(good)) if good.ndim else 0
+        said = " ".join(repr(raw.ravel().tolist()[at]).split())
+        raise InvalidInput(
+            f"ts_ns is {said:.80}, must be whole nanoseconds since 1970 UTC, or datetime64. Parse "
+            "text into times first."
+        )
+    return raw.astype(np.int64)

@@ -24,10 +24,10 @@ from pydantic import (
 from optmm.errors import ConfigError
 
 World = Literal["pessimistic", "queue", "optimistic"]
-Rule = float | Literal["sticky_strike", "sticky_moneyness", "local_vol"]
+Rule = float | Literal["sticky_strike", "sticky_moneyness", "local_vol", "sticky_local_vol"]
 
 # of the skew-stickiness ratio, as `surfaces.dynamics` has them: reading it here would load numba
-RULES = ("sticky_strike", "sticky_moneyness", "local_vol")
+RULES = ("sticky_strike", "sticky_moneyness", "local_vol", "sticky_local_vol")
 STICKINESS = (-1.0, 3.0)
 
 
@@ -58,7 +58,7 @@ class Surface(Section):
     skew_stickiness: Rule = Field(
         1.3,
         description="R: a strike's vol moves by (R - 1) skew dlnS; 0 or sticky_moneyness, 1 or "
-        "sticky_strike, local_vol has the R of each expiry's own",
+        "sticky_strike, local_vol (or sticky_local_vol, the same) has the R of each expiry's own",
     )
     stale_quote_s: float = Field(1800.0, gt=0.0, description="older option quotes leave the fit")
 

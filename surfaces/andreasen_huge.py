@@ -13,7 +13,7 @@ Checked tests/surfaces/local_vol/test_andreasen_huge.py, tests/quantlib/.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal
 
@@ -65,6 +65,7 @@ class QuoteStatus(IntEnum):
     BAD_INPUT = 3
     DUPLICATE = 4
     BUTTERFLY = 5
+    STOPGAP = 6
 
 
 _WORDS = {
@@ -84,6 +85,9 @@ _WORDS = {
     QuoteStatus.DUPLICATE: "left out: another quote of the same strike and expiry came before it",
     QuoteStatus.BUTTERFLY: (
         "left out: dearer than the line between its neighbours' prices: butterfly arbitrage"
+    ),
+    QuoteStatus.STOPGAP: (
+        "repriced, but read off a borrowed or kept curve: no expiry has one fitted to its quotes"
     ),
 }
 
@@ -113,13 +117,14 @@ class AndreasenHuge:
     def __repr__(self) -> str:
         fine = self.status == QuoteStatus.OK
         worst = np.abs(self.error[fine]).max(initial=0.0)
+        failed = int((~np.isin(self.status, (QuoteStatus.OK, QuoteStatus.STOPGAP))).sum())
         return (
             f"<AndreasenHuge {self.years.size} expiries, {int(fine.sum())} quotes repriced, "
-            f"largest error {worst:.2g} in vol, {int((~fine).sum())} not>"
+            f"largest error {worst:.2g} in vol, {failed} not>"
         )
 
     def why(self) -> dict[str, int]:
-        """How many quotes were not repriced, by reason; empty when all were."""
+        """How many quotes are not OK, by reason; empty when all are."""
         codes, n = np.unique(self.status, return_counts=True)
         pairs = zip(codes.tolist(), n.tolist(), strict=True)
         return {words(code): count for code, count in pairs if code != QuoteStatus.OK}
@@ -305,9 +310,13 @@ def calibrate_surface(
     quotes reach.
 
     What the surface's certificate does not cover may contradict itself; such points get a status.
+    Expiries whose curve is a stopgap (`certificate.STOPGAPS`) are left out; if there is no other,
+    all are used and what is repriced has the status STOPGAP.
     """
     from surfaces import term
+    from surfaces.certificate import STOPGAPS
 
+    surface = term.own_curves(surface)
     slices = term.live_slices(surface)
     if slices.size == 0:
         raise InvalidInput("no expiry holds a curve, so nothing can be calibrated; see status")
@@ -322,7 +331,13 @@ def calibrate_surface(
         years.append(np.full(k.size, T))
         vol.append(np.sqrt(term.variance_of(surface, j, k) / T))
     x, at, v = (np.concatenate(a) for a in (moneyness, years, vol))
-    return calibrate(moneyness=x, years=at, vol=v, shape=shape, points=points)
+    found = calibrate(moneyness=x, years=at, vol=v, shape=shape, points=points)
+    if all(surface.path[j] in STOPGAPS for j in slices):
+        status = np.where(found.status == QuoteStatus.OK, np.uint8(QuoteStatus.STOPGAP),
+                          found.status)  # fmt: skip
+        status.setflags(write=False)
+        return replace(found, status=status)
+    return found
 
 
 def _targets(

@@ -4,8 +4,10 @@ R, the skew-stickiness ratio, says how much of the skew the vol at the money tak
 
     dvol(F) = R skew dlnS,   so at a fixed strike near the money   dvol(K) = (R - 1) skew dlnS,
 
-with skew = dvol/dk at the forward: 0 is sticky moneyness, 1 sticky strike. The named rules are met
-beyond first order, and a number moves all strikes of an expiry alike, as Greeks and theo do:
+with skew = dvol/dk at the forward: 0 is sticky moneyness, 1 sticky strike. In `vol_after` the named
+rules are met beyond first order and strike by strike, and a number moves all strikes of an expiry
+alike, as Greeks and theo do. `surfaces.moving.moved` carries whole curves, which meet a rule at the
+money only.
 
     sticky_strike      vol(K) stays
     sticky_moneyness   vol is a function of K/S: the smile slides with spot
@@ -36,7 +38,7 @@ Source  L. Bergomi, Stochastic Volatility Modeling (2016), sections 2.4-2.5 and 
 Checked tests/surfaces/surface/test_dynamics.py: a forward equation on fixed local volatilities.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -45,6 +47,7 @@ from numpy.typing import ArrayLike
 
 from surfaces import checks as check
 from surfaces import term
+from surfaces.certificate import STOPGAPS
 from surfaces.dynamics_changes import AtmChanges, of_frame, of_surfaces
 from surfaces.dynamics_history import Stickiness, skew_stickiness
 from surfaces.errors import InvalidInput
@@ -55,9 +58,9 @@ if TYPE_CHECKING:
     from surfaces.surface import VolSurface
 
 __all__ = [
-    "AtmChanges", "Rule", "Stickiness", "harmonic", "local_vol_ratio", "of_frame", "of_surfaces",
-    "ratio_of", "skew_stickiness", "stickiness", "vol_after", "vol_change",
-    "vol_slope",
+    "AtmChanges", "Rule", "Stickiness", "harmonic", "local_vol_ratio", "local_vol_ratios",
+    "of_frame", "of_surfaces", "ratio_of", "skew_stickiness", "stickiness", "vol_after",
+    "vol_change", "vol_slope",
 ]  # fmt: skip
 
 Name = Literal["sticky_strike", "sticky_moneyness", "sticky_local_vol", "local_vol"]
@@ -112,9 +115,9 @@ def local_vol_ratio(years: ArrayLike, atm_vol: ArrayLike, skew: ArrayLike) -> Ar
     -------
     R (m,), exact to first order in the skew; 2 where there is no skew to speak of, NaN where an
     input is NaN or not positive. Where the skew is small R can be large: R times skew is what moves
-    the vol, and that is not.
+    the vol, and that is not. Raises InvalidInput unless all are rows of one length.
     """
-    years, atm_vol, skew = (np.asarray(a, np.float64) for a in (years, atm_vol, skew))
+    years, atm_vol, skew = _columns(years=years, atm_vol=atm_vol, skew=skew)
     good = np.isfinite(years * atm_vol * skew) & (years > 0.0) & (atm_vol > 0.0)
     out = np.full(years.shape, np.nan)
     rows = np.flatnonzero(good)
@@ -125,22 +128,51 @@ def local_vol_ratio(years: ArrayLike, atm_vol: ArrayLike, skew: ArrayLike) -> Ar
 
 
 def stickiness(surface: "VolSurface", rule: Rule) -> Array:
-    """R of each slice (m,) under `rule`: what `hedging.delta.smile_aware` takes, row by row."""
+    """R of each slice (m,) under `rule`: what `hedging.delta.smile_aware` takes, row by row.
+
+    Local volatility's are `local_vol_ratios`: borrowed and stopgap curves have no say in them.
+    """
     ratio = ratio_of(rule)
     if ratio is not None:
         return np.full(surface.chain.slices, ratio)
-    out = np.full(surface.chain.slices, np.nan)
-    live = term.live_slices(surface)
-    out[live] = local_vol_ratio(surface.years[live], surface.atm_vol[live], surface.skew[live])
-    # slices of one instant under another root, and those past their fixing
-    at = ~np.isfinite(out)
-    known = live[np.isfinite(out[live])]
-    out[at] = (
-        np.interp(surface.years[at], surface.years[known], out[known])
-        if known.size
-        else SHORT_DATES
-    )
-    return out
+    alive = surface.chain.fixing_ns > surface.ts_ns
+    return local_vol_ratios(
+        years=surface.years, atm_vol=np.where(alive, surface.atm_vol, np.nan), skew=surface.skew,
+        path=surface.path, quotes=surface.scores.quotes,
+    )  # fmt: skip
+
+
+def local_vol_ratios(
+    *,
+    years: ArrayLike,
+    atm_vol: ArrayLike,
+    skew: ArrayLike,
+    path: Sequence[str],
+    quotes: ArrayLike,
+) -> Array:
+    """R of every slice (m,) of a surface under fixed local volatility, never NaN.
+
+    One slice an instant makes the ratios, the best quoted that has a curve of its own: the skew of
+    a stopgap (`certificate.STOPGAPS`) is none of the market's, unless there are only stopgaps. All
+    others have R by their years, linear between those; 2 where nothing is known.
+
+    Parameters
+    ----------
+    years, atm_vol, skew : (m,), as for `local_vol_ratio`; NaN vol for a slice past its fixing
+    path, quotes : (m,) how each curve was made, and how many quotes it was judged on
+    """
+    years, atm_vol, skew, quotes = _columns(
+        years=years, atm_vol=atm_vol, skew=skew, quotes=quotes, path=np.zeros(len(path))
+    )[:4]
+    good = np.isfinite(years * atm_vol * skew) & (years > 0.0) & (atm_vol > 0.0)
+    own = good & np.array([name not in STOPGAPS for name in path], bool)
+    rows = np.flatnonzero(own if own.any() else good)
+    if rows.size == 0:
+        return np.full(years.shape, SHORT_DATES)
+    rows = rows[np.lexsort((rows, -quotes[rows], years[rows]))]
+    rows = rows[np.concatenate(([True], np.diff(years[rows]) > 0.0))]
+    ratio = local_vol_ratio(years[rows], atm_vol[rows], skew[rows])
+    return np.interp(np.nan_to_num(years), years[rows], ratio)
 
 
 def vol_after(
@@ -258,6 +290,18 @@ def harmonic(smile: Callable[[Array], Array], k: Array, move: float) -> Array:
     return np.where((after > 0.0) & np.isfinite(after), after, at + slope * move)
 
 
+def _columns(**columns: ArrayLike) -> list[Array]:
+    """One row a slice, (m,) each, or raise naming who differs."""
+    found = {name: check.numbers(name, value) for name, value in columns.items()}
+    shape = found["years"].shape
+    for name, value in found.items():
+        if value.ndim != 1 or value.shape != shape:
+            raise InvalidInput(
+                f"{name} has shape {value.shape} and years {shape}: give one row an expiry, (m,)"
+            )
+    return list(found.values())
+
+
 def _repriced(
     surface: "VolSurface", k: Array, years: Array, move: float, local_vol: "LocalVol | None"
 ) -> Array:
@@ -310,7 +354,11 @@ def _skew(surface: "VolSurface", years: Array) -> Array:
 
 
 def _local_vol_ratio_at(surface: "VolSurface", years: Array) -> Array:
-    """R of any maturity: the expiries before it, and the piece from the last of them."""
+    """R of any maturity: the expiries before it, and the piece from the last of them.
+
+    Of curves that are the market's own, as `stickiness` has it.
+    """
+    surface = term.own_curves(surface)
     live = term.live_slices(surface)
     if live.size == 0:
         return np.full(years.shape, SHORT_DATES)

@@ -47,6 +47,7 @@ RANGE = (
 TELLING = 0.5  # a standard error that does not tell neighbouring rules, one apart, at two of them
 NOISE = 0.1  # share of moves that is noise, beyond what chance gives
 LATE = 0.1  # of the ratio
+SMALLEST = 1e-9  # a ln move, or a skew, that is none: a millionth of a cent in 10 USD
 
 
 class Status(IntEnum):
@@ -58,6 +59,8 @@ class Status(IntEnum):
     NOISY_MOVES = 3
     LATE_VOLS = 4
     IMPLAUSIBLE = 5
+    NO_SKEW = 6
+    NO_MOVE = 7
 
     @property
     def words(self) -> str:
@@ -84,6 +87,14 @@ _WORDS = {
         "below 0 or above 3 by more than two errors, which no rule and no diffusion gives: stale "
         "quotes under a small skew look so; use a longer step, or take no ratio from this bucket"
     ),
+    Status.NO_SKEW: (
+        "no skew where the forward moved, so every ratio moves vols alike: give changes of curves "
+        "with a skew"
+    ),
+    Status.NO_MOVE: (
+        "the forward did not move, or by the same amount at each step, so no ratio can be told: "
+        "give a history in which it moves"
+    ),
 }
 
 
@@ -92,7 +103,7 @@ class Bucket(NamedTuple):
 
     low: float
     high: float
-    ratio: float  # R; NaN if TOO_FEW
+    ratio: float  # R; NaN if TOO_FEW, NO_SKEW or NO_MOVE
     error: float  # one standard error
     rows: int
     instants: int
@@ -106,7 +117,7 @@ class Bucket(NamedTuple):
 
     def __str__(self) -> str:
         days = f"{365 * self.low:.0f} to {365 * self.high:.0f} days"
-        if self.status is Status.TOO_FEW:
+        if np.isnan(self.ratio):
             return f"{days}: {self.status.words} ({self.instants})"
         said = f"; {self.status.words}" if self.status.words else ""
         return (
@@ -187,8 +198,12 @@ def _bucket(
         *span, np.nan, np.nan, rows.size, stamps.size, names.size, size,
         np.nan, np.nan, np.nan, np.nan, Status.TOO_FEW,
     )  # fmt: skip
-    if stamps.size < least * changes.step or within <= 0.0 or rows.size <= names.size + 1:
+    if stamps.size < least * changes.step or rows.size <= names.size + 1:
         return empty
+    if np.abs(_centred(move, of)).max() <= SMALLEST:
+        return empty._replace(status=Status.NO_MOVE)
+    if within <= 0.0 or np.abs(changes.skew[rows]).max() <= SMALLEST:
+        return empty._replace(status=Status.NO_SKEW)
     ratio = float(x @ y) / within
     left = y - ratio * x
     score = np.bincount(at, x * left).astype(np.float64)

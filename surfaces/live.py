@@ -144,6 +144,8 @@ class LiveFitter:
     def move(self, spot: float, stickiness: Rule = 1.3, points: int = 101) -> VolSurface:
         """Carry the last surface to `spot` and publish it: the level moves, the shape does not.
 
+        `stickiness` is met at the money; away from it the smile keeps its shape in deviations.
+
         For every move of the underlying between refits; the next `update` starts from its quotes.
         `spot` USD, within a fifth of the last; `stickiness` a ratio or a rule's name, see
         `surfaces.moving`; `points` of the new certificate, a slice and a pair.

@@ -45,6 +45,7 @@ class Flag(IntEnum):
     OUT_OF_CERTIFICATE = 4
     EXTRAPOLATED = 5
     EVENT = 6
+    STOPGAP = 7
 
 
 BAD = (Flag.NEGATIVE_DENSITY, Flag.CALENDAR, Flag.UNDEFINED)
@@ -57,6 +58,7 @@ _WORDS = {
     Flag.OUT_OF_CERTIFICATE: "a number, but outside the strikes certified free of arbitrage",
     Flag.EXTRAPOLATED: "a number, but after the last expiry: its implied vols are held",
     Flag.EVENT: "a number, but an event's variance is spread over the gap between two expiries",
+    Flag.STOPGAP: "a number, but no expiry has a curve of its own: all are borrowed or kept ones",
 }
 
 
@@ -96,8 +98,13 @@ class LocalVol:
             raise InvalidInput(
                 f"vol has shape {vol.shape} and flag {flag.shape}, must be (years, k), {shape}"
             )
-        if flag.min() < Flag.OK or flag.max() > max(Flag):
-            raise InvalidInput("flag has codes that Flag does not know")
+        known = flag.dtype.kind in "iuf" and np.isin(flag, list(Flag))
+        if not np.all(known):
+            i, j = np.unravel_index(int(np.argmin(known)), shape) if np.ndim(known) else (0, 0)
+            raise InvalidInput(
+                f"flag[{i}, {j}] is {flag[i, j]!s:.40}, must be a code of Flag, 0 to {max(Flag)}. "
+                "Give zeros for a grid that is good everywhere."
+            )
         bad = ~((vol > 0.0) & (vol < np.inf))
         wrong = bad & ~_is_bad(flag)
         if wrong.any():
@@ -231,6 +238,10 @@ def dupire(
     evenly over the gap between two expiries, and the nodes of a gap with an event say EVENT. At the
     expiries themselves nothing changes by that.
 
+    Expiries whose curve is a stopgap (`certificate.STOPGAPS`: too few quotes for a smile, borrowed,
+    kept from before) are left out, and their gap goes from the expiry before to the one after. If
+    there is no other, they are all there is, and every node says STOPGAP.
+
     Parameters
     ----------
     years : nodes, > 0 and rising; by default fifteen in each gap, the first just after the
@@ -244,8 +255,10 @@ def dupire(
         Where no expiry holds a curve, or nodes are not rising.
     """
     from surfaces import term
+    from surfaces.certificate import STOPGAPS
     from surfaces.smiles.base import SMILES, CurveStack
 
+    surface = term.own_curves(surface)
     slices = term.live_slices(surface)
     if slices.size == 0:
         raise InvalidInput("no expiry holds a curve, so there is no local vol; see surface.status")
@@ -271,6 +284,8 @@ def dupire(
     low, high = surface.certificate.reach[slices].T
     inside = (k >= low[:, None]) & (k <= high[:, None])  # false where a slice is not certified
     remark[~(inside[i - 1] & inside[np.maximum(i - 2, 0)])] = Flag.OUT_OF_CERTIFICATE
+    if all(surface.path[j] in STOPGAPS for j in slices):
+        remark[:] = Flag.STOPGAP
     return LocalVol(years, k, vol, np.where(flag == Flag.OK, remark, flag))
 
 

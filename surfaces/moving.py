@@ -1,9 +1,15 @@
 """A surface carried to another spot between refits, by one rule: the skew-stickiness ratio R.
 
-ln F moves by d for every expiry, the vol at the money by R times the skew times d, and the shape
-stays what it is in deviations of the new level: R = 0 is sticky moneyness, 1 sticky strike to first
-order, near 2 what diffusions do at short dates (Bergomi 2009). Curves are moved by parameters that
-keep them free of butterflies, and the certificate is made again.
+ln F moves by d for every expiry, the vol at the money by R times the skew times d, so that at the
+money a fixed strike's vol moves by (R - 1) times the skew times d: R = 0 is sticky moneyness, 1
+sticky strike, near 2 what diffusions do at short dates (Bergomi 2009). That is so at the money and
+to first order; a mixture, whose level follows its stretch but for terms in w^2, falls short of the
+move of its level by up to about a fiftieth.
+
+Wings keep their shape in deviations of the new level and move with the forward, so a strike away
+from the money moves otherwise, under "sticky_strike" too: where every strike must follow the rule,
+ask `surfaces.dynamics.vol_after`. Curves are moved by parameters that keep them free of
+butterflies, which no rule for each strike promises, and the certificate is made again.
 """
 
 from dataclasses import replace
@@ -26,8 +32,9 @@ def moved(
 ) -> VolSurface:
     """The surface at `spot` USD, one version on; time, quotes and their marks stay as they were.
 
-    `stickiness`: R, or a rule's name; local volatility has its own R in each expiry, see
-    `surfaces.dynamics`. `points` of the certificate: as many as the surface's own unless given.
+    `stickiness`: R, or a rule's name, met at the money; local volatility has its own R in each
+    expiry, see `surfaces.dynamics`. `points` of the certificate: as many as the surface's own
+    unless given.
 
     Raises
     ------

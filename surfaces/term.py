@@ -5,11 +5,13 @@ at every event (`surfaces.curves.between`). Before the first expiry it falls to 
 last the vol between events is held.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from surfaces.certificate import STOPGAPS
 from surfaces.curves.between import extrapolate, interpolate
 from surfaces.curves.clock import CALENDAR, VolClock
 from surfaces.curves.events import Estimated, estimate_events
@@ -95,6 +97,19 @@ def live_slices(surface: "VolSurface") -> NDArray[np.int64]:
     live.sort(key=lambda j: (fixing[j], -int(surface.scores.quotes[j]), j))
     keep = [j for i, j in enumerate(live) if not i or fixing[j] > fixing[live[i - 1]]]
     return np.array(keep, np.int64)
+
+
+def own_curves(surface: "VolSurface") -> "VolSurface":
+    """The surface without its stopgaps' curves (borrowed, flat, kept from before), whose skew and
+    level are no market's; the surface itself if no live expiry has a curve of its own."""
+    models = tuple(
+        "" if path in STOPGAPS else name
+        for name, path in zip(surface.models, surface.path, strict=True)
+    )
+    if models == surface.models:
+        return surface
+    own = replace(surface, models=models)
+    return own if live_slices(own).size else surface
 
 
 def density(surface: "VolSurface", strike: Array, years: Array) -> Array:

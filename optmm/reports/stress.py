@@ -156,8 +156,14 @@ def vol_slopes(run: Run) -> tuple[pl.DataFrame, str]:
     ratio = dynamics.ratio_of(rule)
     skew = rows["skew"].cast(pl.Float64).to_numpy()
     if ratio is None:
-        of_slice = dynamics.local_vol_ratio(
-            rows["years"].to_numpy(), rows["atm_vol"].cast(pl.Float64).to_numpy(), skew
+        # as theo has it; a slice that the last refit left without a forward has no say
+        now = (rows["ts_ns"] == run.surface["ts_ns"].max()).to_numpy()
+        of_slice = dynamics.local_vol_ratios(
+            years=rows["years"].to_numpy(),
+            atm_vol=np.where(now, rows["atm_vol"].cast(pl.Float64).to_numpy(), np.nan),
+            skew=skew,
+            path=rows["path"].cast(pl.String).fill_null("none").to_list(),
+            quotes=rows["quotes"].fill_null(0).to_numpy(),
         )
         known = of_slice[np.isfinite(of_slice)]
         span = f"{known.min():.2f} to {known.max():.2f} by expiry" if known.size else "unknown"

@@ -183,16 +183,12 @@ def unit_pnl(
 ) -> Array:
     """P&L in USD of one long contract of each option, shape (n, spot shocks, vol shocks).
 
-    `vols_after`: (n, spot shocks), what each vol is after each spot move and before the vol shock;
-    default by `options.vol_slope`.
+    `vols_after`: (n, spot shocks), > 0, what each vol is after each spot move and before the vol
+    shock; default by `options.vol_slope`. At a spot shock of zero it is `options.vol`, or the P&L
+    there is that of the difference. NaN only where the option has no vol.
     """
     spots, vols = _axis("spot_shocks", spot_shocks), _axis("vol_shocks", vol_shocks)
-    after = None if vols_after is None else np.asarray(vols_after, np.float64)
-    if after is not None and after.shape != (len(options.strike), spots.size):
-        raise UsageError(
-            f"vols_after has shape {after.shape}, must be ({len(options.strike)}, {spots.size}): "
-            "a row an option, a column a spot shock."
-        )
+    after = None if vols_after is None else _after(vols_after, options, spots)
     base = prices(options, american_rule=american_rule)
     out = np.empty((len(options.strike), spots.size, vols.size))
     for i, spot_shock in enumerate(spots):
@@ -222,7 +218,10 @@ def revalue(
     american_rule: American = "exact",
     vols_after: ArrayLike | None = None,
 ) -> Array:
-    """P&L in USD of a book on a grid, shape (spot shocks, vol shocks); exactly zero at no shock.
+    """P&L in USD of a book on a grid, shape (spot shocks, vol shocks).
+
+    Exactly zero where spot and vol have no shock and no day passes, if vols stay there too: given
+    `vols_after` are priced as they are, so those of no spot move must be `options.vol`.
 
     Parameters
     ----------
@@ -234,7 +233,8 @@ def revalue(
     Raises
     ------
     UsageError
-        If shapes disagree, a shock leaves spot at or below zero, or what is held has no vol.
+        If shapes disagree, a shock leaves spot at or below zero, what is held has no vol, or a vol
+        of `vols_after` is not above zero.
     """
     spots, vols = _axis("spot_shocks", spot_shocks), _axis("vol_shocks", vol_shocks)
     held = np.asarray(lots, np.float64)
@@ -251,7 +251,7 @@ def revalue(
         vol_rule=vol_rule,
         days=days,
         american_rule=american_rule,
-        vols_after=None if vols_after is None else np.asarray(vols_after, np.float64)[rows],
+        vols_after=None if vols_after is None else _after(vols_after, options, spots, rows)[rows],
     )
     blind = np.isnan(unit).any(axis=(1, 2))
     if blind.any():
@@ -321,6 +321,29 @@ def tims_requirement(
 def _per_year(log_ratio: Array, years: Array) -> Array:
     """Continuous rate of a log ratio over `years`; 0 at expiry, where no rate matters."""
     return np.divide(log_ratio, years, out=np.zeros(log_ratio.shape), where=years > 0.0)
+
+
+def _after(
+    vols: ArrayLike, options: Instruments, spots: Array, rows: NDArray[np.intp] | None = None
+) -> Array:
+    """Vols after each spot move, (n, spot shocks), > 0 where the option has a vol; of `rows`, all
+    by default, the values are looked at."""
+    out = np.asarray(vols, np.float64)
+    if out.shape != (len(options.strike), spots.size):
+        raise UsageError(
+            f"vols_after has shape {out.shape}, must be ({len(options.strike)}, {spots.size}): "
+            "a row an option, a column a spot shock."
+        )
+    bad = ~((out > 0.0) & (out < np.inf)) & np.isfinite(options.vol)[:, None]
+    if rows is not None:
+        bad &= np.isin(np.arange(len(options.strike)), rows)[:, None]
+    if bad.any():
+        i, j = np.unravel_index(int(np.argmax(bad)), out.shape)
+        raise UsageError(
+            f"vols_after[{i}, {j}] is {out[i, j]:g}, must be finite and > 0 ({int(bad.sum())} of "
+            f"{out.size} fail): a vol as a decimal, not its change. dynamics.vol_after makes them."
+        )
+    return out
 
 
 def _axis(name: str, values: ArrayLike) -> Array:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 RULES = ((0.0, "sticky moneyness, R = 0"), (1.0, "sticky strike, R = 1"), (2.0, "R = 2"))
 DASHES = (":", "--", "-.")
 COLUMNS = 3
+NO_RATIO = {
+    Status.TOO_FEW: "too few instants",
+    Status.NO_SKEW: "no skew",
+    Status.NO_MOVE: "no move",
+}
 MARGIN = 1.08  # of the widest point, so that none lies on the frame
 HELD = 0.995  # share of the points that the axes hold
 
@@ -55,8 +60,8 @@ def _panel(panel: "Axes", changes: "AtmChanges", bucket: Bucket) -> None:
     for (ratio, name), dashes in zip(RULES, DASHES, strict=True):
         panel.plot(ends, ratio * ends, dashes, color=style.GREY, lw=1.2, label=name)
     days = f"{style.DAYS * bucket.low:.0f} to {style.DAYS * bucket.high:.0f} days"
-    if bucket.status is Status.TOO_FEW:
-        said = "too few instants"
+    if np.isnan(bucket.ratio):
+        said = NO_RATIO[bucket.status]
     else:
         wide = 2.0 * bucket.error
         panel.fill_between(

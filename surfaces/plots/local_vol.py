@@ -30,6 +30,7 @@ NAMES = {
     Flag.OUT_OF_CERTIFICATE: ("outside the certificate", style.GREY),
     Flag.EXTRAPOLATED: ("after the last expiry", style.ORANGE),
     Flag.EVENT: ("an event's variance, spread", style.GREEN),
+    Flag.STOPGAP: ("no curve of its own", style.BLUE),
 }
 
 

@@ -51,8 +51,13 @@ def otm_price(
 ) -> Floats:
     """Undiscounted out-of-the-money prices in units of the forward: calls for k >= 0, puts below.
 
-    Arguments broadcast; years > 0. Raises InvalidInput if `local_vol` has nodes without a vol.
+    Arguments broadcast; years > 0. Raises InvalidInput if `local_vol` is none, or has nodes without
+    a vol.
     """
+    check.kind(
+        "local_vol", local_vol, LocalVol,
+        hint="surfaces.local_vol.dupire(surface) makes one; other models have their own pricers.",
+    )  # fmt: skip
     local_vol.complete()
     k = check.finite("k", k, unit="", hint="k is ln(strike/forward).")
     years = check.above("years", years, 0.0, unit="years", hint="Remove expired rows.")

@@ -261,7 +261,54 @@ def test_what_a_caller_can_get_wrong():
     history = mv.blocks(**rows)
     with pytest.raises(InvalidInput, match="put all options of an instant into one call"):
         history.joined(history)
-    with pytest.raises(InvalidInput, match="least is 3, must be > 3"):
+    with pytest.raises(InvalidInput, match="least is 3, must be a whole number >= 4"):
         mv.estimate(history, least=3)
-    with pytest.raises(InvalidInput, match="refit is 0, must be > 0"):
+    with pytest.raises(InvalidInput, match="refit is 0, must be a whole number >= 1"):
         mv.rolling(history, refit=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"refit": 1.5}, "refit is 1.5, must be a whole number >= 1"),
+        ({"instants": 2.5}, "instants is 2.5, must be a whole number >= 1"),
+        ({"least": 60.5}, "least is 60.5, must be a whole number >= 4"),
+        ({"years": "long"}, "years is 'long', must be a number"),
+        ({"years": 0.0}, "years is 0 years, must be > 0"),
+    ],
+)
+def test_a_window_that_is_none_is_refused_in_words(given, said):
+    """A `refit` of 1.5 used to be a TypeError of `range`, from inside."""
+    with pytest.raises(InvalidInput, match=said):
+        mv.rolling(mv.blocks(**changes(10, 11)), **given)
+
+
+def test_times_are_whole_nanoseconds_or_numpy_s_times():
+    """Text used to raise numpy's ValueError; times in seconds were taken as nanoseconds."""
+    rows = changes(10, 11)
+    want = mv.blocks(**rows)
+    seconds = (rows["ts_ns"] // 10**9).astype("datetime64[s]")
+    np.testing.assert_array_equal(mv.blocks(**(rows | {"ts_ns": seconds})).ts_ns, want.ts_ns)
+    n = rows["ts_ns"].size
+    for wrong, said in ((["2024-01-02"] * n, "'2024-01-02'"), ([0.5] * n, "0.5"),
+                        ([np.nan] * n, "nan")):  # fmt: skip
+        with pytest.raises(InvalidInput, match=f"ts_ns is {said}, must be whole nanoseconds"):
+            mv.blocks(**(rows | {"ts_ns": wrong}))
+    with pytest.raises(InvalidInput, match=r"vega is .*, must be a number or numbers"):
+        mv.blocks(**(rows | {"vega": ["x"] * n}))
+
+
+def test_a_right_is_a_call_or_a_put_and_nothing_else():
+    """ "c" used to be hedged as a put, and so was 0."""
+    call = mv.estimate(mv.blocks(**changes(100, 1)))
+    put = mv.estimate(mv.blocks(**changes(100, 2, right=-1)))
+    both = mv.MinimumVariance(call, put)
+    rest = {"spot": SPOT, "years": 0.25}
+    for word, sign in (("c", 1), ("P", -1)):
+        np.testing.assert_array_equal(
+            both.delta(0.4, 20.0, right=word, **rest), both.delta(0.4, 20.0, right=sign, **rest)
+        )
+    assert both.delta(0.4, 20.0, right="c", **rest) != both.delta(0.4, 20.0, right="p", **rest)
+    for wrong in (0, "x", np.nan):
+        with pytest.raises(InvalidInput, match=r"right is .*must be .1 or 'c' for a call"):
+            both.delta(0.4, 20.0, right=wrong, **rest)

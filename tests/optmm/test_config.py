@@ -48,8 +48,11 @@ def test_text_where_a_number_belongs_is_refused(tmp_path):
         load(write(tmp_path, '[quoting]\nmax_lots = "10"\n'))
 
 
-@pytest.mark.parametrize("rule", ["sticky_strike", "sticky_moneyness", "local_vol", 2.5, 1])
+@pytest.mark.parametrize(
+    "rule", ["sticky_strike", "sticky_moneyness", "local_vol", "sticky_local_vol", 2.5, 1]
+)
 def test_stickiness_is_a_ratio_or_a_rule_s_name(tmp_path, rule):
+    """`sticky_local_vol`, a name of `surfaces.dynamics`, used to be refused."""
     text = f'"{rule}"' if isinstance(rule, str) else rule
     found = load(write(tmp_path, f"[surface]\nskew_stickiness = {text}\n"))
     assert found.surface.skew_stickiness == rule
@@ -66,7 +69,7 @@ def test_names_and_bounds_of_stickiness_are_those_of_the_surface_floor():
     from optmm.config import RULES, STICKINESS
     from surfaces import dynamics
 
-    assert set(RULES) <= set(dynamics.NAMES)
+    assert set(RULES) == set(dynamics.NAMES)
     assert STICKINESS == dynamics.RATIOS
 
 

@@ -18,7 +18,8 @@ from surfaces.units import NS_PER_DAY
 
 NOW_NS = 1_700_000_000_000_000_000  # 2023-11-14, 17:13 in New York
 SPOT, RATE, CARRY = 500.0, 0.04, 0.01
-DAYS = (0.1, 9.0, 30.0, 30.2, 91.0, 365.0)  # two of one date, one of today
+# two of one date, one of today, two that fix at another time of day than that of the surface
+DAYS = (0.1, 9.2, 30.0, 30.2, 90.9, 365.0)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,7 @@ def surface():
 @pytest.mark.parametrize("keep", ["variance", "vol"])
 def test_a_node_holds_our_number(export, surface, keep):
     grid, theirs = export.nodes(surface, keep=keep), export.to_quantlib(surface, keep=keep)
+    assert (np.abs(surface.years[grid.slices[[0, 2]]] / grid.years[[0, 2]] - 1.0) > 1e-3).all()
     for t, j in zip(grid.years, grid.slices, strict=True):
         for strike in grid.strikes[::7]:
             vol = float(surface.slice_vol(int(j), strike))

@@ -2,14 +2,16 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 
+from optmm.quoting import theo
 from optmm.reports import run as runs
 from optmm.reports import stress
-from surfaces import dynamics
+from surfaces import dynamics, fit
 from surfaces.pricing import black
 
 BOUND = "queue"
@@ -71,8 +73,10 @@ def test_cells_are_those_of_a_surface_that_follows_the_run_s_rule(busy, rule, ra
 def test_local_volatility_gives_every_expiry_its_own_ratio(busy):
     run = ruled(busy, "local_vol")
     rows = stress.curves(run)
-    ratio = dynamics.local_vol_ratio(rows["years"], rows["atm_vol"], rows["skew"])
-    known = dict(zip(rows["slice"], ratio, strict=True))
+    assert rows["path"].to_list() == ["last_good", "svi", "svi", "svi"]
+    own = rows[1:]  # the first curve is kept from before: it takes the R of the shortest fitted one
+    ratio = dynamics.local_vol_ratio(own["years"], own["atm_vol"], own["skew"])
+    known = dict(zip(rows["slice"], [ratio[0], *ratio], strict=True))
     assert np.ptp(ratio) > 0.01
     got = stress.matrix(run, BOUND)
     low, high = f"{ratio.min():.2f}", f"{ratio.max():.2f}"
@@ -80,6 +84,104 @@ def test_local_volatility_gives_every_expiry_its_own_ratio(busy):
     assert "first order for moves of about one percent" in got["surface_rule"]  # it did not say
     want = by_hand(run, lambda at: known[at["slice"]], -0.05, 0.0)
     assert got["pnl_usd"][2][2] == pytest.approx(want, rel=1e-9, abs=1e-4)
+
+
+def two_roots_and_a_stopgap():
+    """A fitted surface: two roots on one instant, of which the second has a smile of its own, and
+    an expiry with one strike."""
+    now, spot = 1_700_000_000_000_000_000, 100.0
+    plan = [(18, "A", 37), (46, "A", 37), (46, "B", 19), (60, "A", 1), (109, "A", 37)]
+    columns = {n: [] for n in ("expiry", "root", "strike", "right", "bid", "ask")}
+    for days, root, n in plan:
+        years = days / 365.0
+        width = 0.2 * np.sqrt(years)
+        strike = np.round(spot * np.exp(width * (np.linspace(-2.5, 2.0, n) if n > 1 else 0.0)), 2)
+        strike = np.atleast_1d(strike)
+        z = np.log(strike / spot) / width
+        vol = 0.2 - (0.02 if root == "A" else 0.03) * z + 0.004 * z * z
+        for right in (1.0, -1.0):
+            mid = black.price(right=right, forward=spot, strike=strike, years=years, vol=vol)
+            columns["expiry"] += [now + days * 86_400 * 10**9] * n
+            columns["root"] += [root] * n
+            columns["strike"] += strike.tolist()
+            columns["right"] += [right] * n
+            columns["bid"] += (mid * 0.995).tolist()
+            columns["ask"] += (mid * 1.005).tolist()
+    columns["style"] = ["european"] * len(columns["bid"])
+    return fit(columns, valuation_ns=now, spot=spot, rate=0.0)
+
+
+class Listed:
+    """The surface's own chain with what a sheet asks of the market's."""
+
+    def __init__(self, chain):
+        self.chain, self.underlying = chain, SimpleNamespace(kind="share")
+        self.fixing_ns = chain.fixing_ns[chain.slice_of]  # one a row, as a market's chain has it
+
+    def __len__(self):
+        return len(self.chain.strike)
+
+    def __getattr__(self, name):
+        return getattr(self.chain, name)
+
+
+@pytest.mark.parametrize("rule", ["local_vol", "sticky_local_vol", 1.3])
+def test_the_slope_of_a_row_is_the_delta_of_the_greeks_table(busy, monkeypatch, rule):
+    """Expiry by expiry, with a second root at one instant and a one-strike expiry.
+
+    Theo has R = 2, 2.004, 2.004, 2.05, 2.09 there, and the matrix used to have 1.9 for the second
+    root and 1.84 for the last expiry.
+    """
+    surface = two_roots_and_a_stopgap()
+    assert surface.path[3] == "flat"
+    chain, spot = surface.chain, surface.spot
+    sheet = theo.sheet(Listed(chain), surface, surface.ts_ns, spot, rule)
+    n = len(chain.strike)
+    rng = np.random.default_rng(3)
+    table = pl.DataFrame({
+        "bound": [BOUND] * n, "instrument": np.arange(n), "right": chain.right.astype(np.int8),
+        "strike": chain.strike, "years": sheet.years, "vol": sheet.vol, "delta": sheet.delta,
+        "lots": rng.integers(1, 9, n) * rng.choice([-1, 1], n), "multiplier": np.full(n, 100),
+    })  # fmt: skip
+    listed = pl.DataFrame({
+        "instrument": np.arange(n), "slice": chain.slice_of.astype(np.int64),
+        "american": chain.american,
+    })  # fmt: skip
+    manifest = {"config": {"surface": {"skew_stickiness": rule}},
+                "results": {"bounds": {BOUND: {"closing_spot_e9": round(spot * 1e9)}}}}  # fmt: skip
+    earlier = surface.diagnostics.with_columns(pl.col("ts_ns") - 10**9, pl.col("skew") * 3.0)
+    run = replace(
+        runs.load(busy), manifest=manifest, chain=listed,
+        surface=pl.concat([earlier, surface.diagnostics]),
+    )  # fmt: skip
+    h = 1e-5
+    monkeypatch.setattr(stress, "SPOT_SHOCKS", (-h, h))
+    monkeypatch.setattr(stress, "VOL_SHOCKS", (0.0,))
+    for j in range(chain.slices):
+        mine = table.filter(pl.Series(chain.slice_of == j))
+        (down,), (up,) = stress.matrix(replace(run, greeks=mine), BOUND)["pnl_usd"]
+        want = float((mine["lots"] * mine["multiplier"] * mine["delta"]).sum())
+        gross = float((mine["lots"].abs() * mine["multiplier"]).sum())
+        # rounding: 1e-15 of 100 USD an option and shock; third order: h^2
+        assert (up - down) / (2 * h * spot) == pytest.approx(want, abs=1e-7 * gross), j
+
+
+def test_a_slice_that_the_last_refit_left_out_makes_no_ratio(busy):
+    """Its row is of another instant: years, vol and skew of then do not go with those of now."""
+    run = ruled(busy, "local_vol")
+    last = pl.col("ts_ns") == run.surface["ts_ns"].max()
+    gone = last & (pl.col("slice") == 2)
+    without = run.surface.with_columns(
+        pl.when(gone).then(None).otherwise(pl.col("forward")).alias("forward"),
+        pl.when(pl.col("slice") == 2).then(3.0 * pl.col("skew")).otherwise("skew").alias("skew"),
+    )
+    slopes, _ = stress.vol_slopes(replace(run, surface=without))
+    rows = stress.curves(run)[[1, 3]]
+    near, far = dynamics.local_vol_ratio(rows["years"], rows["atm_vol"], rows["skew"])
+    got = slopes["ratio"].to_list()
+    assert got[1] == pytest.approx(near, rel=1e-12)
+    assert got[3] == pytest.approx(far, rel=1e-12)
+    assert near < got[2] < far
 
 
 def test_the_page_s_note_says_the_rule(busy):

@@ -203,6 +203,36 @@ def test_vols_that_are_given_are_those_that_are_priced():
         scenarios.unit_pnl(chain(), spot_shocks=SPOTS, vol_shocks=VOLS, vols_after=after[:, :2])
 
 
+@pytest.mark.parametrize("wrong", [-5.0, 0.0, np.nan, np.inf])
+def test_a_vol_that_is_none_is_named_and_not_floored(wrong):
+    """A vol of -5 used to be priced at the floor, 0.01, without a word."""
+    after = np.repeat(chain().vol[:, None], SPOTS.size, axis=1)
+    after[3, 1] = wrong
+    shocks = {"spot_shocks": SPOTS, "vol_shocks": VOLS, "vols_after": after}
+    with pytest.raises(
+        UsageError, match=r"vols_after\[3, 1\] is .*, must be finite and > 0 \(1 of"
+    ):
+        scenarios.unit_pnl(chain(), **shocks)
+    with pytest.raises(
+        UsageError, match=r"vols_after\[3, 1\] is .*, must be finite and > 0 \(1 of"
+    ):
+        scenarios.revalue(LOTS, chain(), **shocks)
+    lots = np.where(np.arange(6) == 3, 0, LOTS)  # not held, not looked at
+    assert np.isfinite(scenarios.revalue(lots, chain(), **shocks)).all()
+    with pytest.raises(UsageError, match=r"vols_after has shape \(1, 1\), must be \(6, 4\)"):
+        scenarios.revalue(LOTS, chain(), **(shocks | {"vols_after": [[0.3]]}))
+
+
+def test_the_origin_is_zero_for_given_vols_if_they_are_those_of_the_book():
+    """What is given is priced: another vol at no move of spot is a vol shock, as is said."""
+    after = chain().vol[:, None].copy()
+    shocks = {"spot_shocks": [0.0], "vol_shocks": [0.0]}
+    assert scenarios.revalue(LOTS, chain(), vols_after=after, **shocks) == 0.0
+    got = scenarios.revalue(LOTS, chain(), vols_after=after + 0.03, **shocks)
+    want = scenarios.revalue(LOTS, chain(), spot_shocks=[0.0], vol_shocks=[0.03])
+    np.testing.assert_array_equal(got, want)
+
+
 def test_margin_leaves_vols_alone_whatever_they_would_do():
     for product in scenarios.TIMS_MOVES:
         assert scenarios.tims_requirement(

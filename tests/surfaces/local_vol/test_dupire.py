@@ -143,6 +143,16 @@ def test_outside_the_certified_strikes_nodes_say_so(surface):
     assert np.isfinite(got.vol).all()
 
 
+def test_a_node_needs_the_certificates_of_both_ends_of_its_gap(surface):
+    """Inside the strikes of the expiry after, outside those of the one before."""
+    (low, high), (wide_low, wide_high) = surface.certificate.reach[:2]
+    k = np.array([1.02 * low, 0.0, 1.02 * high])
+    assert wide_low < k[0]
+    assert k[2] < wide_high
+    got = dupire(surface, years=surface.years[:2].mean(keepdims=True), k=k)
+    assert got.flag[0].tolist() == [Flag.OUT_OF_CERTIFICATE, Flag.OK, Flag.OUT_OF_CERTIFICATE]
+
+
 def test_an_event_is_spread_over_its_gap_and_said(surface):
     """Prices at the expiries are the same with and without the clock's event."""
     when = int(surface.chain.fixing_ns[:2].mean())

@@ -86,7 +86,7 @@ def test_nothing_to_fill_from_raises():
         ({"k": (0.0, 1.0)}, "vol has shape"),
         ({"vol": [[0.2, -0.1, 0.2], [0.2, 0.2, 0.2]]}, r"vol\[0, 1\] is -0.1 and not flagged"),
         ({"vol": [[0.2, NAN, 0.2], [0.2, 0.2, 0.2]]}, r"vol\[0, 1\] is nan and not flagged"),
-        ({"flag": [[9] * 3] * 2}, "codes that Flag does not know"),
+        ({"flag": [[9] * 3] * 2}, r"flag\[0, 0\] is 9, must be a code of Flag"),
     ],
 )
 def test_a_grid_that_makes_no_sense_is_refused(change, said):
@@ -118,3 +118,17 @@ def test_nodes_reach_both_ends_pass_through_zero_and_are_as_fine_as_asked(low, h
     np.testing.assert_allclose(nodes[[0, -1]], [low, high], rtol=1e-12)
     at = int(np.argmin(np.abs(nodes)))
     assert np.diff(nodes)[at] <= 1.6 * max(step, 0.0) or step > (high - low) / 400
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ([["ok"] * 3] * 2, r"flag\[0, 0\] is ok"),
+        ([[0, 0, 0], [0, 0, 9]], r"flag\[1, 2\] is 9"),
+        ([[0, 0, 0], [0.5, 0, 0]], r"flag\[1, 0\] is 0.5"),
+    ],
+)
+def test_a_flag_that_is_no_code_is_named(flag, said):
+    """Text used to be numpy's UFuncTypeError, and half a code was rounded down."""
+    with pytest.raises(InvalidInput, match=said + ", must be a code of Flag, 0 to 7. Give zeros"):
+        LocalVol(np.array([0.1, 0.2]), np.array([-0.1, 0.0, 0.1]), np.full((2, 3), 0.2), flag)

@@ -123,3 +123,12 @@ def test_a_grid_with_holes_is_refused():
     local = LocalVol(np.ones(1), np.zeros(1), np.full((1, 1), np.nan), np.ones((1, 1), np.uint8))
     with pytest.raises(InvalidInput, match="filled"):
         local_vol.otm_price(local, k=0.0, years=1.0)
+
+
+def test_another_model_s_parameters_are_refused_in_words():
+    """Heston's letters used to be an AttributeError of `complete`."""
+    from surfaces.pricing.heston import Parameters
+
+    letters = Parameters(v0=0.04, kappa=2.0, theta=0.04, sigma=0.5, rho=-0.7)
+    with pytest.raises(InvalidInput, match=r"local_vol is .*, must be a LocalVol. .*dupire"):
+        local_vol.price(letters, right=1, forward=100.0, strike=100.0, years=0.5)

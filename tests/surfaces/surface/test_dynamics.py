@@ -117,6 +117,20 @@ def test_ratio_does_not_ask_for_order_and_says_nan_where_it_knows_nothing():
     assert holes[0] == holes[2] == 2.0
 
 
+def test_ratios_of_unequal_lengths_or_of_text_are_refused():
+    """Unequal lengths used to be an IndexError, or to broadcast."""
+    with pytest.raises(InvalidInput, match=r"skew has shape \(1,\) and years \(2,\): give one row"):
+        dynamics.local_vol_ratio([0.1, 0.2], [0.2, 0.2], [-0.1])
+    with pytest.raises(InvalidInput, match=r"years has shape \(\) and years \(\): give one row"):
+        dynamics.local_vol_ratio(0.1, [0.2, 0.2], [-0.1, -0.1])
+    with pytest.raises(InvalidInput, match=r"skew is .*, must be a number or numbers"):
+        dynamics.local_vol_ratio([0.1], [0.2], ["steep"])
+    with pytest.raises(InvalidInput, match=r"path has shape \(1,\) and years \(2,\)"):
+        dynamics.local_vol_ratios(
+            years=[0.1, 0.2], atm_vol=[0.2, 0.2], skew=[-0.1, -0.1], path=["svi"], quotes=[9, 9]
+        )
+
+
 @pytest.mark.parametrize("move", [-0.06, 0.04])
 def test_harmonic_mean_reprices_a_short_date_after_a_large_move(move):
     """Local vol 0.25 - 0.12 tanh(x / 0.1): the first order is off by twenty times as much."""
@@ -311,6 +325,60 @@ def test_moved_takes_rules_and_ratios_alike(surface):
         moved(surface, spot=spot, stickiness=r).atm_vol for r in ("sticky_strike", 1.0)
     )
     np.testing.assert_array_equal(by_name, by_number)
+
+
+@pytest.mark.parametrize("rule", [0.0, 1.0, 1.3, 2.0, *dynamics.NAMES])
+@pytest.mark.parametrize("model", ["svi", "mixture"])
+def test_moved_meets_the_rule_at_the_money(european, model, rule):
+    """Slope in ln S of the vol at a strike at the forward, by central differences of `moved`.
+
+    Its words promised a rule at every strike; wings keep their shape in deviations instead. A
+    mixture's level moves a little less than its stretch: w^2 is of the order of 0.03 at 0.8 years.
+    """
+    world = european()
+    surface = fit(
+        world.frame(), valuation_ns=world.now_ns, spot=world.spot, rate=world.rate, model=model
+    )
+    h = 1e-3
+    up, down = (
+        moved(surface, spot=surface.spot * np.exp(d), stickiness=rule).vol(
+            surface.forwards, surface.years
+        )
+        for d in (h, -h)
+    )
+    want = dynamics.vol_slope(surface, strike=surface.forwards, years=surface.years, rule=rule)
+    level = np.abs(dynamics.stickiness(surface, rule) * surface.skew)
+    short = 0.025 * level if model == "mixture" else 0.0
+    assert (np.abs((up - down) / (2 * h) - want) < 5e-4 + short).all()
+
+
+@pytest.mark.parametrize("years", [0.07, 0.2, 0.5, 1.3])
+def test_ratio_between_expiries_is_that_of_one_more_expiry_there(surface, years):
+    """The same integral, by `local_vol_ratio` with the vol and skew that the surface has there."""
+    forward, d = surface.forward(years), 1e-3
+    vol, (up, down) = surface.vol(forward, years), surface.vol(forward * np.exp([d, -d]), years)
+    skew = (up - down) / (2 * d)
+    before = surface.years < years
+    rows = ((surface.years, years), (surface.atm_vol, vol), (surface.skew, skew))
+    ratio = dynamics.local_vol_ratio(*(np.append(a[before], b) for a, b in rows))[-1]
+    assert ratio > 2.1
+    got = dynamics.vol_slope(surface, strike=forward, years=years, rule="local_vol")
+    assert got == pytest.approx((ratio - 1.0) * skew, rel=2e-3)
+
+
+def test_where_no_price_has_a_vol_local_vol_stops_at_twice_the_vol(surface):
+    """Hundreds of deviations out on a local vol of 1 % there is only the slope, which would more
+    than double the vol."""
+    none = LocalVol(
+        np.array([1.0]), np.array([-1.0, 1.0]), np.full((1, 2), 0.01), np.zeros((1, 2), np.uint8)
+    )
+    at = {"strike": 350.0, "years": surface.years[0], "rule": "local_vol"}
+    spot = 200.0
+    before = float(surface.vol(at["strike"], at["years"]))
+    slope = float(dynamics.vol_slope(surface, **at))
+    assert before + slope * np.log(spot / surface.spot) > 2.1 * before
+    after = dynamics.vol_after(surface, spot=spot, local_vol=none, **at)
+    assert after == pytest.approx(2.0 * before, rel=1e-12)
 
 
 def test_what_a_caller_can_get_wrong(surface):

@@ -1,5 +1,7 @@
 """The ratio estimated: worlds where it is known, what biases it, Heston's and the simulator's."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -130,8 +132,24 @@ def test_too_few_and_too_small_have_words_not_numbers_to_trust():
     assert small.error > 0.5
     overlapping = skew_stickiness(changes(*levels(1.3, 1, 300), step=20))
     assert only(overlapping).status is Status.TOO_FEW  # fourteen steps, however many rows
-    still = changes(np.zeros(50), vol[:1] + np.zeros((50, 2)))
-    assert only(skew_stickiness(still)).status is Status.TOO_FEW
+
+
+def test_a_forward_that_stays_and_a_smile_without_skew_are_said_to_be_that():
+    """250 instants of either used to be "too few instants for a ratio ... (249)"."""
+    x, vol = levels(1.3, 1, 250)
+    for still in (np.zeros(250), 0.001 * np.arange(250)):  # the mean move is each expiry's alpha
+        found = only(skew_stickiness(changes(still, vol)))
+        assert found.status is Status.NO_MOVE
+        assert np.isnan(found.ratio)
+        assert "the forward did not move" in str(found)
+        assert "(249)" in str(found)
+    rows = changes(x, vol)
+    flat = only(skew_stickiness(replace(rows, skew=np.zeros(len(rows)))))
+    assert flat.status is Status.NO_SKEW
+    assert "no skew where the forward moved" in str(flat)
+    few = changes(np.zeros(12), vol[:12])
+    assert only(skew_stickiness(few)).status is Status.TOO_FEW
+    assert only(skew_stickiness(rows)).status is Status.OK
 
 
 def test_a_term_structure_that_rolls_down_is_no_answer_to_spot():
@@ -268,6 +286,8 @@ def test_the_figure_has_a_panel_a_bucket_with_its_ratio(tmp_path):
     ]
     np.testing.assert_allclose(slopes, [0.0, 1.0, 2.0, found.buckets[0].ratio], atol=1e-12)
     plot.stickiness(changes(*levels(1.3, 2, 2))).savefig(tmp_path / "few.png")
+    still = changes(np.zeros(250), levels(1.3, 1, 250)[1])
+    assert "no move" in plot.stickiness(still).axes[0].get_title()
     plot.stickiness(rows, edges=(5.0, 6.0)).savefig(tmp_path / "none.png")
 
 
