@@ -100,8 +100,8 @@ def words(status: int) -> str:
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AndreasenHuge:
     """A calibrated surface. Per quote (q,), in the order given: `status` codes of `QuoteStatus`,
-    `model_vol`, and `error` = model_vol - vol (NaN if left out). Per expiry (m,): `years` and the
-    `searches` steps taken. Read-only.
+    `model_vol`, and `error` = model_vol - vol, of quotes left out as arbitrage too, NaN for bad
+    input and duplicates. Per expiry (m,): `years` and the `searches` steps taken. Read-only.
     """
 
     years: Floats
@@ -115,12 +115,11 @@ class AndreasenHuge:
     steps: Steps
 
     def __repr__(self) -> str:
-        judged = np.isfinite(self.error)
-        worst = np.abs(self.error[judged]).max()
-        failed = int((~np.isin(self.status, (QuoteStatus.OK, QuoteStatus.STOPGAP))).sum())
+        fine = np.isin(self.status, (QuoteStatus.OK, QuoteStatus.STOPGAP))
+        worst = np.abs(self.error[fine]).max(initial=0.0)
         return (
-            f"<AndreasenHuge {self.years.size} expiries, {int(judged.sum())} quotes, largest error "
-            f"{worst:.2g} in vol, {failed} not repriced>"
+            f"<AndreasenHuge {self.years.size} expiries, {int(fine.sum())} quotes repriced, "
+            f"largest error {worst:.2g} in vol, {int((~fine).sum())} not>"
         )
 
     def why(self) -> dict[str, int]:
@@ -240,9 +239,16 @@ def calibrate(
     )
     spread = None
     if half_spread is not None:
-        spread = np.broadcast_to(check.numbers("half_spread", half_spread), x.shape)
+        given = check.numbers("half_spread", half_spread).ravel()
+        if given.size not in (1, x.size):
+            raise InvalidInput(f"half_spread has {given.size} values, must be one or {x.size}")
+        spread = np.broadcast_to(given, x.shape)
     if smoothing is None:
         smoothing = 0.0 if spread is None else SMOOTHING
+    hint = "Zero reprices exactly."
+    smoothing = check.one(
+        "smoothing", check.at_least("smoothing", smoothing, 0.0, unit="", hint=hint)
+    )
     status, k, price, scale = _targets(x, T, v, spread)
     use = np.flatnonzero(status == QuoteStatus.OK)
     if not use.size:
@@ -256,7 +262,7 @@ def calibrate(
     quotes = Quotes(k[use], T[use], v[use], price[use], scale[use])
     unit = 1.0 if spread is None else 1.0 / float(np.median(spread[use]))
     plan = Plan(nodes_of(quotes.k, quotes.years, quotes.vol, points), shape == "constant",
-                float(smoothing), unit)  # fmt: skip
+                smoothing, unit)  # fmt: skip
     found = _repaired(quotes, plan)
     model = np.full(x.size, np.nan)
     got = implied.vol(

@@ -99,11 +99,11 @@ def flags(name: str, values: ArrayLike) -> NDArray[np.bool_]:
     return out == 1.0
 
 
-def kind(name: str, value: object, wanted: type, *, hint: str) -> None:
-    """Raise unless `value` is a `wanted`."""
+def kind(name: str, value: object, wanted: type, *, hint: str, called: str = "") -> None:
+    """Raise unless `value` is a `wanted`, `called` so where its own name does not tell which."""
     if not isinstance(value, wanted):
         said = " ".join(repr(value).split())
-        raise InvalidInput(f"{name} is {said:.80}, must be a {wanted.__name__}. {hint}")
+        raise InvalidInput(f"{name} is {said:.80}, must be a {called or wanted.__name__}. {hint}")
 
 
 def right(values: ArrayLike, name: str = "right") -> Floats:

@@ -21,10 +21,12 @@ from numpy.typing import ArrayLike
 from surfaces import checks as check
 from surfaces.pricing import heston_calibration as calibration
 from surfaces.pricing import heston_engine as engine
-from surfaces.pricing.heston_calibration import Calibration, Fit
+from surfaces.pricing.heston_calibration import Calibration
 from surfaces.pricing.heston_engine import NAMES, Floats, ModelGreeks
+from surfaces.pricing.heston_letters import parameters
 from surfaces.pricing.heston_start import candidates, with_jumps
 from surfaces.pricing.implied import ImpliedVol
+from surfaces.pricing.option_quotes import Fit
 
 __all__ = ["NAMES", "Parameters", "calibrate", "greeks", "price", "vol"]
 
@@ -119,13 +121,12 @@ def calibrate(
     done = calibration.solve(
         task, first, lambda: with_jumps(candidates(task.quotes)), starts, max_steps
     )
-    params = Parameters(*calibration.parameters(calibration.best(done).x).tolist())
+    params = Parameters(*parameters(calibration.best(done).x).tolist())
     return calibration.report(task, done, params, _all(params), params.feller, max_steps, fit)
 
 
 def _all(params: Parameters) -> Floats:
     """All eight."""
-    check.kind(
-        "params", params, Parameters, hint="bates.Parameters(v0=, ..., jump_std=) makes one."
-    )
+    hint = "bates.Parameters(v0=, ..., jump_std=) makes one."
+    check.kind("params", params, Parameters, hint=hint, called="bates.Parameters")
     return params.vector()

@@ -22,10 +22,12 @@ from numpy.typing import ArrayLike
 from surfaces import checks as check
 from surfaces.pricing import heston_calibration as calibration
 from surfaces.pricing import heston_engine as engine
-from surfaces.pricing.heston_calibration import Calibration, Fit
+from surfaces.pricing.heston_calibration import Calibration
 from surfaces.pricing.heston_engine import Floats, ModelGreeks
+from surfaces.pricing.heston_letters import parameters
 from surfaces.pricing.heston_start import candidates
 from surfaces.pricing.implied import ImpliedVol
+from surfaces.pricing.option_quotes import Fit
 
 NAMES = (*engine.PLAIN, *(f"d_{name}" for name in engine.HESTON))
 NO_JUMPS = (0.0, 0.0, 0.0)
@@ -151,9 +153,11 @@ def calibrate(
     start : the fit before, or parameters: one descent from there, and others only if it ends at a
         bound or without converging. By default starts are read off the smiles
     fit : residuals in Black vol, or in price (USD, discounted)
-    weights : "equal", "spread" (1 / half spread), "vega" or one a row, of vol residuals; by
-        default the column `weight`, else "spread" where there are bids and asks
-    bounds : (least, most) by parameter; `heston_calibration.BOUNDS` otherwise
+    weights : of the residuals, one number a row or a name. "equal": 1. "spread": 1 / half spread,
+        in vol for vols and in USD for prices. "vega": errors in USD, so vega for vols and 1 for
+        prices. By default the column `weight`, else "spread" where there are bids and asks
+    bounds : (least, most) by parameter, one number twice to hold it; otherwise
+        `heston_letters.BOUNDS`
     starts : descents to make at most; a second is made unless the first fits exactly, and others
         while no two of the best end alike
     max_steps : of one descent
@@ -173,11 +177,12 @@ def calibrate(
     task = calibration.problem(quotes, engine.HESTON, fit, weights, bounds)
     first = calibration.given(start, Parameters)
     done = calibration.solve(task, first, lambda: candidates(task.quotes), starts, max_steps)
-    params = Parameters(*calibration.parameters(calibration.best(done).x).tolist())
+    params = Parameters(*parameters(calibration.best(done).x).tolist())
     return calibration.report(task, done, params, _all(params), params.feller, max_steps, fit)
 
 
 def _all(params: Parameters) -> Floats:
     """With the three of no jumps."""
-    check.kind("params", params, Parameters, hint="heston.Parameters(v0=, kappa=, ...) makes one.")
+    hint = "heston.Parameters(v0=, kappa=, ...) makes one."
+    check.kind("params", params, Parameters, hint=hint, called="heston.Parameters")
     return np.array((*params.vector().tolist(), *NO_JUMPS))

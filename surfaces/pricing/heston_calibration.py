@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,32 +13,22 @@ from surfaces.errors import CalibrationFailed, InvalidInput
 from surfaces.kernels import heston_fit as kernel
 from surfaces.pricing import black, implied, option_quotes
 from surfaces.pricing import heston_engine as engine
-from surfaces.pricing.option_quotes import OptionQuotes
+from surfaces.pricing import heston_identification as identification
+from surfaces.pricing.heston_letters import EDGE, Flags, Floats, box, letters, mirror
+from surfaces.pricing.option_quotes import Fit, OptionQuotes
 
 if TYPE_CHECKING:
     import polars as pl
 
-Floats = NDArray[np.float64]
-Fit = Literal["vol", "price"]
 P = TypeVar("P")
 
 WITHIN = 1e-4  # agreement asked of two quadrature rules in a descent: 1e-8 of the better one
 COARSE = 1e-3  # and where starts are only compared
 EXACT = 1e-7  # root mean square residual in vol below which no other start is tried
 SAME = 1e-3  # starts that end within this share of a cost ended alike
-EDGE = 1e-6  # letters this near to their bound are at it
-
-# Names in the order of the kernel's letters, with what the search is allowed.
-BOUNDS: dict[str, tuple[float, float]] = {
-    "v0": (1e-6, 4.0),
-    "kappa": (1e-3, 50.0),
-    "theta": (1e-6, 4.0),
-    "sigma": (1e-3, 8.0),
-    "rho": (-0.999, 0.999),
-    "jump_rate": (1e-4, 20.0),
-    "jump_mean": (-0.8, 0.5),
-    "jump_std": (1e-3, 0.8),
-}
+MANY = 50  # steps after which more are no remedy for letters hardly known
+ALIKE = 4.0  # in squared deviations of the noise: two fits that differ by less are alike
+TWINS = 0.02, 4.0  # in rho and in its errors: mirrors nearer than either are one minimum
 
 
 class FitStatus(IntEnum):
@@ -54,8 +44,9 @@ class FitStatus(IntEnum):
 _WORDS = {
     FitStatus.CONVERGED: "converged",
     FitStatus.AT_BOUNDS: (
-        "converged with {bounds} at the edge of what is allowed: the quotes do not tell it apart; "
-        "give more expiries or strikes, or other bounds"
+        "converged with {bounds} at the edge of what is allowed: the quotes do not tell it apart, "
+        "and errors of the others are those with it free; give more expiries or strikes, or other "
+        "bounds"
     ),
     FitStatus.STALLED: (
         "no step improves the fit, and it is not at a minimum: check the quotes for outliers, or "
@@ -63,10 +54,20 @@ _WORDS = {
     ),
     FitStatus.OUT_OF_STEPS: "still improving after {steps} steps: raise max_steps",
     FitStatus.UNIDENTIFIED: (
-        "the quotes do not tell {vague} apart, whose standard errors are infinite: give more "
-        "expiries or strikes, or hold some by bounds"
+        "the quotes do not tell {vague} apart{why}: give more expiries or strikes, or hold some by "
+        "bounds"
     ),
 }
+_SILENT = ", whose standard errors are infinite"
+_MIRROR = (
+    ", whose standard errors are infinite, as their mirror with the other sign of rho fits alike "
+    "(strikes at the money do not show it; some off the money do)"
+)
+_LOOSE = " after {steps} steps, and their standard errors are of their own size or more"
+_NO_SPARE = (
+    "{have} quotes for {free} parameters leave none over to tell the standard errors by, which are "
+    "infinite: give more quotes"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +76,9 @@ class Calibration(Generic[P]):
 
     Standard errors and covariance are those of the parameters, in the order of `names`, if the
     residuals of the fit are independent noise: s^2 (J'J)^-1, s^2 the weighted residual variance.
-    NaN for a parameter at its bound, infinite for one the quotes say nothing about.
+    NaN for a parameter at its bound or held by bounds, infinite for one the quotes say nothing
+    about. Beside a parameter at its bound the others' errors are those with it free to move: given
+    the bound they would be many times too small. Figures are over quotes of a weight above zero.
     """
 
     params: P
@@ -138,8 +141,8 @@ class Calibration(Generic[P]):
 
     def __repr__(self) -> str:
         return (
-            f"<Calibration {self.params}, rmse {self.rmse_vol:.3g} vol over {len(self.quotes)} "
-            f"quotes, {self.message}>"
+            f"<Calibration {self.params}, rmse {self.rmse_vol:.3g} vol over "
+            f"{np.count_nonzero(self.quotes.weight)} quotes, {self.message}>"
         )
 
 
@@ -155,6 +158,11 @@ class Problem:
     weight: Floats
     low: Floats
     high: Floats
+
+    @property
+    def held(self) -> Flags:
+        """Letters the caller fixed."""
+        return self.low == self.high
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -190,58 +198,17 @@ def problem(
     """Quotes read and put into the kernel's units."""
     if fit not in ("vol", "price"):
         raise InvalidInput(f"fit is {fit!r}, must be 'vol' or 'price'")
-    q = option_quotes.read(quotes, weights)
+    q = option_quotes.read(quotes, weights, fit)
     option_quotes.fewest(q, names)
-    box = _box(names, bounds or {})
+    edges = box(names, {} if bounds is None else bounds)
     if fit == "vol":
-        return Problem(q, names, kernel.IN_VOL, q.k, q.vol, q.weight, *box)
+        return Problem(q, names, kernel.IN_VOL, q.k, q.vol, q.weight, *edges)
     unit = np.sqrt(q.forward * q.strike)
     side = np.where(q.k >= 0.0, 1.0, -1.0)
     target = black.price(
         right=side, forward=q.forward, strike=q.strike, years=q.each_years, vol=q.vol
     )
-    return Problem(q, names, kernel.IN_PRICE, q.k, target / unit, q.weight * q.df * unit, *box)
-
-
-def letters(params: ArrayLike) -> Floats:
-    """The kernel's box letters of parameters, one set or a row each."""
-    x = np.array(params, np.float64)
-    with np.errstate(divide="ignore"):
-        out = np.log(np.where(x > 0.0, x, np.nan))
-    out[..., 4] = np.arctanh(x[..., 4])
-    if x.shape[-1] > 6:
-        out[..., 6] = x[..., 6]
-    return out
-
-
-def parameters(x: Floats) -> Floats:
-    """The inverse of `letters`."""
-    out = np.exp(x)
-    out[..., 4] = np.tanh(x[..., 4])
-    if x.shape[-1] > 6:
-        out[..., 6] = x[..., 6]
-    return out
-
-
-def _box(
-    names: tuple[str, ...], bounds: Mapping[str, tuple[float, float]]
-) -> tuple[Floats, Floats]:
-    """Least and greatest letters."""
-    unknown = [name for name in bounds if name not in names]
-    if unknown:
-        raise InvalidInput(f"bounds name {', '.join(unknown)}; the model has {', '.join(names)}")
-    pairs = []
-    for name in names:
-        low, high = bounds.get(name, BOUNDS[name])
-        least = BOUNDS[name][0] if name in ("rho", "jump_mean") else 1e-12
-        most = 0.99999 if name == "rho" else np.inf
-        if not (min(least, -most) if name == "rho" else least) <= low <= high <= most:
-            raise InvalidInput(
-                f"bounds of {name} are ({low:g}, {high:g}), must rise and lie in its domain"
-            )
-        pairs.append((low, high))
-    both = letters(np.array(pairs).T)
-    return both[0], both[1]
+    return Problem(q, names, kernel.IN_PRICE, q.k, target / unit, q.weight * q.df * unit, *edges)
 
 
 def descend(task: Problem, start: Floats, max_steps: int) -> Descent:
@@ -287,9 +254,12 @@ def best(done: list[Descent]) -> Descent:
 
 
 def at_bounds(task: Problem, x: Floats) -> tuple[str, ...]:
-    """Names of letters on an edge."""
-    on = (x - task.low < EDGE) | (task.high - x < EDGE)
-    return tuple(name for name, hit in zip(task.names, on, strict=True) if hit)
+    """Names of letters on an edge, but for those that are held."""
+    return tuple(np.array(task.names)[_on_edge(task, x)].tolist())
+
+
+def _on_edge(task: Problem, x: Floats) -> Flags:
+    return ~task.held & ((x - task.low < EDGE) | (task.high - x < EDGE))
 
 
 def report(
@@ -298,32 +268,23 @@ def report(
 ) -> Calibration[P]:  # fmt: skip
     """The best descent in words and numbers."""
     found, q = best(done), task.quotes
-    hit = at_bounds(task, found.x)
-    if found.ended == kernel.STALLED:
-        status = FitStatus.STALLED
-    elif found.ended == kernel.OUT_OF_STEPS:
-        status = FitStatus.OUT_OF_STEPS
-    else:
-        status = FitStatus.AT_BOUNDS if hit else FitStatus.CONVERGED
-    covariance, vague = _covariance(task, found, hit)
+    status, message, covariance = _verdict(task, found, max_steps)
     errors = np.sqrt(np.diag(covariance))
-    if vague and status is FitStatus.CONVERGED:
-        status = FitStatus.UNIDENTIFIED
-    words = {"bounds": ", ".join(hit), "steps": max_steps, "vague": ", ".join(vague)}
     model_vol, model_price = _at(vector, q)
-    off = model_vol - q.vol
+    used = q.weight > 0.0
+    off = (model_vol - q.vol)[used]
     return Calibration(
         params=params,
         names=task.names,
         standard_errors=dict(zip(task.names, errors.tolist(), strict=True)),
         covariance=covariance,
         rmse_vol=float(np.sqrt(np.mean(off**2))),
-        rmse_price=float(np.sqrt(np.mean((model_price - q.price) ** 2))),
-        rmse_half_spreads=q.half_spreads_rms(off),
+        rmse_price=float(np.sqrt(np.mean((model_price - q.price)[used] ** 2))),
+        rmse_half_spreads=q.half_spreads_rms(model_vol - q.vol),
         max_error_vol=float(np.max(np.abs(off))),
         status=status,
-        message=_WORDS[status].format(**words),
-        at_bounds=hit,
+        message=message,
+        at_bounds=at_bounds(task, found.x),
         feller=feller,
         iterations=sum(d.steps for d in done),
         starts=len(done),
@@ -344,31 +305,50 @@ def _at(vector: Floats, q: OptionQuotes) -> tuple[Floats, Floats]:
     return np.asarray(vol), q.df * (out + inside)
 
 
-def _covariance(
-    task: Problem, found: Descent, hit: tuple[str, ...]
-) -> tuple[Floats, tuple[str, ...]]:
-    """Of the parameters, see `Calibration`; and the names of those the quotes do not tell apart."""
-    size = len(task.names)
-    free = np.array([name not in hit for name in task.names])
-    out = np.full((size, size), np.nan)
-    p = parameters(found.x)
-    stretch = np.array(
-        [1.0 - p[i] ** 2 if i == 4 else 1.0 if i == 6 else p[i] for i in range(size)]
-    )
-    jac = found.jac[:, free] / np.where(stretch[free] > 0.0, stretch[free], np.nan)
-    degrees = int(np.count_nonzero(task.weight)) - int(free.sum())
-    noise = 2.0 * found.cost / degrees if degrees > 0 else np.inf
-    unit = np.linalg.norm(jac, axis=0)
-    if not np.all(np.isfinite(unit) & (unit > 0.0)):
-        return out, ()
-    values, vectors = np.linalg.eigh((jac / unit).T @ (jac / unit))
-    silent = values < 1e-13 * values[-1]
-    inverse = (vectors / np.where(silent, 1.0, values)) @ vectors.T
-    vague = (vectors[:, silent] ** 2).sum(axis=1) > 1e-6
-    out[np.ix_(free, free)] = noise * inverse / np.outer(unit, unit)
-    rows = np.flatnonzero(free)[vague]
-    out[rows, rows] = np.inf  # also where the fit is exact and noise is zero
-    return out, tuple(task.names[i] for i in rows)
+def _verdict(task: Problem, found: Descent, max_steps: int) -> tuple[FitStatus, str, Floats]:
+    """(status, its words, covariance of the parameters)."""
+    have, free = int(np.count_nonzero(task.weight)), int(np.count_nonzero(~task.held))
+    noise = 2.0 * found.cost / (have - free) if have > free else np.inf
+    edge = _on_edge(task, found.x)
+    known = identification.told(found.x, found.jac, noise, task.held, edge)
+    covariance, short = known.covariance, found.ended == kernel.OUT_OF_STEPS
+    vague, why = known.silent, _SILENT
+    if not vague.any() and _mirrored(task, found, np.sqrt(covariance[4, 4])):
+        vague, why = np.isin(task.names, ("kappa", "theta", "rho")) & ~task.held & ~edge, _MIRROR
+        identification.unknown(covariance, vague)
+    elif not vague.any() and short and max_steps >= MANY:
+        vague, why = known.loose, _LOOSE
+    if found.ended == kernel.STALLED:
+        status = FitStatus.STALLED
+    elif short:
+        status = FitStatus.UNIDENTIFIED if vague.any() else FitStatus.OUT_OF_STEPS
+    elif edge.any():
+        status = FitStatus.AT_BOUNDS
+    else:
+        bad = vague.any() or have <= free
+        status = FitStatus.UNIDENTIFIED if bad else FitStatus.CONVERGED
+    words = _WORDS[status] if status is not FitStatus.UNIDENTIFIED or vague.any() else _NO_SPARE
+    names = np.array(task.names)
+    message = words.format(
+        bounds=", ".join(names[edge]), steps=max_steps, vague=", ".join(names[vague]),
+        why=why.format(steps=max_steps), have=have, free=free,
+    )  # fmt: skip
+    return status, message, covariance
+
+
+def _mirrored(task: Problem, found: Descent, error: float) -> bool:
+    """Whether the model with the other sign of rho fits alike, and is a minimum of its own.
+
+    Were it the same one, it would fit worse by the square of its distance in errors of rho.
+    """
+    other = mirror(found.x)
+    inside = np.all((task.low <= other) & (other <= task.high))
+    distance = 2.0 * abs(np.tanh(other[4]))
+    if not inside or distance <= TWINS[0] or distance <= TWINS[1] * error:
+        return False
+    cost = float(kernel.score(other[None, :], task.kind, WITHIN, *task.arrays)[0])
+    spare = max(int(np.count_nonzero(task.weight)) - int(np.count_nonzero(~task.held)), 1)
+    return cost <= max(task.exact, found.cost * (1.0 + ALIKE / spare))
 
 
 def given(start: Any, kind: type) -> Floats | None:
@@ -376,7 +356,8 @@ def given(start: Any, kind: type) -> Floats | None:
     if start is None:
         return None
     first = start.params if isinstance(start, Calibration) else start
-    check.kind("start", first, kind, hint="Give Parameters, or the Calibration before.")
+    called = f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}"
+    check.kind("start", first, kind, hint="Or give the Calibration before.", called=called)
     return letters(first.vector())
 
 

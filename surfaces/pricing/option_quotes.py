@@ -6,7 +6,7 @@ quote is left out and counted, a column that is none raises.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Fit = Literal["vol", "price"]
 
 VALUES: tuple[tuple[str, ...], ...] = (
     ("vol",),
@@ -45,7 +46,7 @@ class OptionQuotes:
     df: Floats
     vol: Floats  # Black vol of the quote or of its mid price
     half: Floats  # half of its spread, in vol; zero where only one value was given
-    weight: Floats
+    weight: Floats  # of the residual that is fitted, in vol or in price
     removed: dict[str, int]  # quotes left out, by reason
 
     def __len__(self) -> int:
@@ -58,10 +59,11 @@ class OptionQuotes:
 
     def half_spreads_rms(self, off: Floats) -> float:
         """Root mean square of vol differences (n,) in half spreads, as "spread" weights have them:
-        none narrower than NARROWEST. NaN where no quote has a spread."""
-        if not self.half.any():
+        none narrower than NARROWEST; quotes of no weight have no say. NaN without spreads."""
+        used = self.weight > 0.0
+        if not self.half[used].any():
             return float("nan")
-        return float(np.sqrt(np.mean((off * _by_spread(self.half)) ** 2)))
+        return float(np.sqrt(np.mean((off * _by_spread(self.half))[used] ** 2)))
 
     @property
     def each_years(self) -> Floats:
@@ -89,7 +91,7 @@ class OptionQuotes:
         )  # fmt: skip
 
 
-def read(quotes: Any, weights: str | ArrayLike | None = None) -> OptionQuotes:
+def read(quotes: Any, weights: str | ArrayLike | None = None, fit: Fit = "vol") -> OptionQuotes:
     """Quotes from a surface, a frame or a mapping, sorted by expiry.
 
     Parameters
@@ -97,9 +99,9 @@ def read(quotes: Any, weights: str | ArrayLike | None = None) -> OptionQuotes:
     quotes : a VolSurface (its used out-of-the-money quotes), or columns `years`, `strike`,
         `forward`, `df` (default 1), `right` (default the out-of-the-money one; needed with prices)
         and one of: `vol`; `price`; `bid_vol` and `ask_vol`; `bid` and `ask`; and `weight` if wanted
-    weights : of a vol residual: "equal"; "spread", 1 / half spread; "vega", so that residuals are
-        in USD; or one number a row. Default: the column `weight`, else "spread" if there are bids
-        and asks, else "equal"
+    weights : of a residual, as in `heston.calibrate`; one number a row, or a name.
+        Default: the column `weight`, else "spread" if there are bids and asks, else "equal"
+    fit : what the residuals are, Black vols or discounted prices
 
     Raises
     ------
@@ -143,7 +145,19 @@ def read(quotes: Any, weights: str | ArrayLike | None = None) -> OptionQuotes:
         weight=np.ones(order.size),
         removed=removed,
     )
-    return _weighed(out, order, size, columns.get("weight"), weights)
+    if weights is None:
+        weights = columns.get("weight", "spread" if out.half.any() else "equal")
+    if isinstance(weights, str):
+        raw = _named(out, weights, fit)
+    else:
+        hint = "Zero leaves a quote out of the fit."
+        each = check.at_least("weight", weights, 0.0, unit="", hint=hint)
+        if each.shape != (size,):
+            raise InvalidInput(f"weights have shape {each.shape}, must be one a row, ({size},)")
+        raw = each[order]
+    if not raw.any():
+        raise InvalidInput("all weights are zero; give some quote a weight")
+    return replace(out, weight=raw / np.sqrt(np.mean(raw**2)))
 
 
 def _of_surface(surface: "VolSurface") -> dict[str, Any]:
@@ -216,7 +230,10 @@ def _vols(
         mid, half = 0.5 * (low + high), 0.5 * (high - low)
         why = np.full(mid.size, "", "<U40")
         why[half < 0.0] = "crossed: bid above ask"
-        why[(low < 0.0) & np.isfinite(high)] = "negative"
+        if more:  # half an ask is nobody's price
+            why[low <= 0.0] = "no bid"
+        else:
+            why[low < 0.0] = "negative"
         why[~np.isfinite(mid)] = "missing"
         if name in ("vol", "bid_vol"):
             why[(why == "") & ~(mid > 0.0)] = "no vol"
@@ -233,35 +250,24 @@ def _vols(
     return vol, half / np.maximum(vega, 1e-300), why
 
 
-def _weighed(
-    quotes: OptionQuotes, order: Ints, size: int, column: Any, weights: str | ArrayLike | None
-) -> OptionQuotes:
-    """The same quotes with their weights, which are scaled to a root mean square of one."""
-    if weights is None:
-        weights = column if column is not None else "spread" if quotes.half.any() else "equal"
-    if isinstance(weights, str):
-        if weights not in WEIGHTS:
-            raise InvalidInput(
-                f"weights is {weights!r}, must be one of {', '.join(WEIGHTS)} or a number a row"
-            )
-        if weights == "spread" and not quotes.half.any():
+def _named(quotes: OptionQuotes, weights: str, fit: Fit) -> Floats:
+    """Weights of residuals in vol or in price by their name."""
+    if weights not in WEIGHTS:
+        raise InvalidInput(
+            f"weights is {weights!r}, must be one of {', '.join(WEIGHTS)} or a number a row"
+        )
+    if weights == "spread":
+        if not quotes.half.any():
             raise InvalidInput("weights is 'spread', but the quotes have no bid and ask")
-        if weights == "equal":
-            raw = np.ones(len(quotes))
-        else:
-            raw = quotes.vega if weights == "vega" else _by_spread(quotes.half)
-    else:
-        hint = "Zero leaves a quote out of the fit."
-        each = check.at_least("weight", weights, 0.0, unit="", hint=hint)
-        if each.shape != (size,):
-            raise InvalidInput(f"weights have shape {each.shape}, must be one a row, ({size},)")
-        raw = each[order]
-    if not raw.any():
-        raise InvalidInput("all weights are zero; give some quote a weight")
-    return replace(quotes, weight=raw / np.sqrt(np.mean(raw**2)))
+        half = quotes.half if fit == "vol" else quotes.half * quotes.vega
+        return _by_spread(half)
+    if weights == "vega" and fit == "vol":
+        return quotes.vega
+    return np.ones(len(quotes))  # a price's own unit is already what vega makes of a vol's
 
 
 def _by_spread(half: Floats) -> Floats:
+    """1/half spread, none of them narrower than NARROWEST of the median."""
     return 1.0 / np.maximum(half, NARROWEST * np.median(half[half > 0.0]))
 
 

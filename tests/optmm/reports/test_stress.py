@@ -81,6 +81,7 @@ def test_local_volatility_gives_every_expiry_its_own_ratio(busy):
     got = stress.matrix(run, BOUND)
     low, high = f"{ratio.min():.2f}", f"{ratio.max():.2f}"
     assert f"R of local volatility, {low} to {high} by expiry" in got["surface_rule"]
+    assert "first order for moves of about one percent" in got["surface_rule"]  # it did not say
     want = by_hand(run, lambda at: known[at["slice"]], -0.05, 0.0)
     assert got["pnl_usd"][2][2] == pytest.approx(want, rel=1e-9, abs=1e-4)
 

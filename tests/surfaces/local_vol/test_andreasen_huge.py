@@ -155,6 +155,29 @@ def test_a_calendar_arbitrage_is_named_and_the_rest_repriced():
     assert list(found.why()) == [words(QuoteStatus.CALENDAR)]
 
 
+def test_the_line_of_words_is_about_the_quotes_that_were_repriced(sx5e):
+    """The largest error used to be that of a quote left out as arbitrage."""
+    found = calibrate(**sx5e)
+    fine = found.status == QuoteStatus.OK
+    assert not fine.all() and np.abs(found.error[~fine]).max() > 1e-4
+    assert f"{int(fine.sum())} quotes repriced" in repr(found)
+    assert f"largest error {np.abs(found.error[fine]).max():.2g} in vol" in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"smoothing": -5.0}, r"smoothing is -5, must be >= 0 .* Zero reprices exactly"),
+        ({"smoothing": np.nan}, r"smoothing is nan, must be >= 0"),
+        ({"half_spread": [0.01, 0.01]}, r"half_spread has 2 values, must be one or 3"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(more, said):
+    """A negative smoothing used to be taken, and a wrong shape to end in a traceback of numpy."""
+    with pytest.raises(InvalidInput, match=said):
+        calibrate(moneyness=[0.9, 1.0, 1.1], years=0.5, vol=[0.22, 0.2, 0.19], **more)
+
+
 def test_quotes_that_cannot_be_used_get_a_status():
     bad = QuoteStatus.BAD_INPUT
     found = calibrate(

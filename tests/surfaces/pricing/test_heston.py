@@ -44,7 +44,9 @@ def test_prices_match_34_digit_integrals(exact):
 @pytest.mark.parametrize("what", [0.1, (0.04, 1.0, 0.04, 0.3, 0.0), None])
 def test_what_is_no_parameters_is_refused_by_name(what):
     """A number used to end in a traceback about dataclasses."""
-    with pytest.raises(InvalidInput, match=r"params is .* must be a Parameters\. heston\.Param"):
+    with pytest.raises(
+        InvalidInput, match=r"params is .* must be a heston\.Parameters\. heston\.Param"
+    ):
         heston.price(what, right=1, forward=100.0, strike=100.0, years=1.0)
 
 

@@ -1,7 +1,6 @@
 """The spline recovers what it is shown, is what scipy says a natural spline is, and obeys Lee."""
 
 import csv
-import time
 from itertools import groupby
 
 import numpy as np
@@ -158,18 +157,6 @@ def test_quotes_at_one_strike_are_no_smile():
     book = quotes(5)
     book.one_sided[1:] = True
     assert SPLINE.fit(book) is None
-
-
-@pytest.mark.slow
-def test_a_slice_of_two_hundred_quotes_takes_five_milliseconds():
-    """CPU time, best of nine, compiled."""
-    book = quotes(200)
-    best = np.inf
-    for _ in range(9):
-        start = time.process_time()
-        SPLINE.fit(book)
-        best = min(best, time.process_time() - start)
-    assert best < 0.005
 
 
 @pytest.mark.real
