@@ -171,11 +171,20 @@ def curves(surface: VolSurface) -> Curves:
 
 
 def flat_curves(*, reference: dt.date, spot: float, rate: float, carry: float = 0.0) -> Curves:
-    """Curves of one continuously compounded rate and carry (dividend yield and borrow)."""
+    """Curves of one continuously compounded rate and carry (dividend yield and borrow).
+
+    Raises InvalidInput unless the spot is > 0 and rate and carry are finite.
+    """
+    check.kind("reference", reference, dt.date, hint="The curves' first day.")
+    price = check.one("spot", check.above("spot", spot, 0.0, unit="USD", hint="A price."))
+    rate, carry = (
+        check.one(name, check.finite(name, value, unit="", hint="Continuous, a decimal."))
+        for name, value in (("rate", rate), ("carry", carry))
+    )
     day = ql.Date(reference.day, reference.month, reference.year)
-    flat = [ql.FlatForward(day, float(x), ql.Actual365Fixed()) for x in (rate, carry)]
+    flat = [ql.FlatForward(day, x, ql.Actual365Fixed()) for x in (rate, carry)]
     handles = [ql.YieldTermStructureHandle(curve) for curve in flat]
-    return Curves(reference, ql.QuoteHandle(ql.SimpleQuote(float(spot))), *handles)
+    return Curves(reference, ql.QuoteHandle(ql.SimpleQuote(price)), *handles)
 
 
 def process(surface: VolSurface, strikes: ArrayLike | None = None, keep: Keep = "variance") -> Any:
@@ -186,16 +195,31 @@ def process(surface: VolSurface, strikes: ArrayLike | None = None, keep: Keep = 
 
 
 def heston_model(params: HestonLike, on: Curves) -> Any:
-    """A `HestonModel` with these letters on `curves(surface)` or `flat_curves(...)`."""
-    made = ql.HestonProcess(
-        on.risk_free, on.dividend, on.spot, params.v0, params.kappa, params.theta, params.sigma,
-        params.rho,
-    )  # fmt: skip
-    return ql.HestonModel(made)
+    """A `HestonModel` with these letters on `curves(surface)` or `flat_curves(...)`.
+
+    Raises InvalidInput for letters outside their domain, or that QuantLib does not take.
+    """
+    check.kind("on", on, Curves, hint="Make it with curves or flat_curves.")
+    letters = []
+    for name in HestonLetters._fields:
+        if not hasattr(params, name):
+            said = " ".join(repr(params).split())
+            raise InvalidInput(f"params is {said:.80}, must have {name}. Give heston.Parameters.")
+        value = check.finite(name, getattr(params, name), unit="", hint="One of Heston's letters.")
+        letters.append(check.one(name, value))
+        if name != "rho":
+            check.at_least(name, value, 0.0, unit="", hint="Variances and rates are not negative.")
+    if abs(letters[-1]) > 1.0:
+        raise InvalidInput(f"rho is {letters[-1]:g}, must be between -1 and 1")
+    try:
+        return ql.HestonModel(ql.HestonProcess(on.risk_free, on.dividend, on.spot, *letters))
+    except RuntimeError as error:
+        raise InvalidInput(f"QuantLib refuses the letters {letters}: {error}") from None
 
 
 def heston_letters(model: Any) -> HestonLetters:
     """The letters of a `HestonModel`, calibrated ones too; as keywords, `_asdict()`."""
+    check.kind("model", model, ql.HestonModel, hint="Make one with heston_model.")
     return HestonLetters(model.v0(), model.kappa(), model.theta(), model.sigma(), model.rho())
 
 

@@ -4,7 +4,10 @@ What is stored is what a `VolSurface` is made from: chain, clock, forwards, curv
 certificate, judged quotes and premia; what it derives is derived again. JSON is one document.
 Parquet is the tidy frame of `to_polars`, one row an option, that any reader of Parquet shows; the
 columns that start with an underscore hold the exact arrays of that length, and the file's metadata
-`surfaces.surface` the rest: the document below, its other arrays in it, zlib and base64.
+`surfaces.surface` the rest: the document below, its other arrays in it, zlib and base64. There
+"frame" is the digest of the columns that people read: a file whose `vol` somebody rewrote is
+refused, not read around. A pandas or polars frame alone is no surface and is not read back: it has
+no place for the curves' parameters.
 
     {"schema": "surfaces.surface/1", "digest": sha256, "surface": tree, "arrays": [...]}
 
@@ -19,6 +22,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import surfaces.smiles  # noqa: F401  puts every model on the shelf
+from surfaces import storage_frames as frames
 from surfaces.certificate import Certificate
 from surfaces.chain_slices import ChainSlices
 from surfaces.curves.clock import Event, VolClock
@@ -71,9 +76,7 @@ def from_json(text: str | bytes) -> VolSurface:
     InvalidInput
         It is no such document, is damaged, is of a newer schema, or has a model not on the shelf.
     """
-    head = _head(text, "the text")
-    arrays = [_unlisted(one, f"array {i}") for i, one in enumerate(head.get("arrays", []))]
-    return _restored(head, arrays, "the text")
+    return _of_json(text, "the text")
 
 
 def write_json(surface: VolSurface, path: str | Path) -> None:
@@ -84,7 +87,13 @@ def write_json(surface: VolSurface, path: str | Path) -> None:
 
 def read_json(path: str | Path) -> VolSurface:
     """The surface of a file of `write_json`; errors as `from_json`."""
-    return from_json(Path(path).read_bytes())
+    return _of_json(Path(path).read_bytes(), str(path))
+
+
+def _of_json(text: str | bytes, where: str) -> VolSurface:
+    head = _head(text, where)
+    arrays = [_unlisted(one, f"{where}: array {i}") for i, one in _stored(head, where)]
+    return _restored(head, arrays, where)
 
 
 def to_polars(surface: VolSurface) -> "pl.DataFrame":
@@ -97,14 +106,14 @@ def to_polars(surface: VolSurface) -> "pl.DataFrame":
     """
     import polars as pl
 
-    return pl.DataFrame(_tidy(surface))
+    return pl.DataFrame(frames.tidy(surface))
 
 
 def to_pandas(surface: VolSurface) -> "pd.DataFrame":
     """`to_polars` as a pandas frame."""
     import pandas as pd
 
-    return pd.DataFrame(_tidy(surface))
+    return pd.DataFrame(frames.tidy(surface))
 
 
 def to_parquet(surface: VolSurface, path: str | Path) -> None:
@@ -115,16 +124,19 @@ def to_parquet(surface: VolSurface, path: str | Path) -> None:
     tree, arrays = _taken_apart(surface)
     n = len(surface.chain)
     as_column = [a.shape == (n,) for a in arrays]
-    columns = _tidy(surface) | {
-        f"_{i}": a for i, (a, there) in enumerate(zip(arrays, as_column, strict=True)) if there
-    }
+    tidy = pa.table(frames.tidy(surface))
+    table = tidy
+    for i, (a, there) in enumerate(zip(arrays, as_column, strict=True)):
+        table = table.append_column(f"_{i}", pa.array(a)) if there else table
     kept = [None if c else _listed(a) for a, c in zip(arrays, as_column, strict=True)]
     head = {"schema": f"{SCHEMA}/{VERSION}", "digest": _digest(tree, arrays), "surface": tree}
-    table = pa.table(columns)
-    packed = base64.b64encode(zlib.compress(_dumps(head | {"arrays": kept}).encode()))
+    head |= {"frame": frames.digest(tidy), "arrays": kept}
+    packed = base64.b64encode(zlib.compress(_dumps(head).encode()))
 
     def write(part: Path) -> None:
-        with pq.ParquetWriter(part, table.schema, compression="zstd") as writer:
+        with pq.ParquetWriter(
+            part, table.schema, compression="zstd", write_page_checksum=True
+        ) as writer:
             writer.write_table(table)
             writer.add_key_value_metadata({KEY: packed})  # in the schema it would be there twice
 
@@ -132,65 +144,55 @@ def to_parquet(surface: VolSurface, path: str | Path) -> None:
 
 
 def from_parquet(path: str | Path) -> VolSurface:
-    """The surface of a file of `to_parquet`; errors as `from_json`."""
+    """The surface of a file of `to_parquet`; errors as `from_json`, OSError if it cannot be opened.
+
+    A change to any column is refused, to the tidy ones as well.
+    """
+    import pyarrow as pa
+
+    data = Path(path).read_bytes()  # here, so that an OSError below is the content's
+    try:
+        return _of_parquet(data, str(path))
+    except InvalidInput:
+        raise
+    except (pa.ArrowException, OSError, LookupError, ValueError, TypeError, OverflowError) as error:
+        said = " ".join(str(error).split())
+        raise InvalidInput(
+            f"{path} is not a Parquet file or is damaged ({said:.160}); write it again from the "
+            "surface"
+        ) from None
+
+
+def _of_parquet(data: bytes, where: str) -> VolSurface:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        with pq.ParquetFile(path) as file:
-            table, stored = file.read(), (file.metadata.metadata or {}).get(KEY)
-    except pa.ArrowInvalid as error:
-        raise InvalidInput(f"{path} is not a Parquet file or is damaged: {error}") from None
+    with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+        table, stored = file.read(), (file.metadata.metadata or {}).get(KEY)
     if stored is None:
         raise InvalidInput(
-            f"{path} is a Parquet file without a stored surface; write one with to_parquet"
+            f"{where} is a Parquet file without a stored surface; write one with to_parquet"
         )
     try:
-        head = _head(zlib.decompress(base64.b64decode(stored, validate=True)), str(path))
+        head = _head(zlib.decompress(base64.b64decode(stored, validate=True)), where)
     except (zlib.error, binascii.Error) as error:
-        raise InvalidInput(f"{path} is damaged: its metadata is no document ({error})") from None
-    arrays = []
-    for i, one in enumerate(head.get("arrays", [])):
+        raise InvalidInput(f"{where} is damaged: its metadata is no document ({error})") from None
+    arrays, hidden = [], []
+    for i, one in _stored(head, where):
         if one is not None:
-            arrays.append(_unlisted(one, f"array {i}"))
+            arrays.append(_unlisted(one, f"{where}: array {i}"))
             continue
         name = f"_{i}"
-        if name not in table.column_names:
-            raise InvalidInput(f"{path} has lost its column {name!r}; write it again")
+        if table.column_names.count(name) != 1:
+            raise InvalidInput(f"{where} has lost its column {name!r}; write it again")
         arrays.append(table[name].to_numpy(zero_copy_only=False))
-    return _restored(head, arrays, str(path))
-
-
-def _tidy(surface: VolSurface) -> dict[str, Any]:
-    chain, of = surface.chain, surface.chain.slice_of
-    n, labels = len(chain), _labels(chain.expiry_labels)
-    return {
-        "ts_ns": np.full(n, surface.ts_ns),
-        "version": np.full(n, surface.version),
-        "spot": np.full(n, surface.spot),
-        "slice": of.astype(np.int32),
-        "expiry": [labels[j] for j in of],
-        "root": [chain.roots[j] for j in of],
-        "fixing_ns": chain.fixing_ns[of],
-        "years": surface.years[of],
-        "right": chain.right.astype(np.int8),
-        "strike": chain.strike.copy(),
-        "american": chain.american.copy(),
-        "forward": surface.forwards[of],
-        "df": surface.dfs[of],
-        "k": np.log(chain.strike / surface.forwards[of]),
-        "vol": surface.row_vol.copy(),
-        "vol_error": surface.row_error.copy(),
-        "certified": surface.row_certified.copy(),
-        "premium": surface.premium(surface.spot)[0],
-        "model": [surface.models[j] for j in of],
-    }
-
-
-def _labels(labels: tuple[Any, ...]) -> list[Any]:
-    """Labels of one kind, as a column needs them: text if they are of several."""
-    plain = [v.item() if isinstance(v, np.generic) else v for v in labels]
-    return plain if len({type(v) for v in plain}) == 1 else [str(v) for v in labels]
+        hidden.append(name)
+    if frames.digest(table.drop_columns(hidden)) != head.get("frame"):
+        raise InvalidInput(
+            f"{where} is damaged or was edited: its digest is not that of its columns; write it "
+            "again from the surface"
+        )
+    return _restored(head, arrays, where)
 
 
 def _taken_apart(surface: VolSurface) -> tuple[Any, Arrays]:
@@ -259,15 +261,27 @@ def _put_together(tree: Any, arrays: Arrays) -> Any:
     return dt.date.fromisoformat(tree["date"])
 
 
+def _stored(head: dict[str, Any], where: str) -> list[tuple[int, Any]]:
+    """The document's arrays with their numbers."""
+    listed = head.get("arrays", [])
+    if not isinstance(listed, list):
+        raise InvalidInput(f"{where} is damaged: its arrays are {listed!r:.40}, must be a list")
+    return list(enumerate(listed))
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
+
+
 def _head(text: str | bytes, where: str) -> dict[str, Any]:
     """The document, its schema known to this version."""
     try:
-        head = json.loads(text)
-    except (ValueError, UnicodeDecodeError) as error:
+        head = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{where} is not JSON or is cut off: {error}") from None
     schema = head.get("schema") if isinstance(head, dict) else None
     name, _, number = str(schema).partition("/")
-    if name != SCHEMA or not number.isdigit():
+    if name != SCHEMA or not re.fullmatch("[0-9]{1,9}", number):
         raise InvalidInput(f"{where} is no stored surface: its schema is {schema!r:.40}")
     if int(number) > VERSION:
         raise InvalidInput(
@@ -292,7 +306,9 @@ def _restored(head: dict[str, Any], arrays: Arrays, where: str) -> VolSurface:
                 "module that registers it first"
             )
         surface = _put_together(tree, arrays)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except InvalidInput:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InvalidInput(f"{where} is damaged: {type(error).__name__} {error}") from None
     if not isinstance(surface, VolSurface):
         raise InvalidInput(f"{where} holds no surface")

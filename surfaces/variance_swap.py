@@ -14,10 +14,11 @@ Checked tests/surfaces/surface/test_variance_swap.py: flat vol, mixtures of logn
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from surfaces import checks as check
 from surfaces.checks import Floats
@@ -37,6 +38,13 @@ NOTHING_LEFT = 1e-9  # share of the whole in the last panel of a wing
 Curve = Callable[[Floats], Floats]
 
 
+class SwapStatus(IntEnum):
+    """Why a maturity has no fair variance."""
+
+    OK = 0
+    NO_CURVE = 1
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FairVariance:
     """Fair variance, one number or an array a maturity.
@@ -46,6 +54,8 @@ class FairVariance:
     error : one standard error of `variance` if the errors of all strikes agree in sign (a bound
         where they do not)
     left_share, right_share : of the total, from strikes below and above those quoted
+    status : `SwapStatus` of each; NO_CURVE where the numbers are NaN, as the surface has no curve
+        at that maturity
     """
 
     years: Floats
@@ -55,6 +65,18 @@ class FairVariance:
     error: Floats
     left_share: Floats
     right_share: Floats
+    status: NDArray[np.int64]
+
+    @property
+    def remedy(self) -> str:
+        """What to do about `status`, in a sentence; empty if all are OK."""
+        none = int(np.count_nonzero(self.status))
+        if not none:
+            return ""
+        return (
+            f"{none} of {np.size(self.status)} maturities have no curve: look at `surface.records` "
+            "for why nothing was fitted, or ask between expiries that have one"
+        )
 
 
 def fair_variance(surface: "VolSurface", years: ArrayLike) -> FairVariance:
@@ -67,19 +89,23 @@ def fair_variance(surface: "VolSurface", years: ArrayLike) -> FairVariance:
 
     Returns
     -------
-    FairVariance, NaN where nothing is fitted.
+    FairVariance, NaN where nothing is fitted, with `status` NO_CURVE.
 
     Raises
     ------
     InvalidInput
-        A wing so steep (Lee's bound) that the log contract has no value.
+        A wing so steep (Lee's bound) that the log contract has no value, or a total variance that
+        is negative.
     """
     asked = check.above("years", years, 0.0, unit="years", hint="Remove expired rows.")
     rows = [_one(surface, t) for t in asked.ravel().tolist()]
     total, error, left, right = np.array(rows).T.reshape(4, *asked.shape)
     variance = total / asked
-    fields = (asked, variance, np.sqrt(variance), total, error / asked, left, right)
-    return FairVariance(*(f[()] for f in fields))
+    status = np.where(np.isnan(total), SwapStatus.NO_CURVE, SwapStatus.OK).astype(np.int64)
+    return FairVariance(
+        asked[()], variance[()], np.sqrt(variance)[()], total[()], (error / asked)[()], left[()],
+        right[()], status[()],
+    )  # fmt: skip
 
 
 def log_contract(
@@ -92,10 +118,17 @@ def log_contract(
     total_variance : w(k) = vol^2 years for any array of k
     low, high : quoted range in k
     error : standard error of sqrt(w(k)); the result's error is zero without
+
+    Raises
+    ------
+    InvalidInput
+        w is NaN, infinite or negative at some k, or zero at the forward; a wing without a value.
     """
-    width = float(np.sqrt(total_variance(np.zeros(1))[0]))
+    width = float(_roots(total_variance, np.zeros(1))[0])
+    if not width > 0.0:
+        raise InvalidInput("total_variance is 0 at k = 0, must be > 0: no variance to replicate")
     k, weight = _panels(width, low, high)
-    s = np.sqrt(np.maximum(total_variance(k), 0.0))
+    s = _roots(total_variance, k)
     right = np.where(k >= 0.0, 1.0, -1.0)
     got = black.greeks(
         right=right, forward=1.0, strike=np.exp(k), years=1.0, vol=s, which=("price", "vega")
@@ -154,11 +187,24 @@ def _quoted(surface: "VolSurface", years: float) -> tuple[float, float]:
     )
 
 
+def _roots(total_variance: Curve, k: Floats) -> Floats:
+    """sqrt(w) at `k`, refused where w is none."""
+    w = check.numbers("total_variance", total_variance(k))
+    if w.shape != k.shape:
+        raise InvalidInput(f"total_variance has shape {w.shape} for k of shape {k.shape}")
+    bad = ~((w >= 0.0) & (w < np.inf))
+    if bad.any():
+        i = int(np.argmin(np.where(bad, np.abs(k), np.inf)))
+        raise InvalidInput(
+            f"total_variance is {w[i]:g} at k = {k[i]:g}, must be >= 0 and finite "
+            f"({int(bad.sum())} of {k.size} fail). Fit a curve that is defined at every strike."
+        )
+    return np.asarray(np.sqrt(w))
+
+
 def _panels(width: float, low: float, high: float) -> tuple[Floats, Floats]:
     """Gauss-Legendre points and weights over all k, denser within CORE widths, split at the
     forward and at the ends of the quotes."""
-    if not width > 0.0:
-        raise InvalidInput("vol at the forward is zero: there is no variance to replicate")
     steps = [STEP * width] * int(CORE / STEP)
     while sum(steps) < FARTHEST:
         steps.append(steps[-1] * GROWTH)
@@ -175,6 +221,11 @@ def _summed(
     """Total and shares; refuses a wing that has not died out at its end."""
     each = 2.0 * weight * np.exp(-k) * price
     total = float(each.sum())
+    if not 0.0 < total < np.inf:
+        raise InvalidInput(
+            f"the prices replicate {total:g}, must be > 0 and finite: they are zero at every "
+            "strike, negative or no numbers. Give out-of-the-money prices over the forward."
+        )
     ends = float(each[: NODES.size].sum()), float(each[-NODES.size :].sum())
     for name, end in zip(("left", "right"), ends, strict=True):
         if not abs(end) <= NOTHING_LEFT * total:

@@ -1,7 +1,9 @@
 """A VIX-style index by Cboe's published rule: two strips of quotes, interpolated to thirty days.
 
 The rule is a convention, kept as printed: discrete strikes, middles of quotes, a cut at two empty
-bids, minutes to settlement. What the curve itself says is `surfaces.variance_swap`.
+bids, minutes to settlement. Only quotes with a bid are used, and the strike at the forward (K0)
+needs both of its own: the published rule has no strip without them. What the curve itself says is
+`surfaces.variance_swap`.
 
 Units   prices and strikes in index points; minutes and years of calendar time, 525,600 minutes a
         year; rates continuous, decimal; variances per year; the index in vol points (13.93).
@@ -79,8 +81,9 @@ def vix_index(near: VixQuotes, next: VixQuotes, *, minutes: float = THIRTY_DAYS)
     Raises
     ------
     InvalidInput
-        An expiry without a call-put pair, without a strike at or below its forward, without quotes
-        on one side of it; the near expiry not before the next one; a negative total.
+        An expiry without a call-put pair, without a strike at or below its forward, without bids
+        at that strike or on one side of it, with an ask below its bid or a negative variance; the
+        near expiry not before the next one; a negative total.
     """
     at = check.one("minutes", check.above("minutes", minutes, 0.0, unit="", hint="43200 is usual."))
     first, second = term_variance(near), term_variance(next)
@@ -119,10 +122,15 @@ def term_variance(quotes: VixQuotes) -> TermVariance:
     at = int(below[-1])
     puts = _walk(put_bid[:at][::-1], put_ask[:at][::-1])
     calls = _walk(call_bid[at + 1 :], call_ask[at + 1 :])
-    if not puts.size or not calls.size or not np.isfinite(call[at] + put[at]):
+    if not both[at]:
         raise InvalidInput(
-            f"strike {strike[at]:g} at the forward lacks a quote, or there is no bid on one side "
-            "of it: the strip cannot be made"
+            f"strike {strike[at]:g} at the forward lacks a bid or an ask on its call or put, and "
+            "the rule needs both there. Take another snapshot, or drop the expiry."
+        )
+    if not puts.size or not calls.size:
+        raise InvalidInput(
+            f"there is no {'call' if puts.size else 'put'} with a bid beyond strike "
+            f"{strike[at]:g} at the forward: the strip cannot be made"
         )
     used = np.concatenate((at - 1 - puts[::-1], [at], at + 1 + calls))
     middle = np.concatenate(
@@ -135,6 +143,11 @@ def term_variance(quotes: VixQuotes) -> TermVariance:
     each = delta / (K * K) * growth * middle
     off = forward / strike[at] - 1.0
     variance = (2.0 * float(each.sum()) - off * off) / years
+    if not variance >= 0.0:
+        raise InvalidInput(
+            f"variance is {variance:g}, must be >= 0: the strip is worth less than the gap between "
+            f"the forward {forward:g} and strike {strike[at]:g}. Its quotes are wrong."
+        )
     return TermVariance(
         variance, forward, float(strike[pair]), float(strike[at]), K, middle, delta, each,
         float(quotes.minutes), years, float(quotes.rate),
@@ -171,7 +184,8 @@ def vix_of_chain(quotes: Any, valuation_ns: int, *, rate: Rate) -> VixIndex:
         table = _strikes(chain.strike[rows], chain.right[rows], bid[rows], ask[rows])
         minutes = minutes_between(valuation_ns, int(chain.fixing_ns[j]))
         r = rate(minutes / YEAR_MINUTES) if callable(rate) else rate
-        made.append(VixQuotes(*table, minutes=minutes, rate=float(r)))
+        held = check.one("rate", check.finite("rate", r, unit="", hint="Continuous, decimal."))
+        made.append(VixQuotes(*table, minutes=minutes, rate=held))
     return vix_index(made[0], made[1])
 
 
@@ -249,4 +263,13 @@ def _checked(quotes: VixQuotes) -> tuple[Floats, list[Floats]]:
         if values.shape != strike.shape:
             raise InvalidInput(f"{name} has shape {values.shape}, must be {strike.shape}")
         sides.append(values)
+    for name, bid, ask in (("call", sides[0], sides[1]), ("put", sides[2], sides[3])):
+        crossed = (bid > 0.0) & (ask < bid)
+        if crossed.any():
+            i = int(np.argmax(crossed))
+            raise InvalidInput(
+                f"{name}_ask[{i}] is {ask[i]:g} points, below its bid {bid[i]:g} at strike "
+                f"{strike[i]:g} ({int(crossed.sum())} of {bid.size} fail). Set crossed quotes to "
+                "NaN to leave them out."
+            )
     return strike, sides

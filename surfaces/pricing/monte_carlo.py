@@ -33,11 +33,19 @@ from surfaces.kernels import monte_carlo as kernel
 from surfaces.pricing import monte_carlo_draws as draws
 from surfaces.pricing import monte_carlo_inputs as take
 from surfaces.pricing.monte_carlo_draws import Grid, Plan, Sampling
-from surfaces.pricing.monte_carlo_estimate import Estimate, estimate, grouped, regressed
+from surfaces.pricing.monte_carlo_estimate import (
+    ErrorStatus,
+    Estimate,
+    estimate,
+    grouped,
+    rare,
+    regressed,
+)
 from surfaces.pricing.monte_carlo_inputs import HestonParameters, LocalVolGrid, Options
 
 __all__ = [
-    "Estimate", "Paths", "heston", "heston_paths", "local_vol", "local_vol_paths", "value",
+    "ErrorStatus", "Estimate", "Paths", "heston", "heston_paths", "local_vol", "local_vol_paths",
+    "value",
 ]  # fmt: skip
 
 PATHS = 65_536
@@ -92,14 +100,15 @@ def heston(
         expiry. Doubled where a positive rho leaves the martingale correction without its moment.
     seed : of the scrambles
     sampling : "sobol", or "pseudo" for pseudo-random antithetic paths
-    replicates : independent groups of paths, >= 8; what the errors are drawn from
+    replicates : independent groups of paths, >= 16; what the errors are drawn from
     progress : called with (paths done, paths in all)
 
     Returns
     -------
     Estimate, arrays in the broadcast shape. Calls and puts of one strike obey parity exactly.
-    Prices that few paths pay (far out of the money, below 1e-5 of the forward) have an error that
-    few paths tell, and more than the normal's share of them lies beyond three.
+    Two errors hold 95 % (Student's t is in them). Where the out-of-the-money option of the strike
+    is paid by too few paths to know it to a fifth, the error is NaN and `status` TOO_FEW; not far
+    above, more prices lie beyond two errors. At most 2^28 paths.
 
     Examples
     --------
@@ -259,7 +268,9 @@ def value(
     Returns
     -------
     Estimate, a number or (q,). Its error is that of sampling alone: repeat with twice the
-    `steps_a_year` to see what the time step does, and with closer dates what monitoring does.
+    `steps_a_year` to see what the time step does, and with closer dates what monitoring does. It is
+    NaN, with `status` TOO_FEW, where the payoff is a constant on all but few paths (fewer than 25,
+    weighted) or the same in every replicate, as no sample of that kind tells an error.
 
     Examples
     --------
@@ -286,8 +297,13 @@ def value(
     controls = grouped(known, paths.replicates) / target - 1.0
     level, error = regressed(means, controls if control else controls[:, :0])
     shape = found.shape[1:]
+    few = rare(found.reshape(count, -1), means)
+    error = np.where(few, np.nan, error)
     level, error = (scale * a.reshape(shape)[()] for a in (level, error))
-    return Estimate(level, error, error, np.zeros(shape)[()], count, paths.replicates, paths.steps)
+    return Estimate(
+        level, error, error, np.zeros(shape)[()], count, paths.replicates, paths.steps,
+        few.astype(np.int64).reshape(shape)[()],
+    )  # fmt: skip
 
 
 class _Sums:
@@ -304,7 +320,7 @@ def _estimate(
     stop = options.columns[3]
     pairs = [(s.price / plan.paths, (s.control / plan.paths - 1.0)[:, stop]) for s in sums]
     counts = (plan.paths * plan.replicates, plan.replicates, fine.steps)
-    return estimate(pairs, options.df, options.shape, counts, trust=trust)
+    return estimate(pairs, options, counts, trust=trust)
 
 
 def _room(plan: Plan, dates: int, arrays: int) -> list[Floats]:

@@ -22,6 +22,8 @@ LEAST_STEPS = 32  # to the first expiry
 JUMP_STEPS = 64  # that any time gone by is worth at least, where a local vol jumps
 LEAST_SIGMA = 1e-6  # rho / sigma must not drown the rest; smaller moves no price by 1e-6
 ENOUGH_STEPS = 1024.0  # that a high kappa may ask for by default
+LEAST_REPLICATES = 16  # a spread of fewer is not known well enough, Student's t or not
+MOST_PATHS = 2**28
 JUMP = 1e-3  # of a gap beside it: nodes in time as close as that are one time, where the vol jumps
 
 
@@ -141,8 +143,13 @@ def dates_of(years: ArrayLike, forward: ArrayLike) -> tuple[Floats, Floats]:
 
 def plan_of(paths: int, replicates: int, seed: int, sampling: str) -> Plan:
     """How many paths, in how many replicates."""
-    r = check.count("replicates", replicates, 8, hint="Fewer give no honest error.")
+    r = check.count("replicates", replicates, LEAST_REPLICATES, hint="Fewer tell no honest error.")
     n = check.count("paths", paths, r, hint="At least one a replicate.")
+    if n > MOST_PATHS:
+        raise InvalidInput(
+            f"paths is {n}, must be <= {MOST_PATHS} (2^28, hours of work). Ask for fewer, several "
+            "times with different seeds."
+        )
     return draws.plan(n, r, check.count("seed", seed, 0, hint="Any whole number."), sampling)
 
 
@@ -166,6 +173,8 @@ def grid_of(
 
 def heston_of(params: HestonParameters) -> Model:
     """Parameters as plain numbers. Without vol of vol the correlation changes nothing."""
+    hint = "Give surfaces.pricing.heston.Parameters."
+    _has("params", params, ("v0", "kappa", "theta", "sigma", "rho"), hint)
 
     def at_least(name: str, hint: str) -> float:
         return check.one(name, check.at_least(name, getattr(params, name), 0.0, unit="", hint=hint))
@@ -211,6 +220,7 @@ def table_of(model: Model, steps: Grid) -> Floats:
 
 def local_vol_of(model: LocalVolGrid) -> LocalVols:
     """The table, and where it jumps in time."""
+    _has("model", model, ("years", "k", "vol"), "Give a surfaces.local_vol.LocalVol.")
     years = np.atleast_1d(check.at_least("years", model.years, 0.0, unit="years", hint="Rising."))
     k = np.atleast_1d(check.finite("k", model.k, unit="", hint="k is ln(S/F)."))
     filled = "A NaN is a node without a local vol: fill it from its neighbours first."
@@ -225,3 +235,10 @@ def local_vol_of(model: LocalVolGrid) -> LocalVols:
     beside = np.maximum(gaps[:-1], np.append(gaps[2:], 0.0))
     close = np.flatnonzero(gaps[1:] <= JUMP * beside)
     return LocalVols(years, k, vol, years[close], years[close + 1])
+
+
+def _has(name: str, value: object, wanted: tuple[str, ...], hint: str) -> None:
+    """Raise unless `value` has every one of the attributes."""
+    if missing := [letter for letter in wanted if not hasattr(value, letter)]:
+        said = " ".join(repr(value).split())
+        raise InvalidInput(f"{name} is {said:.80}, must have {', '.join(missing)}. {hint}")

@@ -12,7 +12,7 @@ import numpy as np
 from surfaces import checks as check
 from surfaces.errors import InvalidInput
 from surfaces.kernels import sabr_atm as kernel
-from surfaces.smiles.sabr_model import LEAST_REST, Parameters
+from surfaces.smiles.sabr_model import LEAST_REST, Parameters, known
 
 
 class AtTheMoney(NamedTuple):
@@ -25,6 +25,7 @@ class AtTheMoney(NamedTuple):
 
 def to_atm(params: Parameters, *, forward: float, years: float) -> AtTheMoney:
     """(vol, skew, curvature) of `params`; `forward` in USD, `years` >= 0."""
+    known(params)
     F, T = _market(forward, years, params.shift)
     c, out = 1.0 - params.beta, np.empty(3)
     a = params.alpha * F**-c
@@ -49,27 +50,27 @@ def from_atm(
 ) -> Parameters:
     """The parameters that have this vol, skew and curvature at the money; `to_atm` undone.
 
-    Raises InvalidInput where no |rho| < 1 has them: too little curvature for so much skew.
+    Raises InvalidInput where no |rho| < 1 has them (too little curvature for so much skew), or the
+    expansion in time has no answer; it names a curvature that has one, if there is any near.
     """
     F, T = _market(forward, years, shift)
+    given = Parameters(alpha=1.0, beta=beta, nu=0.0, rho=0.0, shift=shift)
     vol = check.one("atm_vol", check.above("atm_vol", atm_vol, 0.0, unit="", hint="A decimal."))
     hint = "Decimals per unit of k."
     bends = [check.one(n, check.finite(n, v, unit="", hint=hint))
              for n, v in (("skew", skew), ("curvature", curvature))]  # fmt: skip
-    c, out = 1.0 - float(beta), np.empty(3)
-    found = kernel.letters_of(np.array([vol, *bends]), c, T, out)
-    a, p, q = out.tolist()
-    if not (found and a > 0.0 and q >= 0.0 and abs(p) < np.sqrt(q) * (1.0 - LEAST_REST)):
-        if found and a > 0.0 and p == 0.0 and abs(q) < 1e-12 * vol * vol:
-            return Parameters(alpha=a * F**c, beta=beta, nu=0.0, rho=0.0, shift=shift)
-        least = _least_curvature(a if found and a > 0.0 else vol, p, c, T)
+    c = 1.0 - given.beta
+    found = _letters(vol, bends[0], bends[1], c, T)
+    if found is None:
+        near = _curvature(vol, bends[0], bends[1], c, T)
+        named = "" if near is None else f"a curvature of {near:.3g}, "
         raise InvalidInput(
-            f"no SABR with beta {beta:g} has atm_vol {vol:g}, skew {bends[0]:g} and curvature "
-            f"{bends[1]:g}: |rho| would be one or more. Give a curvature above about {least:.3g}, "
-            "a flatter skew, or another beta."
+            f"no SABR with beta {given.beta:g} has atm_vol {vol:g}, skew {bends[0]:g} and "
+            f"curvature {bends[1]:g}: |rho| would be one or more, or the expansion in time breaks "
+            f"down. Give {named}a flatter skew, or another beta."
         )
-    nu = float(np.sqrt(q))
-    return Parameters(alpha=a * F**c, beta=beta, nu=nu, rho=p / nu, shift=shift)
+    a, nu, rho = found
+    return Parameters(alpha=a * F**c, beta=given.beta, nu=nu, rho=rho, shift=given.shift)
 
 
 def alpha_of(
@@ -100,11 +101,29 @@ def alpha_of(
     return float(a) * F**c
 
 
-def _least_curvature(a: float, p: float, c: float, years: float) -> float:
-    """The curvature at the money with |rho| one and the same a and rho nu."""
+def _letters(
+    vol: float, skew: float, curvature: float, c: float, years: float
+) -> tuple[float, float, float] | None:
+    """a, nu and rho, if there are any."""
     out = np.empty(3)
-    kernel.atm_of(a, p, p * p, c, years, out)
-    return float(out[2])
+    found = kernel.letters_of(np.array([vol, skew, curvature]), c, years, out)
+    a, p, q = out.tolist()
+    if not (found and a > 0.0):
+        return None
+    if q >= 0.0 and abs(p) < np.sqrt(q) * (1.0 - LEAST_REST):
+        return a, float(np.sqrt(q)), p / float(np.sqrt(q))
+    return (a, 0.0, 0.0) if p == 0.0 and abs(q) < 1e-12 * vol * vol else None
+
+
+def _curvature(vol: float, skew: float, curvature: float, c: float, years: float) -> float | None:
+    """A curvature near the one given that has letters, of three digits; None if none is found."""
+    scale = max(vol, abs(curvature), skew * skew / vol)
+    for offset in scale * 2.0 ** np.arange(-6.0, 12.0):
+        for near in (curvature + offset, curvature - offset):
+            rounded = float(f"{near:.3g}")
+            if _letters(vol, skew, rounded, c, years) is not None:
+                return rounded
+    return None
 
 
 def _market(forward: float, years: float, shift: float) -> tuple[float, float]:

@@ -117,6 +117,7 @@ def calibrate(
     low, high = box(mid, T)
     starts = guesses(k, mid, half, T, 1.0 - given.beta)
     if start is not None:
+        check.kind("start", start, Parameters, hint="Give sabr.Parameters of an earlier fit.")
         first = np.array([[starts[0, 0], start.rho, np.log(max(start.nu, LEAST_NU))]])
         starts = np.concatenate((first, starts))
     x, hessian = np.empty(LETTERS), np.empty((LETTERS, LETTERS))

@@ -23,7 +23,7 @@ from surfaces import containers
 from surfaces.kernels import sabr_free as kernel
 from surfaces.pricing import implied
 from surfaces.pricing.implied import ImpliedVol
-from surfaces.smiles.sabr_model import Parameters
+from surfaces.smiles.sabr_model import Parameters, known
 
 Array = NDArray[np.float64]
 
@@ -166,6 +166,7 @@ def arbitrage_free(
     InvalidInput
         An argument outside its domain.
     """
+    known(params)
     hint = "Give Parameters a larger shift."
     F = check.one(
         "forward", check.above("forward", forward, 0.0 - params.shift, unit="", hint=hint)

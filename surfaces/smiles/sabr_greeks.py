@@ -24,7 +24,7 @@ from surfaces import containers
 from surfaces.errors import InvalidInput
 from surfaces.kernels import sabr as kernel
 from surfaces.pricing import black
-from surfaces.smiles.sabr_model import Formula, Parameters, chosen, positive, shifted
+from surfaces.smiles.sabr_model import Formula, Parameters, chosen, known, positive, shifted
 
 Array = NDArray[np.float64]
 DeltaKind = Literal["sticky", "hagan", "bartlett"]
@@ -72,6 +72,7 @@ def vega(
 ) -> Any:
     """dV/dalpha per 1.00 of alpha; arguments as in `delta`. "bartlett" needs nu > 0."""
     _known("kind", kind, ("hagan", "bartlett"))
+    known(params)
     if kind == "bartlett" and params.nu == 0.0:
         raise InvalidInput("nu is 0, so alpha does not move with the forward; use kind='hagan'")
     box = containers.of(right, forward, strike, years, df)

@@ -119,6 +119,7 @@ def normal_vol(
     """
     box = containers.of(forward, strike, years)
     code = chosen(formula)
+    known(params)
     if params.beta == 0.0 and code == kernel.OBLOJ:
         hint = "Take it from surfaces.curves."
         shape, columns = check.columns(
@@ -191,10 +192,16 @@ def _density(columns: list[Array], jets: Array) -> tuple[Array, Array]:
     return g, g * np.exp(-0.5 * d2 * d2) / (strike * root * np.sqrt(2.0 * np.pi))
 
 
+def known(params: object) -> None:
+    """Raise unless `params` are SABR's: Heston's letters have a rho as well."""
+    check.kind("params", params, Parameters, hint="Give sabr.Parameters.")
+
+
 def shifted(
     params: Parameters, forward: ArrayLike, strike: ArrayLike, years: ArrayLike
 ) -> tuple[tuple[int, ...], list[Array]]:
     """The broadcast shape, and forward + shift, strike + shift and years as columns."""
+    known(params)
     low, hint = 0.0 - params.shift, "Give Parameters a larger shift."
     F = check.above("forward", forward, low, unit="", hint=hint)
     K = check.above("strike", strike, low, unit="", hint=hint)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from surfaces import checks as check
 from surfaces.errors import InvalidInput
 from surfaces.kernels import sabr as formulas
 from surfaces.kernels import sabr_fit as kernel
@@ -93,11 +94,19 @@ def parameters_of(theta: Array, *, forward: float, years: float) -> Parameters:
     Raises InvalidInput for one that was scaled or stretched since: its correction in time belongs
     to another expiry, so no letters are exactly it.
     """
-    level, c, rho, zeta, tau, tilt = np.asarray(theta, np.float64)[:6].tolist()
+    letters = check.numbers("theta", theta)
+    if letters.shape != (SIZE,):
+        raise InvalidInput(
+            f"theta has shape {letters.shape}, must be ({SIZE},): the parameters of a fitted "
+            '"sabr" smile, not of another model'
+        )
+    F = check.one("forward", check.above("forward", forward, 0.0, unit="USD", hint="A price."))
+    T = check.one("years", check.above("years", years, 0.0, unit="years", hint="To expiry."))
+    level, c, rho, zeta, tau, tilt = letters[:6].tolist()
     if not (np.isclose(level, tau, rtol=1e-9) and np.isclose(tilt + c, 1.0, rtol=1e-9)):
         raise InvalidInput("this smile was moved in time or level; fit it again for its letters")
-    a = np.sqrt(level / years)
-    return Parameters(alpha=a * forward**c, beta=1.0 - c, nu=zeta * a, rho=rho)
+    a = np.sqrt(level / T)
+    return Parameters(alpha=a * F**c, beta=1.0 - c, nu=zeta * a, rho=rho)
 
 
 def _curve(k: Array, theta: Array) -> tuple[Array, Array, Array]:

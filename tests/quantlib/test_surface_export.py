@@ -166,6 +166,29 @@ def test_heston_goes_there_and_back(ql, export):
         assert option.NPV() == pytest.approx(16.070154917028834, rel=1e-10)
 
 
+def test_what_is_no_market_or_no_heston_is_refused(export):
+    """A spot of -1 or NaN used to be accepted, and a 1 for letters an AttributeError."""
+    day = {"reference": dt.date(2023, 3, 1)}
+    for spot in (-1.0, 0.0, np.nan):
+        with pytest.raises(InvalidInput, match=f"spot is {spot:g} USD, must be > 0"):
+            export.flat_curves(spot=spot, rate=0.0, **day)
+    with pytest.raises(InvalidInput, match="rate is nan, must be finite"):
+        export.flat_curves(spot=1.0, rate=np.nan, **day)
+    with pytest.raises(InvalidInput, match="reference is 5, must be a date"):
+        export.flat_curves(reference=5, spot=1.0, rate=0.0)
+    flat = export.flat_curves(spot=100.0, rate=0.0, **day)
+    with pytest.raises(InvalidInput, match="params is 1, must have v0"):
+        export.heston_model(1, flat)
+    letters = {"v0": 0.04, "kappa": 4.0, "theta": 0.25, "sigma": 1.0, "rho": -0.5}
+    for name, value in (("v0", np.nan), ("sigma", -1.0), ("rho", 1.5)):
+        with pytest.raises(InvalidInput, match=f"{name} is "):
+            export.heston_model(SimpleNamespace(**(letters | {name: value})), flat)
+    with pytest.raises(InvalidInput, match="on is 1, must be a Curves"):
+        export.heston_model(SimpleNamespace(**letters), 1)
+    with pytest.raises(InvalidInput, match="model is 1, must be a HestonModel"):
+        export.heston_letters(1)
+
+
 def test_curves_have_our_forwards_and_discount_factors(export, surface):
     made, grid = export.curves(surface), export.nodes(surface)
     for t, j in zip(grid.years.tolist(), grid.slices.tolist(), strict=True):

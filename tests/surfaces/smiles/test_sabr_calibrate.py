@@ -1,9 +1,12 @@
 """SABR at the money and back, the cubic of alpha, and fits whose truth is known."""
 
+import re
+
 import numpy as np
 import pytest
 
 from surfaces.errors import CalibrationFailed, InvalidInput
+from surfaces.pricing import heston
 from surfaces.smiles import sabr
 
 
@@ -55,9 +58,53 @@ def test_back_again_finds_the_letters_of_a_short_expiry():
         assert getattr(back, name) == pytest.approx(getattr(params, name), rel=1e-9)
 
 
-def test_too_much_skew_for_the_curvature_names_the_least():
-    with pytest.raises(InvalidInput, match=r"skew -0.5 and curvature -3: .*curvature above about"):
-        sabr.from_atm(atm_vol=0.2, skew=-0.5, curvature=-3.0, beta=1.0, forward=1.0, years=0.5)
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0])
+def test_the_curvature_that_a_refusal_names_works(beta):
+    """Skew -5 and curvature -3 used to be sent to 7.58e+09, and 8e9 to -0.000243: neither works."""
+    market = {"atm_vol": 0.2, "beta": beta, "forward": 1.0}
+    refused = 0
+    for years in (0.1, 0.5, 1.0, 5.0):
+        for skew in (-0.5, -5.0, 3.0):
+            for curvature in (-30.0, -3.0, 8e9):
+                try:
+                    sabr.from_atm(skew=skew, curvature=curvature, years=years, **market)
+                except InvalidInput as error:
+                    refused += 1
+                    named = re.search(r"Give a curvature of (\S+), a flatter skew", str(error))
+                    assert named, error
+                    sabr.from_atm(skew=skew, curvature=float(named[1]), years=years, **market)
+    assert refused >= 8
+
+
+def test_where_no_curvature_is_found_the_skew_is_named():
+    """No number is made up: a skew of 1e300 has no curvature near."""
+    market = {"atm_vol": 0.2, "curvature": 1.0, "beta": 1.0, "forward": 1.0, "years": 5.0}
+    with pytest.raises(InvalidInput, match=r"breaks down\. Give a flatter skew, or another beta"):
+        sabr.from_atm(skew=1e300, **market)
+    with pytest.raises(InvalidInput, match="beta is 2, must be <= 1"):
+        sabr.from_atm(skew=0.0, **(market | {"beta": 2.0}))
+
+
+def test_letters_of_another_model_are_named():
+    """These used to escape as AttributeError."""
+    other = heston.Parameters(v0=0.04, kappa=1.0, theta=0.04, sigma=0.5, rho=-0.5)
+    one = {"forward": 1.0, "years": 1.0}
+    for call in (
+        lambda: sabr.vol(other, strike=1.0, **one),
+        lambda: sabr.normal_vol(other, strike=1.0, **one),
+        lambda: sabr.price(other, right=1, strike=1.0, **one),
+        lambda: sabr.density(other, strike=1.0, **one),
+        lambda: sabr.delta(other, right=1, strike=1.0, **one),
+        lambda: sabr.vega(other, right=1, strike=1.0, **one),
+        lambda: sabr.to_atm(other, **one),
+        lambda: sabr.check_density(other, **one),
+        lambda: sabr.arbitrage_free(other, **one),
+    ):
+        with pytest.raises(InvalidInput, match=r"params is Parameters\(v0.*Give sabr.Parameters"):
+            call()
+    for start in (1, other):
+        with pytest.raises(InvalidInput, match=r"start is .* must be a Parameters. Give sabr.Para"):
+            sabr.calibrate(strike=[0.9, 1.0, 1.1], vol=[0.2] * 3, beta=1.0, start=start, **one)
 
 
 def test_alpha_is_the_least_root_of_its_cubic():
@@ -112,20 +159,26 @@ def test_residuals_are_in_the_order_given_and_weights_count():
     assert np.abs(got.residuals[[0, 2, 3, 4]]).max() < 1e-2
 
 
-def test_standard_errors_are_those_of_many_draws():
-    """Errors of 400 noisy smiles in units of what is claimed: one, to 4 / sqrt(2 x 400) = 0.14."""
+@pytest.mark.parametrize("beta", [1.0, 0.5])
+def test_standard_errors_are_those_of_many_draws(beta):
+    """Errors of 400 noisy smiles in units of what is claimed: one, to 4 / sqrt(2 x 400) = 0.14.
+
+    With beta 0.5 and a forward of 100, alpha is ten vols: its error without the forward's power
+    (which used to pass, as only beta 1 was looked at) would be a tenth.
+    """
     rng = np.random.default_rng(11)
-    params = sabr.Parameters(alpha=0.2, beta=1.0, nu=1.2, rho=-0.6)
-    strike = np.exp(np.linspace(-0.4, 0.25, 40))
-    market = {"forward": 1.0, "strike": strike, "years": 0.25}
+    alpha, forward = 0.2 * 100.0 ** (1.0 - beta), 100.0
+    params = sabr.Parameters(alpha=alpha, beta=beta, nu=1.2, rho=-0.6)
+    strike = forward * np.exp(np.linspace(-0.4, 0.25, 40))
+    market = {"forward": forward, "strike": strike, "years": 0.25}
     vol = sabr.vol(params, **market)
-    money = sabr.to_atm(params, forward=1.0, years=0.25)
+    money = sabr.to_atm(params, forward=forward, years=0.25)
     z = []
     for _ in range(400):
         noisy = vol + 0.004 * rng.standard_normal(strike.size)
-        got = sabr.calibrate(vol=noisy, beta=1.0, half_spread=0.008, **market)
+        got = sabr.calibrate(vol=noisy, beta=beta, half_spread=0.008, **market)
         found = np.array([got.params.alpha, got.params.rho, got.params.nu])
-        z.append([*(found - [0.2, -0.6, 1.2]) / got.errors,
+        z.append([*(found - [alpha, -0.6, 1.2]) / got.errors,
                   *(np.array(got.at_money) - money) / got.at_money_error])  # fmt: skip
     np.testing.assert_allclose(np.std(z, axis=0), 1.0, atol=0.14)
     np.testing.assert_allclose(np.mean(z, axis=0), 0.0, atol=0.2)

@@ -147,3 +147,12 @@ def test_stretching_and_scaling_are_exact(ratio):
         wanted = ratio * sabr.SABR.total_variance(k / np.sqrt(ratio), theta)
         np.testing.assert_allclose(sabr.SABR.total_variance(k, moved), wanted, rtol=1e-12)
         theta = moved
+
+
+def test_letters_of_what_is_no_sabr_smile_are_refused():
+    """Five ones used to escape as ValueError of an unpacking."""
+    for theta in (np.ones(5), np.ones((2, 8)), 1.0):
+        with pytest.raises(InvalidInput, match=r"theta has shape .* must be \(8,\)"):
+            sabr.parameters_of(theta, forward=1.0, years=1.0)
+    with pytest.raises(InvalidInput, match="years is 0 years, must be > 0"):
+        sabr.parameters_of(np.ones(8), forward=1.0, years=0.0)

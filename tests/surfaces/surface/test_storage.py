@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -216,3 +217,95 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(surface, tmp_path, 
     with pytest.raises(OSError, match="no space"):
         storage.write_json(replace(surface, version=99), path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["s.json"]
+
+
+def rewritten(path, change):
+    """The file with its table changed and its metadata kept."""
+    with pq.ParquetFile(path) as file:
+        table, stored = file.read(), file.metadata.metadata[storage.KEY]
+    table = change(table)
+    with pq.ParquetWriter(path, table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({storage.KEY: stored})
+
+
+def test_an_edited_column_of_the_tidy_frame_is_refused(european, tmp_path):
+    """A `vol` rewritten as 9.99 used to read back fine: only hidden arrays were looked at."""
+    one, path = made(european(), "svi"), tmp_path / "s.parquet"
+
+    def edited(name, values):
+        def change(table):
+            at = table.column_names.index(name)
+            return table.set_column(at, name, pa.array(values, table[name].type))
+
+        return change
+
+    n = len(one.chain)
+    for change in (
+        edited("vol", np.full(n, 9.99)),
+        edited("root", ["x"] * n),
+        lambda table: table.drop_columns(["forward"]),
+        lambda table: table.rename_columns({"df": "discount"}),
+        lambda table: table.append_column("mine", pa.array(np.zeros(n))),
+    ):
+        one.to_parquet(path)
+        rewritten(path, change)
+        with pytest.raises(InvalidInput, match=r"s.parquet is damaged or was edited.*write it"):
+            VolSurface.from_parquet(path)
+    one.to_parquet(path)
+    rewritten(path, lambda table: table)
+    same(one, VolSurface.from_parquet(path))
+
+
+def test_a_flipped_bit_is_refused_or_changes_nothing(european, tmp_path):
+    """Of 150 flips 29 used to escape as OSError, and 35 to read without a comparison."""
+    one, path = made(european(), "svi"), tmp_path / "s.parquet"
+    one.to_parquet(path)
+    whole, tidy = path.read_bytes(), one.to_polars()
+    rng = np.random.default_rng(4)
+    refused = 0
+    for _ in range(150):
+        at, bit = int(rng.integers(len(whole))), int(rng.integers(8))
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :])
+        try:
+            back = VolSurface.from_parquet(path)
+        except InvalidInput as error:
+            assert "s.parquet" in str(error), error
+            refused += 1
+            continue
+        same(one, back)
+        assert back.to_polars().equals(tidy)
+    assert refused > 75
+
+
+def test_a_document_with_the_wrong_kinds_of_values_is_refused(surface):
+    """These used to escape as TypeError, ValueError, ValueError and RecursionError."""
+    text = surface.to_json()
+    head = json.loads(text)
+    with pytest.raises(InvalidInput, match="its arrays are None, must be a list"):
+        VolSurface.from_json(json.dumps(head | {"arrays": None}))
+    with pytest.raises(InvalidInput, match="NaN is no JSON"):
+        VolSurface.from_json(json.dumps(head | {"surface": {"x": float("nan")}}))
+    with pytest.raises(InvalidInput, match="damaged"):
+        VolSurface.from_json(text.replace(f'"spot":{surface.spot}', '"spot":1e999'))
+    with pytest.raises(InvalidInput, match="not JSON"):
+        VolSurface.from_json("[" * 100_000)
+    with pytest.raises(InvalidInput, match="no stored surface"):
+        VolSurface.from_json('{"schema": "surfaces.surface/²"}')
+    tree, arrays = storage._taken_apart(surface)
+    tree["fields"]["chain"]["fields"]["expiry_labels"][0] = {"date": "2023-13-45"}
+    head |= {"surface": tree, "digest": storage._digest(tree, arrays)}
+    with pytest.raises(InvalidInput, match=r"the text is damaged: ValueError"):
+        VolSurface.from_json(json.dumps(head))
+
+
+def test_a_damaged_json_file_is_named(surface, tmp_path):
+    """Errors of files used to speak of "the text"."""
+    path = tmp_path / "s.json"
+    storage.write_json(surface, path)
+    whole = path.read_bytes()
+    edited = whole.replace(b'"f8"', b'"f9"', 1)
+    for data, words in ((whole[:-1], "cut off"), (b"\xff", "not JSON"), (edited, "array 0 is dam")):
+        path.write_bytes(data)
+        with pytest.raises(InvalidInput, match=f"s.json.*{words}"):
+            storage.read_json(path)

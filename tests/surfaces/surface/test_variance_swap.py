@@ -9,6 +9,7 @@ from scipy.integrate import quad
 import surfaces
 from surfaces import variance_swap
 from surfaces.errors import InvalidInput
+from surfaces.live import FitConfig, LiveFitter
 from surfaces.pricing import black
 from surfaces.smiles.svi import SVI
 
@@ -148,3 +149,42 @@ def test_a_fitted_surface_has_the_fair_variance_of_its_truth(european):
     between = variance_swap.fair_variance(surface, 0.2)
     assert between.total_variance.shape == ()
     assert got.total_variance[1] < between.total_variance < got.total_variance[2]
+
+
+def test_prices_of_nothing_are_refused():
+    """Zero prices used to divide by zero."""
+    for price in (lambda k: np.zeros(k.shape), lambda k: np.full(k.shape, np.nan)):
+        with pytest.raises(InvalidInput, match=r"the prices replicate (0|nan), must be > 0"):
+            variance_swap.replicate(price, width=0.2)
+
+
+def test_a_curve_that_is_none_is_refused_for_what_it_is():
+    """Negative w used to be cut off in silence, and NaN called a vol of zero at the forward."""
+    cases = (
+        (
+            lambda k: np.where(np.abs(k) > 1.0, -0.01, 0.04),
+            r"is -0.01 at k = -?1\.\d*, must be >= 0",
+        ),
+        (lambda k: np.full(k.shape, np.nan), r"is nan at k = 0, must be >= 0 and finite"),
+        (lambda k: np.where(k > 3.0, np.nan, 0.04), r"is nan at k = 3\.\d*, must"),
+        (lambda k: np.zeros(k.shape), r"is 0 at k = 0, must be > 0: no variance"),
+        (lambda k: np.full((2, 2), 0.04), r"has shape \(2, 2\) for k of shape \(1,\)"),
+    )
+    for curve, words in cases:
+        with pytest.raises(InvalidInput, match="total_variance " + words):
+            variance_swap.log_contract(curve)
+
+
+def test_a_surface_without_a_curve_says_so(european):
+    """The NaN used to come without a word."""
+    world = european()
+    fitter = LiveFitter(world.slices, FitConfig(rate_prior=0.04))
+    nothing = np.full(world.bid.size, np.nan)
+    bare = fitter.update(world.now_ns, spot=world.spot, bid=nothing, ask=nothing)
+    got = variance_swap.fair_variance(bare, [0.1, 0.5])
+    assert np.isnan(got.variance).all()
+    assert got.status.tolist() == [variance_swap.SwapStatus.NO_CURVE] * 2
+    assert got.remedy.startswith("2 of 2 maturities have no curve")
+    fitted = fitter.update(world.now_ns, spot=world.spot, bid=world.bid, ask=world.ask)
+    whole = variance_swap.fair_variance(fitted, 0.2)
+    assert whole.status == variance_swap.SwapStatus.OK and whole.remedy == ""

@@ -164,3 +164,72 @@ def test_a_frame_gives_the_index_of_its_terms():
     assert got.index == pytest.approx(20.0, rel=1e-3)
     assert (got.near.minutes, got.next.minutes) == (28 * 1440, 35 * 1440)
     assert got.near.forward == pytest.approx(4000.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("side", ["call_bid", "put_bid"])
+@pytest.mark.parametrize("none", [0.0, np.nan])
+def test_no_bid_at_the_forward_is_refused_in_either_spelling(side, none):
+    """A zero used to halve the middle at K0 (vol .1926 for .2022); a NaN raised."""
+    quotes = board(35_000.0, forward=4002.0)  # K0 is 4000; the pair next to it is as close
+    bids = getattr(quotes, side).copy()
+    bids[quotes.strike == 4000.0] = none
+    with pytest.raises(InvalidInput, match="strike 4000 at the forward lacks a bid or an ask"):
+        vix.term_variance(replace(quotes, **{side: bids}))
+
+
+def test_a_side_without_bids_is_named():
+    quotes = board(35_000.0)
+    bids = np.where(quotes.strike > 4000.0, 0.0, quotes.call_bid)
+    with pytest.raises(InvalidInput, match="no call with a bid beyond strike 4000"):
+        vix.term_variance(replace(quotes, call_bid=bids))
+    bids = np.where(quotes.strike < 4000.0, 0.0, quotes.put_bid)
+    with pytest.raises(InvalidInput, match="no put with a bid beyond strike 4000"):
+        vix.term_variance(replace(quotes, put_bid=bids))
+
+
+def test_crossed_quotes_are_refused_by_strike():
+    """An ask five below its bid used to give a variance of -.0429 and no error."""
+    quotes = board(35_000.0)
+    with pytest.raises(InvalidInput, match=r"call_ask\[0\] is .* below its bid .* 1000 \("):
+        vix.term_variance(replace(quotes, call_ask=quotes.call_bid - 5.0))
+    at = int(np.searchsorted(quotes.strike, 4100.0))
+    asks = quotes.put_ask.copy()
+    asks[at] -= 0.01
+    words = rf"put_ask\[{at}\] .* at strike 4100 \(1 of 1400 fail\).*NaN to leave them out"
+    with pytest.raises(InvalidInput, match=words):
+        vix.term_variance(replace(quotes, put_ask=asks))
+
+
+def test_a_negative_variance_is_refused():
+    """Forward 190 and K0 100: 2 (75/100^2) 45.01 = .675 < .9^2; it used to come back."""
+    call, put = np.array([200.0, 90.01, 0.01]), np.array([0.01, 0.01, 200.0])
+    quotes = vix.VixQuotes(
+        np.array([50.0, 100.0, 200.0]), call, call, put, put, minutes=40_000.0, rate=0.0
+    )
+    with pytest.raises(InvalidInput, match=r"variance is -.*the forward 190 and strike 100"):
+        vix.term_variance(quotes)
+
+
+def test_terms_lie_strictly_between_23_and_37_days():
+    """From a Monday: the weekly expiries at 23, 30 and 37 days leave only the one at 30."""
+    now = ns(2023, 5, 22, 16)
+
+    def ahead(*days):
+        return [now + day * 86_400 * 10**9 for day in days]
+
+    with pytest.raises(InvalidInput, match=r"are at \[30\] days"):
+        vix.pick_terms(ahead(23, 30, 37), now)
+    assert vix.pick_terms(ahead(24, 31, 38), now) == (0, 1)
+    assert vix.pick_terms(ahead(22, 29, 36), now) == (1, 2)
+    assert vix.pick_terms(ahead(30, 36), now) == (0, 1)  # thirty days are near
+
+
+def test_a_rate_that_is_no_number_is_named():
+    """It used to escape as float's ValueError."""
+    now = ns(2023, 5, 26, 16)
+    rows = [(ns(2023, 6, d, 16), 100.0, w, 1.0, 1.1) for d in (23, 30) for w in "cp"]
+    names = ("expiry", "strike", "right", "bid", "ask")
+    frame = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    for rate in ("x", None, lambda years: "x"):
+        with pytest.raises(InvalidInput, match="rate is"):
+            vix.vix_of_chain(frame, now, rate=rate)
