@@ -115,12 +115,11 @@ class AndreasenHuge:
     steps: Steps
 
     def __repr__(self) -> str:
-        fine = self.status == QuoteStatus.OK
+        fine = np.isin(self.status, (QuoteStatus.OK, QuoteStatus.STOPGAP))
         worst = np.abs(self.error[fine]).max(initial=0.0)
-        failed = int((~np.isin(self.status, (QuoteStatus.OK, QuoteStatus.STOPGAP))).sum())
         return (
             f"<AndreasenHuge {self.years.size} expiries, {int(fine.sum())} quotes repriced, "
-            f"largest error {worst:.2g} in vol, {failed} not>"
+            f"largest error {worst:.2g} in vol, {int((~fine).sum())} not>"
         )
 
     def why(self) -> dict[str, int]:
