@@ -25,7 +25,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -34,6 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 from surfaces import checks as check
 from surfaces.curves.clock import ZONE
 from surfaces.errors import InvalidInput
+from surfaces.pricing.heston_letters import HestonLike
 from surfaces.surface import VolSurface
 
 with warnings.catch_warnings():  # its wrapper warns of itself
@@ -69,21 +70,6 @@ class Curves(NamedTuple):
     spot: Any
     risk_free: Any
     dividend: Any
-
-
-class HestonLike(Protocol):
-    """Heston's letters, per year; any object that has them."""
-
-    @property
-    def v0(self) -> float: ...
-    @property
-    def kappa(self) -> float: ...
-    @property
-    def theta(self) -> float: ...
-    @property
-    def sigma(self) -> float: ...
-    @property
-    def rho(self) -> float: ...
 
 
 class HestonLetters(NamedTuple):

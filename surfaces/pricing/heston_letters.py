@@ -1,7 +1,7 @@
 """The letters in which Heston and Bates are fitted, and the box they may move in."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,21 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "jump_mean": (-0.8, 0.5),
     "jump_std": (1e-3, 0.8),
 }
+
+
+class HestonLike(Protocol):
+    """Heston's letters, per year; any object that has them: a model's own parameters, a fit's."""
+
+    @property
+    def v0(self) -> float: ...
+    @property
+    def kappa(self) -> float: ...
+    @property
+    def theta(self) -> float: ...
+    @property
+    def sigma(self) -> float: ...
+    @property
+    def rho(self) -> float: ...
 
 
 def letters(params: ArrayLike) -> Floats:

@@ -32,6 +32,7 @@ from surfaces.kernels import heston_qe
 from surfaces.kernels import monte_carlo as kernel
 from surfaces.pricing import monte_carlo_draws as draws
 from surfaces.pricing import monte_carlo_inputs as take
+from surfaces.pricing.heston_letters import HestonLike
 from surfaces.pricing.monte_carlo_draws import Grid, Plan, Sampling
 from surfaces.pricing.monte_carlo_estimate import (
     ErrorStatus,
@@ -41,7 +42,7 @@ from surfaces.pricing.monte_carlo_estimate import (
     rare,
     regressed,
 )
-from surfaces.pricing.monte_carlo_inputs import HestonParameters, LocalVolGrid, Options
+from surfaces.pricing.monte_carlo_inputs import LocalVolGrid, Options
 
 __all__ = [
     "ErrorStatus", "Estimate", "Paths", "heston", "heston_paths", "local_vol", "local_vol_paths",
@@ -69,7 +70,7 @@ class Paths:
 
 
 def heston(
-    params: HestonParameters,
+    params: HestonLike,
     *,
     right: ArrayLike,
     forward: ArrayLike,
@@ -181,7 +182,7 @@ def local_vol(
 
 
 def heston_paths(
-    params: HestonParameters,
+    params: HestonLike,
     *,
     forward: ArrayLike,
     years: ArrayLike,

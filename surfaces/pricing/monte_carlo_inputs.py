@@ -15,6 +15,7 @@ from surfaces.checks import Floats
 from surfaces.errors import InvalidInput
 from surfaces.kernels import heston_qe
 from surfaces.pricing import monte_carlo_draws as draws
+from surfaces.pricing.heston_letters import HestonLike
 from surfaces.pricing.monte_carlo_draws import Grid, Plan
 
 STEPS_A_YEAR = 32.0
@@ -25,21 +26,6 @@ ENOUGH_STEPS = 1024.0  # that a high kappa may ask for by default
 LEAST_REPLICATES = 16  # a spread of fewer is not known well enough, Student's t or not
 MOST_PATHS = 2**28
 JUMP = 1e-3  # of a gap beside it: nodes in time as close as that are one time, where the vol jumps
-
-
-class HestonParameters(Protocol):
-    """dv = kappa (theta - v) dt + sigma sqrt(v) dW, v(0) = v0, correlation rho with the price."""
-
-    @property
-    def v0(self) -> float: ...
-    @property
-    def kappa(self) -> float: ...
-    @property
-    def theta(self) -> float: ...
-    @property
-    def sigma(self) -> float: ...
-    @property
-    def rho(self) -> float: ...
 
 
 class LocalVolGrid(Protocol):
@@ -171,7 +157,7 @@ def grid_of(
     return draws.grid(dates, check.one("steps_a_year", rate), parts, meets=meets, parts=parts)
 
 
-def heston_of(params: HestonParameters) -> Model:
+def heston_of(params: HestonLike) -> Model:
     """Parameters as plain numbers. Without vol of vol the correlation changes nothing."""
     hint = "Give surfaces.pricing.heston.Parameters."
     _has("params", params, ("v0", "kappa", "theta", "sigma", "rho"), hint)
