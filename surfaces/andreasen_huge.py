@@ -237,18 +237,7 @@ def calibrate(
             vol=check.numbers("vol", vol),
         )
     )
-    spread = None
-    if half_spread is not None:
-        given = check.numbers("half_spread", half_spread).ravel()
-        if given.size not in (1, x.size):
-            raise InvalidInput(f"half_spread has {given.size} values, must be one or {x.size}")
-        spread = np.broadcast_to(given, x.shape)
-    if smoothing is None:
-        smoothing = 0.0 if spread is None else SMOOTHING
-    hint = "Zero reprices exactly."
-    smoothing = check.one(
-        "smoothing", check.at_least("smoothing", smoothing, 0.0, unit="", hint=hint)
-    )
+    spread, cost = _settings(half_spread, smoothing, x.size)
     status, k, price, scale = _targets(x, T, v, spread)
     use = np.flatnonzero(status == QuoteStatus.OK)
     if not use.size:
@@ -262,7 +251,7 @@ def calibrate(
     quotes = Quotes(k[use], T[use], v[use], price[use], scale[use])
     unit = 1.0 if spread is None else 1.0 / float(np.median(spread[use]))
     plan = Plan(nodes_of(quotes.k, quotes.years, quotes.vol, points), shape == "constant",
-                smoothing, unit)  # fmt: skip
+                cost, unit)  # fmt: skip
     found = _repaired(quotes, plan)
     model = np.full(x.size, np.nan)
     got = implied.vol(
@@ -284,6 +273,23 @@ def calibrate(
         if isinstance(value, np.ndarray):
             value.setflags(write=False)
     return out
+
+
+def _settings(
+    half_spread: ArrayLike | None, smoothing: float | None, size: int
+) -> tuple[Floats | None, float]:
+    """Half spreads a quote, if there are any, and the cost of roughness."""
+    spread = None
+    if half_spread is not None:
+        given = check.numbers("half_spread", half_spread).ravel()
+        if given.size not in (1, size):
+            raise InvalidInput(f"half_spread has {given.size} values, must be one or {size}")
+        spread = np.broadcast_to(given, (size,))
+    if smoothing is None:
+        return spread, 0.0 if spread is None else SMOOTHING
+    hint = "Zero reprices exactly."
+    cost = check.at_least("smoothing", smoothing, 0.0, unit="", hint=hint)
+    return spread, check.one("smoothing", cost)
 
 
 def _repaired(quotes: Quotes, plan: Plan) -> Marched:

@@ -241,7 +241,7 @@ def _beside(count: int) -> list[Row]:
     return [
         Row("QuantLib's fit of 100 options, median", 1e3 * float(np.median(theirs)), MS),
         Row(what, float(np.median(ratio)), X, 20.0, True,
-            note=f"least {min(ratio):.0f} of {count} sets"),
+            note=f"least {min(ratio):.0f}, over {count} sets"),
         Row(f"{CORRECT}sets that QuantLib fits closer", worse, "", 0.0),
     ]  # fmt: skip
 

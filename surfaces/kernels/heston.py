@@ -41,8 +41,8 @@ HUMP = 6.0  # twice the logarithm of what an integrand may grow to on the way ou
 HARD = 8.0  # waves per decay from which a strike gets a leaning contour
 DECAYED = 37.0  # -ln TAIL
 SWING = 8.0  # b |k| at most: the waves near zero, where no contour leans yet, are to be seen
-PACE = 0.43  # step per half angle at which the first two rules usually agree to 1e-5,
-LIGHT_PACE, LIGHT = 0.5, 5e-5  # and to less than LIGHT
+PACE = 0.43  # step per half angle that needs the fewest nodes where close agreement is asked,
+LIGHT_PACE, LIGHT = 0.5, 5e-5  # and where no more than LIGHT is
 
 
 @nb.njit(**INNER)
