@@ -16,6 +16,7 @@ UNDERLYING_QUOTE  best bid          best ask         bid size    ask size
 UNDERLYING_TRADE  price (bar close) price            size        0
 STATUS            0                 0                0           0           (`bits` says which)
 TIMER             0                 0                0           0           (slow path is due)
+REFERENCE_QUOTE   best bid          best ask         bid size    ask size    (a future that leads)
 
 Units: prices int64 in 1e-9 USD (`_e9`), sizes in lots (contracts, shares), time int64 ns UTC.
 Field names avoid those that numpy records own (size, flags, data, base, item).
@@ -53,6 +54,7 @@ class Kind(IntEnum):
     UNDERLYING_QUOTE = 5
     QUOTE = 6
     TIMER = 7
+    REFERENCE_QUOTE = 8  # of the leading future; its `instrument` is the underlying's row
 
 
 class Bits(IntFlag):
@@ -64,6 +66,12 @@ class Bits(IntFlag):
     HALT = 4
     RESUME = 8
     INFORMED = 16  # a simulated taker who knows the next move; ground truth, never read by the desk
+    AUCTION = 32  # of a print: an opening, closing or price-improvement auction
+    COMPLEX = 64  # of a print: a leg of a complex order
+    FLOOR = 128  # of a print: open outcry
+
+
+NOT_HITTABLE = Bits.AUCTION | Bits.COMPLEX | Bits.FLOOR  # such a print never met a resting quote
 
 
 def empty(n: int) -> np.ndarray:
