@@ -20,12 +20,12 @@ def finite(value: float) -> float | None:
 
 def chain_frame(it: "Run") -> pl.DataFrame:
     """chain.parquet: the instruments with their closing marks."""
-    c, w = it.day.chain, it.worlds[0]
+    c, w = it.feed.chain, it.worlds[0]
     mkt = w.state.mkt[:-1]
     n = len(c)
     unknown = np.full(n, np.nan)
     sheet = w.terms.sheet if w.terms else None
-    interest = it.day.open_interest
+    interest = it.feed.open_interest
     return pl.DataFrame({
         "instrument": np.arange(n, dtype=np.int32), "symbol": list(c.symbol), "root": list(c.root),
         "right": c.right, "strike": c.strike, "expiry": c.expiry.astype("datetime64[D]"),
@@ -51,7 +51,7 @@ GREEK_SCHEMA = {
 
 def greeks_frame(it: "Run", world: "World") -> pl.DataFrame:
     """greeks.parquet of one world: its positions at the close, the underlying last."""
-    c, own = it.day.chain, world.state.own
+    c, own = it.feed.chain, world.state.own
     sheet = world.terms.sheet if world.terms else None
     out = []
     for i in np.flatnonzero(own["qty"]):

@@ -18,7 +18,8 @@ from optmm.engine.reasons import Reason
 from optmm.engine.records import FillLog, QuoteLog
 from optmm.engine.settlement import Fixing
 from optmm.errors import LimitBreached
-from optmm.market.chain import MarketDay
+from optmm.market.chain import Session
+from optmm.market.feed import Feed
 from optmm.quoting import quoter
 from optmm.quoting.obligations import Presence
 
@@ -30,32 +31,33 @@ NOTIONAL_BOUND_E9 = 1_000_000_000 * E9
 
 
 class World:
-    """One fill assumption from the open to the close.
+    """One fill assumption from the first open to the last close.
 
     Parameters
     ----------
     name : "pessimistic", "queue", "optimistic" or "simulated"
-    day, config : what is traded and how
+    feed, config : what is traded and how
     journal : open and empty
     quotes : where quote messages are logged
     """
 
     def __init__(
-        self, name: str, day: MarketDay, config: DeskConfig, journal: Journal, quotes: QuoteLog
+        self, name: str, feed: Feed, config: DeskConfig, journal: Journal, quotes: QuoteLog
     ) -> None:
-        self.name, self.day, self.chain, self.config = name, day, day.chain, config
+        self.name, self.feed, self.chain, self.config = name, feed, feed.chain, config
+        self.session: Session = feed.session
         self.journal = journal
-        self.n = len(day.chain)
-        self.state = tables.create(day.chain, name)
+        self.n = len(feed.chain)
+        self.state = tables.create(feed.chain, name)
         self._configure()
         self.terms: quoter.Terms | None = None
         self.plan: quoter.Plan | None = None
         self.marks = Marks(self.n)
-        self.fills = FillLog(name, day)
+        self.fills = FillLog(name, feed.chain)
         self.quotes = quotes
         self.presence = Presence(self.n)
         self.hedge_kind: costs.HedgeKind = (
-            "future" if day.chain.underlying.kind == "future" else "equity"
+            "future" if feed.chain.underlying.kind == "future" else "equity"
         )
         self.pnl: list[dict] = []
         self.prints: list[np.ndarray] = []
@@ -69,9 +71,11 @@ class World:
         self.worst_inventory_usd = 0.0
         self.tripped_ns: int | None = None
         self.stopped: str | None = None
-        self._seen_ns = day.session.open_ns
+        self._seen_ns = feed.session.open_ns
         self.hedged_ns = 0
         self._committed_ns = 0
+        self.priced = False  # a sheet of this session is in force
+        self.opening_net_e9 = 0  # of this session
         self.settled: set[int] = set()
         self.fees = costs.schedule(
             option=config.fees.option_usd_per_contract,
@@ -81,7 +85,7 @@ class World:
         self.exercise_e9 = costs.to_e9(config.fees.exercise_usd_per_contract)
 
     def _configure(self) -> None:
-        c, head, bar_s = self.config, self.state.head, self.day.bar_ns / E9
+        c, head, bar_s = self.config, self.state.head, self.feed.bar_ns / E9
         # between two bars nothing can be known: three bars without one are stale, not one
         stale_s = max(c.protections.stale_underlying_s, 3.0 * bar_s)
         for name, seconds in (
@@ -98,11 +102,11 @@ class World:
         ):
             head[name] = round(seconds * E9)
         # a bar feed repeats nothing: there an old quote is one that still stands
-        if self.day.bar_ns == 0:
+        if self.feed.bar_ns == 0:
             head["middle_ns"] = round(c.quoting.middle_age_s * E9)
         else:
             head["middle_ns"] = head["stale_quote_ns"]
-        head["on_event"] = int(self.day.bar_ns == 0)
+        head["on_event"] = int(self.feed.bar_ns == 0)
         head["spot_from_prints"] = int(self.chain.underlying.kind == "index")
         head["share_pm"] = round(1000 * c.replay.queue_share)
         head["middle_edge"] = c.quoting.middle_edge_share
@@ -193,7 +197,7 @@ class World:
         if self.terms is None:
             return
         self._replan()
-        if self.day.bar_ns or self.state.head["is_tripped"][0]:
+        if self.feed.bar_ns or self.state.head["is_tripped"][0]:
             return
         # the expiries that traded share most of the new risk; the others follow at the next sweep
         traded = {row["instrument"] for row in self.fills.rows[since:]} - {self.n}
@@ -219,7 +223,7 @@ class World:
             self.explained += explain.between(self.terms.sheet, sheet, *self._held)
         hedge_units = float(self.state.own["qty"][-1]) * self.chain.underlying.multiplier
         self._held = (self.lots * self.chain.multiplier, hedge_units)
-        self.terms = terms
+        self.terms, self.priced = terms, True
         self._replan()
 
     def _replan(self) -> None:
@@ -260,7 +264,7 @@ class World:
             self.hedged_ns = now_ns
             hedge.hedge(self, now_ns)
         # on event feeds the loop itself sweeps between sheets
-        if self.terms is not None and (terms is not None or self.day.bar_ns):
+        if self.terms is not None and (terms is not None or self.feed.bar_ns):
             self._requote()
         if now_ns - self._committed_ns >= COMMIT_NS:
             self.journal.commit()
@@ -339,20 +343,33 @@ class World:
             }
         )  # fmt: skip
 
-    # ---- the end -------------------------------------------------------------------------------
+    # ---- sessions ------------------------------------------------------------------------------
+
+    def begin(self, session: Session) -> None:
+        """Start a session: nothing is known of its market yet."""
+        self.session, self._seen_ns = session, session.open_ns
+        self.priced = False
+        self.opening_net_e9 = self.net_e9()
+        tables.begin_session(self.state)
+        self.journal.append(session.open_ns, "session", {
+            "date": session.date, "close_ns": session.close_ns,
+        })  # fmt: skip
 
     def end(self, now_ns: int, fixings: dict[int, Fixing]) -> None:
-        """Settle, mark the close and seal the quotes; the tables can be written after this."""
+        """End a session: settle, mark the close, and let no markout reach beyond it."""
         settlement.settle_expired(self, now_ns, fixings)
         self.marks.refresh(self.state)
         self.fills.capture(None, self.marks.e9)
         self.presence.close()
         self._snapshot(now_ns)
-        self.quotes.seal(self.journal, now_ns)
         self._seen_ns = now_ns
+        self.journal.commit()
 
     def close(self, files: dict[str, str]) -> None:
-        """End the journal with what its fold must give, and the digests of the tables beside it."""
+        """End the journal with what its fold must give, and the digests of the tables beside it.
+
+        The quotes were sealed before.
+        """
         own = self.state.own
         held = np.flatnonzero((own["qty"] != 0) | (own["cash_e9"] != 0))
         self.journal.append(

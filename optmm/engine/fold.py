@@ -33,6 +33,7 @@ class Story:
     closed: dict[str, Any] = field(default_factory=dict)
     open_ns: int = 0
     close_ns: int = 0
+    sessions: list[list[Any]] = field(default_factory=list)  # [date, open, close ns]
     fills: list[Row] = field(default_factory=list)
     seals: list[dict[str, Any]] = field(default_factory=list)
     held: dict[int, list[int]] = field(default_factory=dict)
@@ -67,6 +68,9 @@ def story_of(folder: Path, bound: str) -> Story:
                 raise DataError(f"{path.name}: row {row.seq} comes after the closing row")
             if row.kind == "open":
                 story.opened, story.open_ns = _with_keys(row, OPEN_KEYS), row.ts_ns
+            elif row.kind == "session":
+                body = _with_keys(row, ("date", "close_ns"))
+                story.sessions.append([body["date"], row.ts_ns, body["close_ns"]])
             elif row.kind in FILL_KINDS:
                 _book(story, row)
             elif row.kind == "seal":

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from optmm.engine.journal import Journal
-from optmm.market.chain import MarketDay
+from optmm.market.chain import Chain
 
 E9 = 1_000_000_000
 HORIZONS_S = (60, 300)
@@ -43,9 +43,9 @@ JOURNALED = (
 class FillLog:
     """Fills of one world in time order, each waiting for its markouts."""
 
-    def __init__(self, bound: str, day: MarketDay) -> None:
-        self._bound, self._day = bound, day
-        self._n = len(day.chain)
+    def __init__(self, bound: str, chain: Chain) -> None:
+        self._bound, self._chain = bound, chain
+        self._n = len(chain)
         self.rows: list[dict] = []
         self._next = dict.fromkeys(HORIZONS_S, 0)
 
@@ -54,7 +54,7 @@ class FillLog:
 
     def add(self, *, instrument: int, **columns: object) -> None:
         """Append a fill; its symbol, multiplier and seq follow from the chain and the order."""
-        chain = self._day.chain
+        chain = self._chain
         option = instrument < self._n
         unit = int(chain.multiplier[instrument]) if option else chain.underlying.multiplier
         self.rows.append(

@@ -7,7 +7,7 @@ import numpy as np
 
 from hedging import expiry
 from optmm.engine import state as tables
-from optmm.market.chain import MarketDay
+from optmm.market.chain import Chain, Session
 from optmm.market.events import Kind
 
 if TYPE_CHECKING:
@@ -26,45 +26,77 @@ class Fixing:
     known_ns: int  # settled no earlier: a closing level of an index is published after the close
 
 
-def fixings(day: MarketDay) -> dict[int, Fixing]:
-    """Fixing price per slice that expires inside the session; applied only once its time has come.
+class Levels:
+    """The underlying's last levels as the tape passes, and the fixings that are known by now.
 
     The last underlying print at the fixing (of an index: once its close is published) stands for
-    the official price, else the last
-    two-sided mid. One older than an hour is used all the same, and its source says so: a position
-    that nobody settles would be a position that nobody marks.
+    the official price, else the last two-sided mid. One older than an hour is used all the same,
+    and its source says so: a position that nobody settles would be a position that nobody marks.
     """
-    events, chain = day.events, day.chain
-    out: dict[int, Fixing] = {}
-    for j in range(chain.slices):
-        at = int(chain.fixing_ns[chain.slice_start[j]])
-        if day.session.open_ns < at <= day.session.close_ns:
-            published = (
-                chain.underlying.kind == "index" and not chain.am_settled[chain.slice_start[j]]
-            )
-            known = min(at + (PUBLICATION_NS if published else 0), day.session.close_ns)
-            found = _level(events[events["ts_event_ns"] <= known], known)
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self.fixings: dict[int, Fixing] = {}
+        self._due: list[tuple[int, int]] = []  # (known ns, slice), latest first
+        self._print: tuple[int, int] | None = None  # (ns, price e9)
+        self._middle: tuple[int, int] | None = None
+        self._timer = -1  # instant of the timer that was seen last of all
+
+    def begin(self, session: Session) -> None:
+        """Start a session: which expiries are fixed in it, and nothing seen yet."""
+        chain = self._chain
+        self._print = self._middle = None
+        self._due = []
+        for j in range(chain.slices):
+            row = chain.slice_start[j]
+            at = int(chain.fixing_ns[row])
+            if session.open_ns < at <= session.close_ns:
+                published = chain.underlying.kind == "index" and not chain.am_settled[row]
+                known = min(at + (PUBLICATION_NS if published else 0), session.close_ns)
+                self._due.append((known, j))
+        self._due.sort(reverse=True)
+
+    def see(self, events: np.ndarray) -> None:
+        """Take the next events; a fixing is known once a later event or its timer has come."""
+        while self._due and events.size:
+            known, j = self._due[-1]
+            stop = int(np.searchsorted(events["ts_event_ns"], known, side="right"))
+            self._take(events[:stop])
+            events = events[stop:]
+            if not events.size and not self._timer_at(known):
+                return
+            found = self._level(known)
             if found is not None:
-                out[j] = found
-    return out
+                self.fixings[j] = found
+            self._due.pop()
 
+    def _take(self, events: np.ndarray) -> None:
+        kind = events["kind"]
+        self._timer = int(events["ts_event_ns"][-1]) if (kind == Kind.TIMER)[-1:].any() else -1
+        prints = events[kind == Kind.UNDERLYING_TRADE][-1:]
+        if prints.size:
+            self._print = int(prints["ts_event_ns"][0]), int(prints["bid_e9"][0])
+        quotes = events[kind == Kind.UNDERLYING_QUOTE]
+        quotes = quotes[(quotes["bid_e9"] > 0) & (quotes["ask_e9"] > quotes["bid_e9"])][-1:]
+        if quotes.size:
+            middle = (int(quotes["bid_e9"][0]) + int(quotes["ask_e9"][0])) // 2
+            self._middle = int(quotes["ts_event_ns"][0]), middle
 
-def _level(seen: np.ndarray, at_ns: int) -> Fixing | None:
-    """The underlying's last level among the events `seen`; None if there is none."""
-    prints = seen[seen["kind"] == Kind.UNDERLYING_TRADE][-1:]
-    quotes = seen[seen["kind"] == Kind.UNDERLYING_QUOTE]
-    quotes = quotes[(quotes["bid_e9"] > 0) & (quotes["ask_e9"] > quotes["bid_e9"])][-1:]
-    fresh = [
-        rows.size and at_ns - int(rows["ts_event_ns"][0]) <= WINDOW_NS for rows in (prints, quotes)
-    ]
-    if prints.size and (fresh[0] or not fresh[1]):
-        age = "" if fresh[0] else ", more than an hour old"
-        return Fixing(int(prints["bid_e9"][0]), f"last underlying print{age}", at_ns)
-    if quotes.size:
-        age = "" if fresh[1] else ", more than an hour old"
-        middle = (int(quotes["bid_e9"][0]) + int(quotes["ask_e9"][0])) // 2
-        return Fixing(middle, f"last underlying middle{age}", at_ns)
-    return None
+    def _timer_at(self, known_ns: int) -> bool:
+        """Whether the timer of that instant has come: nothing of the instant can follow it."""
+        return self._timer >= known_ns
+
+    def _level(self, at_ns: int) -> Fixing | None:
+        """The underlying's last level; None if there is none."""
+        print_, middle = self._print, self._middle
+        fresh = [seen is not None and at_ns - seen[0] <= WINDOW_NS for seen in (print_, middle)]
+        if print_ is not None and (fresh[0] or not fresh[1]):
+            age = "" if fresh[0] else ", more than an hour old"
+            return Fixing(print_[1], f"last underlying print{age}", at_ns)
+        if middle is not None:
+            age = "" if fresh[1] else ", more than an hour old"
+            return Fixing(middle[1], f"last underlying middle{age}", at_ns)
+        return None
 
 
 def settle_expired(world: "World", now_ns: int, prices: dict[int, Fixing]) -> None:

@@ -17,7 +17,7 @@ MONEY_BOUND = 1 << 62
 def check(world: "World", now_ns: int) -> None:
     """Look at every stop once, at a timer."""
     limits = world.config.limits
-    net_usd = world.net_e9() / E9
+    net_usd = (world.net_e9() - world.opening_net_e9) / E9
     if net_usd < -limits.loss_stop_usd:
         world.kill(now_ns, f"day loss USD {-net_usd:,.0f} beyond the stop")
     cash = world.state.own["cash_e9"].astype(float)
