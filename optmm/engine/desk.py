@@ -124,14 +124,14 @@ class World:
             if reasons & Reason.WIRE_FULL:
                 self.state = tables.grown(self.state)
             since = len(self.fills)
-            self._drain(events)
+            self._drain()
             if reasons & (Reason.FILL | Reason.TRIP):
                 self._after_fill(since)
             if reasons & MARKET_STOPS:
                 # our own fills and hedges are handled above; a stop is what every world shares
                 return at, int(reasons & MARKET_STOPS)
 
-    def _drain(self, events: np.ndarray) -> None:
+    def _drain(self) -> None:
         rows = tables.pending(self.state)
         if rows.size == 0:
             return
@@ -141,7 +141,7 @@ class World:
         tables.empty_acts(self.state)
         kind = rows["kind"]
         if (kind == tables.ACT_PRINT).any():
-            self._log_prints(rows[kind == tables.ACT_PRINT], events)
+            self._log_prints(rows[kind == tables.ACT_PRINT])
         for row in rows[np.isin(kind, (tables.ACT_FILL, tables.ACT_HEDGE))]:
             self._book(row)
         for row in rows[kind == tables.ACT_TRIP]:
@@ -154,15 +154,12 @@ class World:
                 int(refused["ts_ns"][-1]), "hedge_refused", {"orders": refused.size}
             )
 
-    def _log_prints(self, rows: np.ndarray, events: np.ndarray) -> None:
-        """Keep the public part of each print with the vega of now; a bar's high is in its event."""
+    def _log_prints(self, rows: np.ndarray) -> None:
+        """Keep the public part of each print with the vega of now; its high is in `own_lots`."""
         unknown = np.full(rows.size, np.nan)
         sheet = None if self.terms is None else self.terms.sheet
         self.print_vega.append(unknown if sheet is None else sheet.vega[rows["instrument"]])
-        high = np.where(self.name == "simulated", rows["px_e9"], events["ask_e9"][rows["event"]])
-        out = rows.copy()
-        out["own_lots"] = np.maximum(high, rows["px_e9"])
-        self.prints.append(out)
+        self.prints.append(rows)
 
     def _book(self, row: np.void) -> None:
         """Turn an act row into a fill, its fee and its journal entry."""
