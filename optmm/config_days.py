@@ -147,6 +147,13 @@ class Marks(Section):
         "settlement_theo_mid",
         description="settlement, else theo, else mid; mid or theo first; or official closes first",
     )
+    official_file: str = Field("", description="table of date, symbol and px_usd")
+
+    @model_validator(mode="after")
+    def _given(self) -> Self:
+        if self.policy == "official" and not self.official_file:
+            raise ValueError("has the policy official and no official_file")
+        return self
 
 
 def exact_e9(usd: float) -> int:

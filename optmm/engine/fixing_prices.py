@@ -70,16 +70,23 @@ class FixingPrices:
         self._tops = Tops(chain)
         self._print, self._middle = _Level("print"), _Level("middle")
         self._own_middle = not is_synthetic(chain.underlying)
+        self._closed_ns: int | None = None
         self._known: dict[int, int] = {}
         self._frozen: dict[int, Fixing | None] = {}
 
     def open(self, session: Session) -> None:
-        """Start a session: which series settle in it, and from when on their price is known."""
+        """Start a session: which series settle in it, and from when on their price is known.
+
+        One that was fixed on a date between two sessions of the run settles at the open.
+        """
+        last = session.open_ns - 1 if self._closed_ns is None else self._closed_ns
+        later = PUBLICATION_NS if self._published() else 0
         self._known = {
-            j: min(at + (PUBLICATION_NS if self._published(j) else 0), session.close_ns)
+            j: max(min(at + later, session.close_ns), session.open_ns)
             for j, at in enumerate(self._chain.fixing_ns[self._chain.slice_start[:-1]].tolist())
-            if session.open_ns <= at <= session.close_ns
+            if last < at <= session.close_ns
         }
+        self._closed_ns = session.close_ns
         self._frozen = {}
 
     def see(self, block: np.ndarray) -> None:
@@ -121,10 +128,10 @@ class FixingPrices:
             for j, fixing in sorted(self.due(now_ns).items())
         ]
 
-    def _published(self, j: int) -> bool:
-        """Cash-settled on an index: its level is out some minutes after the instant it is of."""
-        kind = self._chain.underlying.kind
-        return kind == "index" or is_synthetic(self._chain.underlying)
+    def _published(self) -> bool:
+        """An index's level is out some minutes after the instant it is of."""
+        under = self._chain.underlying
+        return under.kind == "index" or is_synthetic(under)
 
     def _take(self, part: np.ndarray) -> None:
         if not part.size:
@@ -164,7 +171,8 @@ class FixingPrices:
                 other, min(at_ns, known_ns), rate=self._rate, stale_ns=self._window_ns
             )
             if forward > 0.0:
-                whose = "" if other == j else f" of {self._chain.expiry[self._chain.slice_start[other]]}"
+                label = str(self._chain.expiry[self._chain.slice_start[other]])
+                whose = "" if other == j else f" of {label}"
                 return Fixing(exact(forward), f"parity forward{whose}", known_ns)
         for level in levels:
             if level.px_e9:

@@ -7,7 +7,7 @@ LegKind = Literal["opening", "settlement", "exercise", "split", "roll"]
 Cause = Literal[
     "opening", "expiry", "early_exercise", "assignment", "contrary_exercise", "split", "roll"
 ]
-CarryKind = Literal["dividend", "financing", "borrow", "cash_in_lieu"]
+CarryKind = Literal["dividend", "financing", "borrow"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,9 @@ def _refuse_change(old: Chain, i: int, new: Chain, k: int) -> None:
 
 def _joined(chains: Sequence[Chain], rows: list[tuple[int, int]]) -> Chain:
     columns = {
-        name: np.array([getattr(chains[d], name)[i] for d, i in rows], getattr(chains[0], name).dtype)
+        name: np.array(
+            [getattr(chains[d], name)[i] for d, i in rows], getattr(chains[0], name).dtype
+        )
         for name in TERMS
     }
     roots = tuple(chains[d].root[i] for d, i in rows)

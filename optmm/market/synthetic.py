@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optmm.config_days import Synthetic, exact_e9
-from optmm.market.booking import Leg
 from optmm.errors import ConfigError, DataError
+from optmm.market.booking import Leg
 from optmm.market.chain import Chain, MarketDay, Underlying
 from optmm.market.events import Kind, empty
 from optmm.market.forwards import E9, Tops, exact
@@ -218,9 +218,7 @@ class SyntheticFuture:
         self._looked_ns, self._dirty = now_ns, False
         if now_ns >= self._fixing_ns[self.slice]:
             return None
-        level = self._tops.forward(
-            self.slice, now_ns, rate=self._rate, stale_ns=self._stale_ns
-        )
+        level = self._tops.forward(self.slice, now_ns, rate=self._rate, stale_ns=self._stale_ns)
         if not level > 0.0:
             return None
         middle = exact(level)
