@@ -136,7 +136,7 @@ def choose(place: Path, underlying: str | None, date: str | None) -> tuple[Reade
     if underlying is None or date is None:
         there = ", ".join(sorted({chain.underlying for chain in reader.days(place)})) or "nothing"
         asked = underlying or f"any underlying on {date}"
-        raise DataError(f"no options on {asked} in {place}", remedy=f"There is {there}.")
+        raise DataError(f"no options on {asked} in {place}", remedy=f"There is {listed}.")
     # The reader knows best how to say what is missing, and may accept other spellings.
     return reader, underlying, date
 
@@ -249,8 +249,8 @@ class StoredDaysReader:
         if found:
             names = ", ".join(each.name for each in found)
             raise DataError(f"{path} holds {underlying} {date} more than once: {names}")
-        there = "; ".join(f"{x.underlying} {', '.join(x.dates)}" for x in self.days(path))
-        raise DataError(f"{path} has no {underlying} {date}", remedy=f"There is {there}.")
+        listed = "; ".join(f"{x.underlying} {', '.join(x.dates)}" for x in self.days(path))
+        raise DataError(f"{path} has no {underlying} {date}", remedy=f"There is {listed}.")
 
     def _inside(self, path: Path) -> list[Path]:
         from optmm.data import store
