@@ -67,9 +67,7 @@ def test_later_dividends_keep_a_call_alive_for_them():
                    ex_years=[NIGHT, later / 365], cash=[1.5, 1.6])  # fmt: skip
     spot = 396.11 - 1.5 * np.exp(-0.04 * NIGHT)
     flat = [ql.YieldTermStructureHandle(ql.FlatForward(today, r, count)) for r in (0.0, 0.04)]
-    vol = ql.BlackVolTermStructureHandle(
-        ql.BlackConstantVol(today, ql.NullCalendar(), 0.18, count)
-    )
+    vol = ql.BlackVolTermStructureHandle(ql.BlackConstantVol(today, ql.NullCalendar(), 0.18, count))
     process = ql.BlackScholesMertonProcess(act(ql.SimpleQuote(spot)), *flat, vol)
     schedule = ql.DividendVector([today + later], [1.6])
     engine = ql.FdBlackScholesVanillaEngine(process, schedule, 200, 1000)

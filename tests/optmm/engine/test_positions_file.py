@@ -48,7 +48,10 @@ def test_three_formats_say_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("SPY230324C00391000,1,", r"a\.csv, row 3: 'SPY230324C00391000' is not in the chain of SPY"),
+        (
+            "SPY230324C00391000,1,",
+            r"a\.csv, row 3: 'SPY230324C00391000' is not in the chain of SPY",
+        ),
         ("SPY1  230324C00390000,1,", "adjusted contract: what it delivers is unknown"),
         ("SPY1,1,", "adjusted contract"),
         ("SPY,1.5,", r"row 3: lots is '1.5', which is not exact\. Give whole"),

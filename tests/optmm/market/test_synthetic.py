@@ -127,7 +127,9 @@ def test_quotes_are_no_closer_than_the_interval_and_repeat_when_old():
     at = out["ts_event_ns"][out["kind"] == Kind.UNDERLYING_QUOTE]
     assert np.diff(at).min() >= 30 * E9
     still = tape(n=400)
-    still = still[(still["kind"] != Kind.QUOTE) | (still["instrument"] > 7)]  # 8, 9: one Friday pair
+    still = still[
+        (still["kind"] != Kind.QUOTE) | (still["instrument"] > 7)
+    ]  # 8, 9: one Friday pair
     first = still["kind"] == Kind.QUOTE
     for i in (8, 9, 10, 11):
         rows = np.flatnonzero(first & (still["instrument"] == i))
