@@ -107,7 +107,7 @@ def test_shares_alone_go_through_any_ratio_with_cash_for_the_fraction(shares):
 def test_a_series_that_no_day_lists_says_what_to_join():
     lots = np.zeros(len(OLD) + 1, np.int64)
     lots[OLD.symbol.index("AAPL  200918C00500000")] = 1
-    with pytest.raises(DataError, match="becomes AAPL  200918C00125000.*adjusted_chain"):
+    with pytest.raises(DataError, match=r"becomes AAPL  200918C00125000.*adjusted_chain"):
         corporate.split(OLD, ratio=Fraction(4), now_ns=AFTER, lots=lots, marks_e9=lots)
 
 

@@ -111,7 +111,7 @@ def test_the_pnl_counts_from_the_price_given_or_from_the_first_mark():
     assert book.at_open() == book.at_marks(marks, marks > 0) == ()
     assert {(leg.kind, leg.px_e9 == leg.mark_e9) for leg in legs} == {("opening", True)}
     closing = marks + 10_000_001
-    unit = {i: 100 for i in range(8)} | {8: 1}
+    unit = dict.fromkeys(range(8), 100) | {8: 1}
     value = sum(leg.side * leg.lots * unit[leg.instrument] * (closing[leg.instrument] - leg.px_e9)
                 for leg in legs)  # fmt: skip
     opened = [(1, -3, 700_000_000, 100), (4, 10, 1_230_000_001, 100), (8, 250, 390_120_000_000, 1)]

@@ -74,7 +74,7 @@ def test_a_series_whose_terms_change_is_named(term):
 
 def test_days_on_two_underlyings_are_refused():
     other = replace(B, underlying=Underlying("SPY", "equity", 1, 50_000_000))
-    with pytest.raises(DataError, match="two underlyings.*Run them apart"):
+    with pytest.raises(DataError, match=r"two underlyings.*Run them apart"):
         span.union([A, other])
     with pytest.raises(DataError, match="no chain"):
         span.union([])

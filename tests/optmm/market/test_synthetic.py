@@ -1,4 +1,4 @@
-"""The declared future: parity to the nano on made-up quotes, causal, the same for any block size."""
+"""The declared future: parity to the nano on made-up quotes, causal, block sizes do not show."""
 
 import math
 
@@ -184,7 +184,7 @@ def test_the_expiry_outlives_the_run_or_is_the_one_asked_for():
     daily = np.array([True, False, True])
     steady = synthetic.SyntheticFuture(HEDGED, SETTINGS, rate=0, until_ns=CLOSE, daily=daily)
     assert steady.expiry == "2021-01-08"
-    with pytest.raises(ConfigError, match="2021-01-07 has no strike.*2021-01-04, 2021-01-06"):
+    with pytest.raises(ConfigError, match=r"2021-01-07 has no strike.*2021-01-04, 2021-01-06"):
         maker(Synthetic(expiry="2021-01-07"))
 
 
