@@ -106,6 +106,8 @@ def _total(
     right: NDArray, strike: Array, shares: NDArray, forward: float, spread: float
 ) -> tuple[float, float]:
     """Mean and s.d. of the shares delivered, over the intervals between strikes."""
+    if not strike.size:
+        return 0.0, 0.0
     edges = np.unique(strike)
     beyond = ndtr(_d2(forward, edges, spread))  # P(price > edge)
     mass = -np.diff(np.concatenate([[1.0], beyond, [0.0]]))
