@@ -136,7 +136,7 @@ def choose(place: Path, underlying: str | None, date: str | None) -> tuple[Reade
     if underlying is None or date is None:
         there = ", ".join(sorted({chain.underlying for chain in reader.days(place)})) or "nothing"
         asked = underlying or f"any underlying on {date}"
-        raise DataError(f"no options on {asked} in {place}", remedy=f"There is {listed}.")
+        raise DataError(f"no options on {asked} in {place}", remedy=f"There is {there}.")
     # The reader knows best how to say what is missing, and may accept other spellings.
     return reader, underlying, date
 
@@ -247,8 +247,8 @@ class StoredDaysReader:
         if len(found) == 1:
             return found[0]
         if found:
-            names = ", ".join(each.name for each in found)
-            raise DataError(f"{path} holds {underlying} {date} more than once: {names}")
+            twice = ", ".join(each.name for each in found)
+            raise DataError(f"{path} holds {underlying} {date} more than once: {twice}")
         listed = "; ".join(f"{x.underlying} {', '.join(x.dates)}" for x in self.days(path))
         raise DataError(f"{path} has no {underlying} {date}", remedy=f"There is {listed}.")
 

@@ -12,17 +12,15 @@ Source: OCC By-Laws, Article VI, Section 11A; OCC Information Memos on k-for-1 s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from optmm.errors import DataError
+from optmm.market.adjusted import renamed, strike_after, whole
 from optmm.market.booking import Leg, moved
 from optmm.market.chain import Chain
-from optmm.market.instruments import Option
-
-CENT_E9 = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +30,6 @@ class Adjusted:
     legs: tuple[Leg, ...]
     in_lieu_e9: int  # cash for a fraction of a share: what the legs in shares leave over
     marks_e9: np.ndarray  # (n + 1,)
-
-
-def strike_after(strike_e9: int, k: int) -> int:
-    """The strike of the adjusted series, to the nearest cent, halves up; 1e-9 USD."""
-    return (2 * strike_e9 + k * CENT_E9) // (2 * k * CENT_E9) * CENT_E9
-
-
-def adjusted_chain(chain: Chain, ratio: Fraction) -> Chain:
-    """The series that a k-for-1 split makes of `chain`: give it to `span.union` with the days.
-
-    Two strikes that round to one cent would be one series: refused, by name.
-    """
-    k = _whole(ratio, chain.underlying.symbol)
-    strikes = np.array([strike_after(int(s), k) for s in chain.strike_e9], np.int64)
-    symbols = tuple(_renamed(chain, i, int(strikes[i])) for i in range(len(chain)))
-    if len(set(symbols)) != len(symbols):
-        twice = next(s for s in symbols if symbols.count(s) > 1)
-        raise DataError(
-            f"two strikes of {chain.underlying.symbol} become {twice} in a {k}-for-1 split",
-            remedy="Run the dates before and after the split apart.",
-        )
-    return replace(chain, symbol=symbols, strike_e9=strikes)
 
 
 def split(
@@ -78,10 +54,10 @@ def split(
     marks = marks_e9.copy()
     legs: list[Leg] = []
     if held:
-        k = _whole(ratio, chain.underlying.symbol)
+        k = whole(ratio, chain.underlying.symbol)
         place = {symbol: i for i, symbol in enumerate(chain.symbol)}
         for i in held:
-            name = _renamed(chain, i, strike_after(int(chain.strike_e9[i]), k))
+            name = renamed(chain, i, strike_after(int(chain.strike_e9[i]), k))
             if name not in place:
                 raise DataError(
                     f"{chain.symbol[i]} becomes {name} in the split, which no day lists",
@@ -123,20 +99,6 @@ def jumped(*, before_e9: int, after_e9: int, ratio: Fraction | None, most_share:
         f"beyond {most_share:.0%}, and {what}: a split or a special dividend is missing, "
         "or the price is wrong"
     )
-
-
-def _whole(ratio: Fraction, symbol: str) -> int:
-    if ratio.denominator != 1 or ratio < 2:
-        raise DataError(
-            f"options on {symbol} are held through a {ratio.numerator}:{ratio.denominator} split, "
-            "which makes them adjusted contracts with another deliverable",
-            remedy="End the run before the split, or close the options first.",
-        )
-    return int(ratio)
-
-
-def _renamed(chain: Chain, i: int, strike_e9: int) -> str:
-    return Option(chain.root[i], chain.expiry[i].astype(object), int(chain.right[i]), strike_e9).osi
 
 
 def _exchanged(old: int, new: int, lots: int, px_e9: int, k: int) -> Sequence[Leg]:

@@ -10,14 +10,15 @@ import numpy as np
 
 from hedging import costs
 from optmm.config import DeskConfig
-from optmm.engine import core, explain, hedge, quote, settlement, stops
+from optmm.engine import books, core, explain, hedge, quote, settlement, stops
 from optmm.engine import state as tables
+from optmm.engine.closing_marks import Marked
+from optmm.engine.fixing_prices import Fixing
 from optmm.engine.journal import Journal
 from optmm.engine.marks import Marks
+from optmm.engine.positions_file import OpeningBook, Position
 from optmm.engine.reasons import Reason
 from optmm.engine.records import FillLog, QuoteLog
-from optmm.engine.settlement import Fixing
-from optmm.errors import LimitBreached
 from optmm.market.chain import Session
 from optmm.market.feed import Feed
 from optmm.quoting import quoter
@@ -25,7 +26,6 @@ from optmm.quoting.obligations import Presence
 
 E9 = 1_000_000_000
 MARKET_STOPS = Reason.TIMER | Reason.TAYLOR | Reason.END | Reason.HALT
-MONEY_BOUND = 1 << 62
 COMMIT_NS = 300 * E9  # a block of a replay, in event time: nothing of it leaves the process earlier
 NOTIONAL_BOUND_E9 = 1_000_000_000 * E9
 
@@ -39,13 +39,24 @@ class World:
     feed, config : what is traded and how
     journal : open and empty
     quotes : where quote messages are logged
+    seed : of the lots that are dealt and the latencies that are drawn
+    opening : what is held before the first session
     """
 
     def __init__(
-        self, name: str, feed: Feed, config: DeskConfig, journal: Journal, quotes: QuoteLog
+        self,
+        name: str,
+        feed: Feed,
+        config: DeskConfig,
+        journal: Journal,
+        quotes: QuoteLog,
+        *,
+        seed: int = 0,
+        opening: tuple[Position, ...] = (),
     ) -> None:
         self.name, self.feed, self.chain, self.config = name, feed, feed.chain, config
         self.session: Session = feed.session
+        self.seed, self.opening = seed, OpeningBook(opening)
         self.journal = journal
         self.n = len(feed.chain)
         self.state = tables.create(feed.chain, name)
@@ -63,9 +74,11 @@ class World:
         self.prints: list[np.ndarray] = []
         self.print_vega: list[np.ndarray] = []
         self._held = (np.zeros(self.n, np.int64), 0.0)  # shares and hedge when the sheet came
+        self.marked: Marked | None = None  # the last close, under every policy
+        self.pins: list[dict] = []
         self.explained = np.zeros(len(explain.LINES))  # USD, by line
         self.breaches: dict[str, float] = {}  # hard limits passed, and how far at worst
-        self.fees_e9 = 0
+        self.fees_e9 = self.carry_e9 = 0
         self.hedges = self.hedge_lots = 0
         self.pending_hedge = 0
         self.worst_inventory_usd = 0.0
@@ -76,6 +89,7 @@ class World:
         self._committed_ns = 0
         self.priced = False  # a sheet of this session is in force
         self.opening_net_e9 = 0  # of this session
+        self.close_e9 = 0  # of the underlying at the last close
         self.settled: set[int] = set()
         self.fees = costs.schedule(
             option=config.fees.option_usd_per_contract,
@@ -254,8 +268,10 @@ class World:
         if terms is not None:
             self.publish(terms)
         self.marks.refresh(self.state)
+        for leg in self.opening.at_marks(self.marks.e9, self.marks.known()):
+            books.book_leg(self, now_ns, leg)
         self.fills.capture(now_ns, self.marks.e9)
-        self._snapshot(now_ns)
+        books.snapshot(self, now_ns)
         stops.check(self, now_ns)
         if hedge.due(self, now_ns):
             self.hedged_ns = now_ns
@@ -292,73 +308,31 @@ class World:
             self.journal.append(now_ns, "kill", {"why": why})
         self.quotes.add(tables.kill(self.state))
 
-    # ---- books ---------------------------------------------------------------------------------
-
-    def book_greeks(self) -> tuple[float, float, float, float]:
-        """Option delta (underlying units), gamma, vega per 1.00, theta per year, at this spot."""
-        if self.terms is None:
-            return 0.0, 0.0, 0.0, 0.0
-        rows = np.flatnonzero(self.lots)
-        sheet = self.terms.sheet
-        live = rows[np.isfinite(sheet.theo[rows])]
-        q = self.lots[live] * self.chain.multiplier[live]
-        move = float(self.state.head["spot"][0]) - sheet.spot
-        delta = float(q @ (sheet.delta[live] + move * sheet.gamma[live]))
-        return (
-            delta, float(q @ sheet.gamma[live]), float(q @ sheet.vega[live]),
-            float(q @ sheet.theta[live]),
-        )  # fmt: skip
-
-    def net_e9(self) -> int:
-        """Ledger P&L now: cash, plus positions at marks, less fees. Exact."""
-        own, mkt = self.state.own, self.state.mkt
-        held = np.flatnonzero(own["qty"])
-        qty, mark, unit = own["qty"][held], self.marks.e9[held], mkt["multiplier"][held]
-        if float(np.abs(qty.astype(np.float64) * mark * unit).sum()) >= MONEY_BOUND:
-            raise LimitBreached("the book's value is beyond what 1e-9 USD in 64 bits can hold")
-        return int(own["cash_e9"].sum()) + int((qty * mark * unit).sum()) - self.fees_e9
-
-    def _snapshot(self, now_ns: int) -> None:
-        own, h = self.state.own, self.state.head[0]
-        delta, gamma, vega, theta = self.book_greeks()
-        unit = self.chain.underlying.multiplier
-        net = self.net_e9()
-        cash = int(own["cash_e9"].sum()) - self.fees_e9
-        inventory = self.plan.inventory if self.plan else None
-        self.pnl.append(
-            {
-                "bound": self.name, "ts_ns": now_ns, "spot": float(h["spot"]), "cash_e9": cash,
-                "mtm_e9": net - cash, "net_e9": net, "fees_e9": self.fees_e9,
-                "fills": int(h["fills"]), "contracts": int(h["contracts"]),
-                "hedge_lots": int(own["qty"][-1]),
-                "delta_shares": delta + float(own["qty"][-1]) * unit,
-                "option_delta_shares": delta, "gamma_shares_per_usd": gamma,
-                "vega_usd_per_volpt": vega / 100.0, "theta_usd_per_day": theta / 365.0,
-                "gross_premium_usd": inventory.premium_usd if inventory else 0.0,
-                "inventory_usd": inventory.total_usd if inventory else 0.0,
-                "live_sides": int((own["bid_lots"] > 0).sum() + (own["ask_lots"] > 0).sum()),
-            }
-        )  # fmt: skip
-
     # ---- sessions ------------------------------------------------------------------------------
 
     def begin(self, session: Session) -> None:
         """Start a session: nothing is known of its market yet."""
         self.session, self._seen_ns = session, session.open_ns
         self.priced = False
-        self.opening_net_e9 = self.net_e9()
+        self.opening_net_e9 = books.net_e9(self)
         tables.begin_session(self.state)
         self.journal.append(session.open_ns, "session", {
             "date": session.date, "close_ns": session.close_ns,
         })  # fmt: skip
+        for leg in self.opening.at_open():
+            books.book_leg(self, session.open_ns, leg)
 
-    def end(self, now_ns: int, fixings: dict[int, Fixing]) -> None:
-        """End a session: settle, mark the close, and let no markout reach beyond it."""
+    def end(self, now_ns: int, fixings: dict[int, Fixing], official_e9: np.ndarray) -> None:
+        """End a session: settle, mark the close, and let no markout reach beyond it.
+
+        `official_e9` (n + 1,) are official closes, `closing_marks.ABSENT` where there is none.
+        """
         settlement.settle_expired(self, now_ns, fixings)
-        self.marks.refresh(self.state)
+        self.marked = books.mark_close(self, official_e9)
+        self.close_e9 = int(self.marks.e9[-1])
         self.fills.capture(None, self.marks.e9)
         self.presence.close()
-        self._snapshot(now_ns)
+        books.snapshot(self, now_ns)
         self._seen_ns = now_ns
         self.journal.commit()
 
@@ -375,7 +349,8 @@ class World:
             {
                 "positions": {str(i): [int(own["qty"][i]), int(own["cash_e9"][i])] for i in held},
                 "fees_e9": self.fees_e9,
-                "net_e9": self.net_e9(),
+                "carry_e9": self.carry_e9,
+                "net_e9": books.net_e9(self),
                 "spot_e9": int(self.marks.e9[-1]),
                 "marks": hashlib.sha256(self.marks.e9.tobytes()).hexdigest(),
                 "files": files,

@@ -77,6 +77,13 @@ def spread(values: np.ndarray, to: np.ndarray, *, fill: int) -> np.ndarray:
     return out
 
 
+def listed_daily(chain: Chain, maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Slices (m,) of a union that every one of its days lists; `maps` as `union` gives."""
+    return np.all(
+        [np.isin(np.arange(chain.slices), chain.slice_of[to[:-1]]) for to in maps], axis=0
+    )
+
+
 def _rank(chains: Sequence[Chain], at: tuple[int, int]) -> tuple:
     chain, i = chains[at[0]], at[1]
     return chain.expiry[i], chain.root[i], int(chain.strike_e9[i]), -int(chain.right[i])

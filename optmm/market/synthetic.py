@@ -13,7 +13,6 @@ The other expiries' forwards differ from it by their carry, which parity shows a
 index: fit the surface with `future=False`. `future=True` would set every forward equal to this one.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,13 +60,6 @@ def declared(chain: Chain, config: Synthetic) -> Chain:
     symbol = f"{old.symbol}{SUFFIX}"
     tick = exact_e9(config.tick_usd)
     return replace(chain, underlying=Underlying(symbol, "future", config.multiplier, tick))
-
-
-def listed_daily(chain: Chain, maps: Sequence[np.ndarray]) -> np.ndarray:
-    """Slices (m,) of a union that every one of its days lists; `maps` as `span.union` gives."""
-    return np.all(
-        [np.isin(np.arange(chain.slices), chain.slice_of[to[:-1]]) for to in maps], axis=0
-    )
 
 
 class SyntheticFuture:

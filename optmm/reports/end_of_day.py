@@ -89,7 +89,8 @@ def _template(row: str, m: Measure, window: str = "session", **more: Any) -> dic
 
 def _turnovers(run: Run, fills: pl.DataFrame) -> dict[str, Any]:
     """RR11 in contracts and in vega; the vega of a series is that of its first fill."""
-    fills = fills.filter(pl.col("kind").is_in(OPTION_KINDS)).sort("ts_ns", maintain_order=True)
+    option = pl.col("kind").is_in(OPTION_KINDS) & (pl.col("instrument") < run.underlying_row)
+    fills = fills.filter(option).sort("ts_ns", maintain_order=True)
     first, last = run.sessions[0]["open_ns"], run.sessions[-1]["close_ns"]
     fills = fills.filter(pl.col("ts_ns").is_between(first, last))
     length = sum(each["close_ns"] - each["open_ns"] for each in run.sessions)
@@ -144,7 +145,8 @@ def _performance(run: Run, bound: str, daily: list[dict[str, Any]]) -> dict[str,
 
 def _risk(run: Run, bound: str, fills: pl.DataFrame, daily: list[dict[str, Any]]) -> dict[str, Any]:
     """RR10-RR16 of one world."""
-    trips = trip_statistics(round_trips(fills))
+    options = fills.filter(pl.col("instrument") < run.underlying_row)
+    trips = trip_statistics(round_trips(options))
     return {
         **stress.value_at_risk(run, bound),
         **_turnovers(run, fills),

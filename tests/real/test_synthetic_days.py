@@ -33,7 +33,7 @@ def hedged(days, expiry=""):
     chain = synthetic.declared(whole, config)
     future = synthetic.SyntheticFuture(
         chain, config, rate=RATE, until_ns=days[-1].session.close_ns,
-        daily=synthetic.listed_daily(whole, maps),
+        daily=span.listed_daily(whole, maps),
     )  # fmt: skip
     tapes = [
         np.concatenate([future.see(span.remapped(day.events, to)), future.finish()])

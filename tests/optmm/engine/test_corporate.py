@@ -7,7 +7,7 @@ import pytest
 
 from optmm.engine import corporate
 from optmm.errors import DataError
-from optmm.market import span
+from optmm.market import adjusted, span
 from optmm.market.chain import Underlying
 from optmm.market.instruments import parse_osi
 from optmm.market.products import list_chain
@@ -25,7 +25,7 @@ NEW = list_chain(
     date="2020-08-31",
     underlying=AAPL,
 )
-WHOLE, _ = span.union([OLD, corporate.adjusted_chain(OLD, Fraction(4)), NEW])
+WHOLE, _ = span.union([OLD, adjusted.adjusted_chain(OLD, Fraction(4)), NEW])
 AFTER = int(OLD.fixing_ns[0]) + 1
 
 
@@ -113,9 +113,9 @@ def test_a_series_that_no_day_lists_says_what_to_join():
 
 def test_strikes_round_to_the_listed_cent():
     """OCC memo on Apple's 7-for-1: 645.00 became 92.14 (92.142857), 490.00 became 70.00."""
-    assert corporate.strike_after(645 * E9, 7) == 92_140_000_000
-    assert corporate.strike_after(490 * E9, 7) == 70 * E9
-    assert corporate.strike_after(497_500_000_000, 4) == 124_380_000_000
+    assert adjusted.strike_after(645 * E9, 7) == 92_140_000_000
+    assert adjusted.strike_after(490 * E9, 7) == 70 * E9
+    assert adjusted.strike_after(497_500_000_000, 4) == 124_380_000_000
 
 
 def test_an_overnight_jump_without_an_event_is_flagged():
