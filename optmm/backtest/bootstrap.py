@@ -122,6 +122,11 @@ def interval(
     a : acceleration
     independent : blocks, or blocks over their stretch's length, > 1
     corrected : for bias and acceleration (BCa); else percentile
+
+    Returns
+    -------
+    The interval excludes zero where 1 - confidence > p. Where no draw passes zero, p is that of the
+    estimate over the draws' deviation; it is never below 2^(1 - n), the least that n signs can say.
     """
     z0 = bias(draws, estimate) if corrected else 0.0
     a = a if corrected else 0.0
@@ -129,11 +134,12 @@ def interval(
     # the deviate whose interval ends at zero, by solving the BCa transform for z
     v = _deviate(draws, 0.0) - z0
     z = v / max(1.0 + a * v, 1e-3) - z0
+    if draws.min() > 0.0 or draws.max() < 0.0:  # past what the draws can tell
+        spread = float(draws.std())
+        z = max(abs(z), abs(estimate) / spread) if spread > 0.0 else math.inf
     t = abs(z) / expansion(independent)
-    p = 2.0 * float(stdtr(independent - 1.0, -t))
-    if not draws.any():
-        p = 1.0  # never a difference, not even in one day
-    return Interval(low, high, min(p, 1.0))
+    p = max(2.0 * float(stdtr(independent - 1.0, -t)), 2.0 ** (1.0 - independent))
+    return Interval(low, high, p)
 
 
 def _deviate(draws: Floats, level: float) -> float:
