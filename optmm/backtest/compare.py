@@ -20,7 +20,7 @@ WIDTH_KEYS = (
     "quoting.spot_edge_share", "quoting.uncertainty_share", "quoting.max_uncertainty_share",
     "quoting.middle_edge_share",
 )  # fmt: skip
-SIGN = "sign of the mean net P&L differs between fill assumptions: the tape cannot say which"
+SIGN = "the sign of the mean net P&L differs between fill assumptions: the tape cannot say which"
 ORDER = ("pessimistic", "queue", "optimistic", "simulated")
 
 
@@ -80,7 +80,8 @@ def compare(grid: Grid, results: pl.DataFrame) -> Comparison:
         if bound != "simulated":
             nets = _pivot(rows, "net_usd", days, grid)
             for cell, net in zip(grid.cells, nets.sum(axis=0), strict=True):
-                signs[cell.number] |= {int(np.sign(net))} - {0}
+                if abs(net) > 0.0:  # not where a day has none
+                    signs[cell.number].add(int(np.sign(net)))
         for metric in grid.compare.metrics:
             table = _pivot(rows, metric, days, grid)
             lines += _lines(grid, bound, metric, table, draws)
@@ -184,8 +185,7 @@ def _line(
     if paired:
         known["difference"] = float(pairs.mean())
     if draws.independent < least:
-        unit = "days" if grid.compare.block_days == 1.0 else "independent stretches of days"
-        known["note"] = f"n/a (n = {draws.independent:.3g} {unit}, fewer than {least})"
+        known["note"] = f"n/a (n = {_counted(draws)})"
         return Line(**asdict(blank) | known)
     own = draws.interval(values)
     known |= {"low": own.low, "high": own.high}
@@ -195,13 +195,23 @@ def _line(
     return Line(**asdict(blank) | known)
 
 
+def _counted(draws: _Draws) -> str:
+    """What an interval rests on, in words."""
+    n, length = draws.independent, draws.settings.block_days
+    if length > 1.0:
+        return f"{n:.3g} independent stretches of {length:g} days"
+    if draws.sizes.size < draws.block_of.size:
+        return f"{n:g} dates of {draws.block_of.size} days"
+    return "1 day" if n == 1 else f"{n:g} days"
+
+
 def _cautions(grid: Grid, ran: set[str], differ: tuple[int, ...]) -> list[str]:
     """What a reader must know before believing the table."""
     said = []
     recorded = ran - {"simulated"}
     if differ:
-        cells = ", ".join(map(str, differ))
-        said.append(f"Cells {cells}: {SIGN}.")
+        cells = ("Cell " if len(differ) == 1 else "Cells ") + ", ".join(map(str, differ))
+        said.append(f"{cells}: {SIGN}.")
     widths = [key for key in grid.keys if key in WIDTH_KEYS]
     if widths and recorded:
         said.append(

@@ -36,7 +36,10 @@ RISK = {
     "trade_duration": "trade_duration_minutes",
     "profit_factor": "profit_factor_ratio",
 }
-NEVER = {"risk.sharpe", "risk.win_rate_days", "risk.half_life", "risk.assumptions"}  # not of a day
+# not of a day, or the same number again
+NEVER = {
+    "risk.sharpe", "risk.win_rate_days", "risk.half_life", "risk.assumptions", "pnl_60s.net",
+}  # fmt: skip
 HORIZONS_S = (60, 300)
 
 

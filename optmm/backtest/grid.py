@@ -94,10 +94,17 @@ class Compare(Section):
 class GridFile(Section):
     """The file as it stands."""
 
-    days: tuple[Source, ...] = Field(min_length=1)
+    days: tuple[Source, ...]
     base: dict[str, Any] = Field(default_factory=dict)
     grid: dict[str, Any] = Field(default_factory=dict)
     compare: Compare = Compare()
+
+    @field_validator("days")
+    @classmethod
+    def _some(cls, days: tuple[Source, ...]) -> tuple[Source, ...]:
+        if not days:  # a bound on the length would be judged on what is left of bad entries
+            raise ValueError("names no day")
+        return days
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +179,8 @@ def _explain(error: Any) -> str:
     for part in error["loc"]:
         where += f"[{part + 1}]" if isinstance(part, int) else f"{'.' if where else ''}{part}"
     said = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "too_short":
+        return f"{where} is empty; name at least one"
     if error["type"] == "missing":
         return f"{where} is missing; write [[{where}]]"
     if error["type"] != "extra_forbidden":

@@ -63,26 +63,31 @@ def _head(grid: Grid, result: Comparison) -> Any:
         "days for every cell",
         style="not bold dim",
     )
+    text.append(f"; fewer than {c.min_days} days give none", style="not bold dim")
     for bound, n in result.left_out.items():
         if n:
-            text.append(f"\n{bound}: {n} days left out, not every cell finished them")
+            text.append(
+                f"\n{bound}: days left out, for not every cell finished them: {n}", "not bold"
+            )
+    for cell in grid.cells[:MOST]:
+        text.append(f"\ncell {cell.number:>3}  {cell.label}", style="not bold")
     return text
 
 
 def _table(grid: Grid, lines: list[Line]) -> Any:
     from optmm.reports.terminal import grid as table
 
-    heads = ("cell", "", "days", "mean", "interval", f"less cell {grid.baseline}", "interval", "p")
+    heads = ("cell", "days", "mean", "interval", f"less cell {grid.baseline}", "interval", "p")
     rows = [
         (
-            str(x.cell), x.label, _days(x), _number(x.mean), _span(x.low, x.high, x.note),
+            str(x.cell), _days(x), _number(x.mean), _span(x.low, x.high, x.note),
             "baseline" if x.cell == grid.baseline else _number(x.difference),
             _span(x.difference_low, x.difference_high, ""),
             "" if x.p_holm is None else f"{x.p_holm:.3f}{'*' if x.differs else ' '}",
         )
         for x in lines[:MOST]
     ]  # fmt: skip
-    return table(heads, rows, text=2, strong=())
+    return table(heads, rows)
 
 
 def _days(line: Line) -> str:

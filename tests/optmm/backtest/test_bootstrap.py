@@ -119,7 +119,6 @@ def test_intervals_of_gaussian_days_cover_as_often_as_they_say(n):
 @pytest.mark.parametrize("n", [20, 60])
 def test_intervals_of_skewed_days_cover_nine_times_in_ten(n):
     share = coverage(n, lambda rng, k: rng.exponential(1.0, k), 1.0, trials=600, draws=1_000)
-    assert 0.90 <= share + 4 * math.sqrt(0.9 * 0.1 / 600)
     assert 0.90 <= share <= 0.98
 
 
@@ -185,9 +184,7 @@ def test_holm_is_the_step_down_of_his_paper():
 def test_holm_wrongly_flags_anything_no_more_often_than_it_says():
     """20 cells without any difference: at 5 %, within four standard errors of 4,000 trials."""
     rng = np.random.default_rng(12)
-    flagged = [
-        (bootstrap.holm(rng.random(20)) < 0.05).any() for _ in range(4_000)
-    ]
+    flagged = [(bootstrap.holm(rng.random(20)) < 0.05).any() for _ in range(4_000)]
     exact = 1 - (1 - 0.05 / 20) ** 20
     assert abs(np.mean(flagged) - exact) < 4 * math.sqrt(exact * (1 - exact) / 4_000)
 
