@@ -111,8 +111,10 @@ def run(task: Task, held: Held) -> tuple[tuple[dict[str, Any], ...], dict[str, A
     shutil.rmtree(task.folder, ignore_errors=True)  # what an interrupted run left
     words = f"backtest, cell {task.cell}, day {task.day.number}"
     replay.run(market, task.config, task.folder, seed=task.day.seed, command=words)
-    report = reports.write(task.folder) if task.keep else reports.build(task.folder)
-    if task.keep:
+    report = reports.build(task.folder)
+    if task.keep:  # the page takes longer to draw than a short day to run: `optmm report` does it
+        text = reports.dumps(report) + "\n"
+        (task.folder / "report.json").write_text(text, encoding="utf-8", newline="\n")
         replay.complete_run(task.folder)
     facts = {
         "underlying": report["underlying"],

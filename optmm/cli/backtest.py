@@ -28,7 +28,7 @@ def backtest(
         bool, typer.Option("--dry-run", help="check everything, print the cells, run nothing")
     ] = False,
     keep_runs: Annotated[
-        bool, typer.Option("--keep-runs", help="leave each cell-day's run folder in runs/")
+        bool, typer.Option("--keep-runs", help="leave run folders in runs/; `optmm report` draws them")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="the comparison as one JSON object on stdout")
