@@ -86,7 +86,7 @@ def compare(grid: Grid, results: pl.DataFrame) -> Comparison:
             table = _pivot(rows, metric, days, grid)
             lines += _lines(grid, bound, metric, table, draws)
     differ = tuple(cell for cell, found in signs.items() if len(found) > 1)
-    return Comparison(tuple(lines), tuple(_cautions(grid, ran, differ)), left_out, differ)
+    return Comparison(tuple(lines), tuple(_cautions(grid, results, differ)), left_out, differ)
 
 
 def _common(rows: pl.DataFrame, cells: int) -> tuple[list[int], list[str]]:
@@ -115,7 +115,8 @@ def _pivot(rows: pl.DataFrame, metric: str, days: list[int], grid: Grid) -> np.n
 class _Draws:
     """The resamples of one set of days, used for every cell and metric."""
 
-    counts: np.ndarray  # (draws, blocks)
+    counts: bootstrap.Floats  # (draws, blocks)
+    drawn: bootstrap.Floats  # days of each resample, (draws,)
     block_of: np.ndarray  # (days,)
     sizes: bootstrap.Floats  # (blocks,)
     settings: Compare
@@ -127,7 +128,8 @@ class _Draws:
             names.size, draws=settings.draws, seed=settings.seed, mean_length=settings.block_days
         )
         sizes = np.bincount(block_of, minlength=names.size).astype(np.float64)
-        return cls(counts, block_of, sizes, settings)
+        weights = counts.astype(np.float64)
+        return cls(weights, weights @ sizes, block_of, sizes, settings)
 
     @property
     def independent(self) -> float:
@@ -138,7 +140,7 @@ class _Draws:
         """Of the mean per day of `values`, (days,)."""
         sums = np.zeros(self.sizes.size)
         np.add.at(sums, self.block_of, values)
-        means = (self.counts @ sums) / (self.counts @ self.sizes)
+        means = (self.counts @ sums) / self.drawn
         return bootstrap.interval(
             means, float(values.mean()),
             a=bootstrap.acceleration(sums, self.sizes),
@@ -205,10 +207,10 @@ def _counted(draws: _Draws) -> str:
     return "1 day" if n == 1 else f"{n:g} days"
 
 
-def _cautions(grid: Grid, ran: set[str], differ: tuple[int, ...]) -> list[str]:
+def _cautions(grid: Grid, results: pl.DataFrame, differ: tuple[int, ...]) -> list[str]:
     """What a reader must know before believing the table."""
     said = []
-    recorded = ran - {"simulated"}
+    recorded = set(results["bound"].to_list()) - {"simulated"}
     if differ:
         cells = ("Cell " if len(differ) == 1 else "Cells ") + ", ".join(map(str, differ))
         said.append(f"{cells}: {SIGN}.")
@@ -218,6 +220,14 @@ def _cautions(grid: Grid, ran: set[str], differ: tuple[int, ...]) -> list[str]:
             f"The grid varies {', '.join(widths)} on recorded days. P&L rises with our own spread "
             "if the flow ignores width, and the takers of a tape never saw our quotes: it cannot "
             "identify the level of spreads. Only simulated days can."
+        )
+    over = (pl.col("limit_used_share") > 1.0) | pl.col("killed").is_not_null()
+    for cell, days in (
+        results.filter(over).group_by("cell").agg(pl.col("day").n_unique()).sort("cell").iter_rows()
+    ):
+        said.append(
+            f"Cell {cell} passed a limit or was stopped by one on {days} of {len(grid.days)} days; "
+            "its figures are not those of a desk that may trade on (killed, limit_used_share)."
         )
     if len(recorded) == 1:
         said.append(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optmm.data.simulator.config import SimulationConfig, simulation_config
-from optmm.errors import ConfigError, DataError
+from optmm.errors import ConfigError, DataError, UsageError
 
 if TYPE_CHECKING:
     from optmm.backtest.grid import Source
@@ -64,7 +64,9 @@ def resolve(sources: "Sequence[Source]", folder: Path, origin: str) -> tuple[Day
     days: list[Day] = []
     for index, source in enumerate(sources, start=1):
         where = f"{origin}: days[{index}]"
-        found = _simulated(source, folder, where) if source.seeds else _recorded(source, folder)
+        found = (
+            _simulated(source, folder, where) if source.seeds else _recorded(source, folder, where)
+        )
         days += [Day(len(days) + i, *rest) for i, rest in enumerate(found, start=1)]
     seen: dict[str, int] = {}
     for day in days:
@@ -103,7 +105,7 @@ def _simulated(source: "Source", folder: Path, where: str) -> list[tuple]:
     ]
 
 
-def _recorded(source: "Source", folder: Path) -> list[tuple]:
+def _recorded(source: "Source", folder: Path, where: str) -> list[tuple]:
     """Days of one path, in the order named, else by date."""
     from optmm.data.readers import reader_for
     from optmm.market import calendar
@@ -125,13 +127,16 @@ def _recorded(source: "Source", folder: Path) -> list[tuple]:
             remedy=f"There is {there}; write underlying.",
         )
     held = sorted({date for x in names for date in x.dates})
-    dates = held if source.dates is None else [calendar.iso(text) for text in source.dates]
+    try:
+        dates = held if source.dates is None else [calendar.iso(text) for text in source.dates]
+    except UsageError as bad:
+        raise ConfigError(f"{where}.dates: {bad}") from None
     absent = [date for date in dates if date not in held]
     if absent or not dates:
-        shown = f"{held[0]} to {held[-1]} ({len(held)} dates)" if held else "no date at all"
+        shown = f"{held[0]} to {held[-1]}, {len(held)} dates" if len(held) > 1 else "".join(held)
         raise DataError(
             f"{source.path} has no {names[0].underlying} on {', '.join(absent[:5]) or 'any date'}",
-            remedy=f"It has {shown}.",
+            remedy=f"It has {shown or 'no date at all'}.",
         )
     simulated = reader.name == "stored day" and _says_simulated(place)
     return [

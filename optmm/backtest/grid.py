@@ -42,6 +42,13 @@ class Source(Section):
         default_factory=dict, description="settings of the simulator, or a TOML file of them"
     )
 
+    @field_validator("simulation", mode="plain")
+    @classmethod
+    def _settings(cls, value: object) -> Any:
+        if not isinstance(value, dict | str):
+            raise ValueError(f"is {value!r:.40}, must be a table of settings or the path of a file")
+        return value
+
     @field_validator("seeds")
     @classmethod
     def _natural(cls, seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
@@ -71,12 +78,19 @@ class Compare(Section):
         ("net_usd", "spread_capture_usd", "adverse_selection_usd", "contracts"), min_length=1
     )
     confidence: float = Field(0.95, ge=0.5, le=0.999)
-    draws: int = Field(10_000, ge=1_000, le=1_000_000, description="resamples")
+    draws: int = Field(10_000, ge=1_000, le=100_000, description="resamples")
     seed: int = Field(0, ge=0, description="of the resamples")
     block_days: float = Field(
         1.0, ge=1.0, le=60.0, description="mean stretch of days kept together; 1: independent days"
     )
     min_days: int = Field(10, ge=5, le=1_000, description="fewer give no interval")
+
+    @field_validator("baseline", mode="plain")
+    @classmethod
+    def _one_cell(cls, value: object) -> Any:
+        if not isinstance(value, dict | int) or isinstance(value, bool):
+            raise ValueError(f"is {value!r:.40}, must be a table of grid values or a cell's number")
+        return value
 
     @field_validator("metrics")
     @classmethod

@@ -9,6 +9,7 @@ import os
 import resource
 import shutil
 import signal
+import sys
 import time
 import traceback
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ def attempt(task: Task, held: Held) -> Outcome:
         if not task.keep:
             shutil.rmtree(task.folder, ignore_errors=True)
     error = error.replace(str(task.folder), "the run folder")
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # bytes there, KiB elsewhere
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     return Outcome(rows, facts, error, trace, time.perf_counter() - began, peak_mb)
 
 

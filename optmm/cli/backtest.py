@@ -28,7 +28,7 @@ def backtest(
         bool, typer.Option("--dry-run", help="check everything, print the cells, run nothing")
     ] = False,
     keep_runs: Annotated[
-        bool, typer.Option("--keep-runs", help="leave run folders in runs/; `optmm report` draws them")
+        bool, typer.Option("--keep-runs", help="leave run folders in runs/, for `optmm report`")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="the comparison as one JSON object on stdout")
@@ -57,7 +57,7 @@ def backtest(
     from optmm.errors import OptmmError
 
     folder = out or Path("runs") / f"backtest-{grid.stem}"
-    speaker = _Speaker(quiet=False)
+    speaker = _Speaker()
     _say(f"{len(plan.cells)} cells x {len(plan.days)} days into {folder}")
     try:
         done = runner.run(
@@ -106,12 +106,11 @@ def _print_plan(plan: "Grid", *, as_json: bool) -> None:
 class _Speaker:
     """Progress on stderr: one line that renews itself on a terminal, some lines elsewhere."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self) -> None:
         import sys
 
         self.began = time.monotonic()
         self.tty = sys.stderr.isatty()
-        self.quiet = quiet
 
     def tell(self, done: int, total: int, task: "Task", outcome: "Outcome") -> None:
         """One cell-day ended."""

@@ -25,7 +25,9 @@ def grid_of(folder: Path, extra: str = "", key: str = "quoting.market_share") ->
     return read(path)
 
 
-def table(net, *, bounds=("pessimistic", "queue", "optimistic"), blocks=None, missing=()):
+def table(
+    net, *, bounds=("pessimistic", "queue", "optimistic"), blocks=None, missing=(), killed=None
+):
     """results.parquet as far as a comparison reads it; `net` (cell, day, bound)."""
     rows = []
     for cell in range(net.shape[0]):
@@ -39,9 +41,11 @@ def table(net, *, bounds=("pessimistic", "queue", "optimistic"), blocks=None, mi
                         "status": "error" if gone else "ok",
                         "net_usd": None if gone else float(net[cell, day, b]),
                         "fills": None if gone else 10 + day,
+                        "killed": None if (cell, day, b) != killed else "loss",
+                        "limit_used_share": 0.5,
                     }
                 )  # fmt: skip
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows, schema_overrides={"killed": pl.String})
 
 
 def lines(result, bound, metric):
@@ -133,6 +137,16 @@ def test_width_on_a_tape_is_cautioned_and_on_a_simulated_market_not(tmp_path, ne
     assert not any(words in said for said in compare(wide, simulated).cautions)
     other = grid_of(tmp_path, key="hedging.min_band_usd")
     assert not any(words in said for said in compare(other, table(net)).cautions)
+
+
+def test_a_cell_that_a_limit_stopped_is_named(tmp_path, net):
+    result = compare(grid_of(tmp_path), table(net, killed=(2, 4, 0)))
+    assert any(
+        said.startswith("Cell 3 passed a limit or was stopped by one on 1 of 16 days")
+        for said in result.cautions
+    )
+    clean = compare(grid_of(tmp_path), table(net))
+    assert not any("passed a limit" in said for said in clean.cautions)
 
 
 def test_one_assumption_alone_is_cautioned(tmp_path, net):

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from optmm.backtest.grid import read
+from optmm.data import store
+from optmm.data.simulator import simulate_day
+from optmm.data.simulator.config import simulation_config
 from optmm.errors import ConfigError, DataError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -117,6 +120,12 @@ BAD = {
     "[[days]]\nseeds = [1]\nsimulation = 'sim.toml'\n": (
         "HERE/sim.toml: no such file. Check days.simulation"
     ),
+    DAYS + "[compare]\nbaseline = 'first'\n": (
+        "grid.toml: compare.baseline: is 'first', must be a table of grid values or a cell's number"
+    ),
+    "[[days]]\nseeds = [1]\nsimulation = 5\n": (
+        "grid.toml: days[1].simulation: is 5, must be a table of settings or the path of a file"
+    ),
     "[[days]]\npath = 'nowhere'\n": "there is no HERE/nowhere. Check the path.",
     "days = [\n": "grid.toml: not valid TOML: Invalid value (at end of document)",
 }
@@ -125,6 +134,22 @@ BAD = {
 @pytest.mark.parametrize("text", BAD, ids=range(len(BAD)))
 def test_bad_grids_by_their_words(tmp_path, text):
     assert refused(tmp_path, text) == BAD[text]
+
+
+def test_days_that_a_source_does_not_list(tmp_path):
+    day = simulate_day(simulation_config({"minutes": 1}), 5).day
+    store.write(day, tmp_path / "stored")
+    for dates, words in (
+        ("['2025-03-13']", "stored has no SPY on 2025-03-13. It has 2025-03-12."),
+        ("['2025-13-12']", "grid.toml: days[1].dates: '2025-13-12' is not a date: write YYYY-MM-DD, for example "
+         "2015-12-24"),
+        ("[]", "grid.toml: days[1].dates is empty; name at least one"),
+    ):  # fmt: skip
+        assert refused(tmp_path, f"[[days]]\npath = 'stored'\ndates = {dates}\n") == words
+    words = "no options on QQQ in stored. There is SPY; write underlying."
+    assert refused(tmp_path, "[[days]]\npath = 'stored'\nunderlying = 'QQQ'\n") == words
+    (found,) = read(written(tmp_path, "[[days]]\npath = 'stored'\nunderlying = 'spy'\n")).days
+    assert (found.underlying, found.date, found.simulated) == ("SPY", "2025-03-12", True)
 
 
 def test_too_many_cells_are_counted_not_built(tmp_path):
