@@ -141,8 +141,8 @@ def test_days_that_a_source_does_not_list(tmp_path):
     store.write(day, tmp_path / "stored")
     for dates, words in (
         ("['2025-03-13']", "stored has no SPY on 2025-03-13. It has 2025-03-12."),
-        ("['2025-13-12']", "grid.toml: days[1].dates: '2025-13-12' is not a date: write YYYY-MM-DD, for example "
-         "2015-12-24"),
+        ("['2025-13-12']", "grid.toml: days[1].dates: '2025-13-12' is not a date: write "
+         "YYYY-MM-DD, for example 2015-12-24"),
         ("[]", "grid.toml: days[1].dates is empty; name at least one"),
     ):  # fmt: skip
         assert refused(tmp_path, f"[[days]]\npath = 'stored'\ndates = {dates}\n") == words
