@@ -31,8 +31,9 @@ class Finished:
 
 
 def run(
-    grid: Grid, folder: Path, *, jobs: int, resume: bool, keep_runs: bool, progress: Progress
-) -> Finished:
+    grid: Grid, folder: Path, *, jobs: int, resume: bool, keep_runs: bool, progress: Progress,
+    say: Callable[[str], None],
+) -> Finished:  # fmt: skip
     """Run the cell-days that `folder` lacks and write its tables.
 
     Parameters
@@ -40,6 +41,8 @@ def run(
     jobs : processes, >= 1
     resume : go on with a folder that holds some cell-days already; failed ones are tried again
     keep_runs : leave the run folder of each cell-day in runs/
+    progress : told of every cell-day that ended
+    say : told why nothing seems to happen
 
     Raises
     ------
@@ -55,7 +58,7 @@ def run(
         results.claim(folder, grid, resume=resume)
         found = results.kept(folder, grid)
         results.unchanged(found, grid)
-        failed, timings = _run_missing(grid, folder, found, jobs, keep_runs, progress)
+        failed, timings = _run_missing(grid, folder, found, jobs, keep_runs, progress, say)
         ran = len(timings)
         found = results.kept(folder, grid)
         table = results.frame(grid, found, failed)
@@ -69,7 +72,7 @@ def run(
 
 def _run_missing(
     grid: Grid, folder: Path, found: dict[tuple[int, int], Any], jobs: int, keep_runs: bool,
-    progress: Progress,
+    progress: Progress, say: Callable[[str], None],
 ) -> tuple[dict[tuple[int, int], str], list[dict[str, Any]]]:  # fmt: skip
     """Errors by (cell, day), and what each cell-day cost."""
     from surfaces.kernels import cache
@@ -110,6 +113,8 @@ def _run_missing(
         progress(len(timings), len(tasks), task, outcome)
 
     # a temporary cache belongs to this process and is shared with the workers through its path
+    if not mark.exists():
+        say("one process compiles the kernels first, once for this version: up to a minute or two")
     base = str(Path(kernels.path) if kernels.is_temporary else Path(kernels.path).parent)
     try:
         pool.run_all(tasks, jobs=min(jobs, len(tasks)), cache=base, warm=mark.exists(), done=done)

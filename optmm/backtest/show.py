@@ -77,13 +77,21 @@ def _head(grid: Grid, result: Comparison) -> Any:
 def _table(grid: Grid, lines: list[Line]) -> Any:
     from optmm.reports.terminal import grid as table
 
-    heads = ("cell", "days", "mean", "interval", f"less cell {grid.baseline}", "interval", "p")
+    heads = (
+        "cell",
+        "days",
+        "mean",
+        "interval",
+        f"less cell {grid.baseline}",
+        "interval",
+        "p, Holm",
+    )
     rows = [
         (
             str(x.cell), _days(x), _number(x.mean), _span(x.low, x.high, x.note),
             "baseline" if x.cell == grid.baseline else _number(x.difference),
             _span(x.difference_low, x.difference_high, ""),
-            "" if x.p_holm is None else f"{x.p_holm:.3f}{'*' if x.differs else ' '}",
+            "" if x.p_holm is None else f"{_chance(x.p_holm)}{'*' if x.differs else ' '}",
         )
         for x in lines[:MOST]
     ]  # fmt: skip
@@ -104,6 +112,10 @@ def _number(value: float | None) -> str:
         return number(None)
     size = abs(value)
     return number(value, 0 if size >= 1000 else 2 if size >= 1 or size == 0 else 4)
+
+
+def _chance(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
 def _span(low: float | None, high: float | None, note: str) -> str:

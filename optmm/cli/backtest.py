@@ -62,7 +62,7 @@ def backtest(
     try:
         done = runner.run(
             plan, folder, jobs=jobs or os.cpu_count() or 1, resume=resume, keep_runs=keep_runs,
-            progress=speaker.tell,
+            progress=speaker.tell, say=_say,
         )  # fmt: skip
     except KeyboardInterrupt:
         _say(f"stopped; go on with: optmm backtest --grid {grid} --out {folder} --resume")
