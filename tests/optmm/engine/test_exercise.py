@@ -78,7 +78,8 @@ def test_exercise_alone_makes_no_profit_at_the_mark():
 
 
 def test_what_expired_on_thursday_is_not_exercised_again():
-    assert evening({"SPY230316C00330000": 5}).legs == ()
+    found = evening({"SPY230316C00330000": 5})
+    assert (found.legs, found.undecided) == ((), ())
 
 
 def test_without_a_dividend_or_with_early_off_nobody_exercises_calls():
