@@ -180,8 +180,11 @@ def test_the_dividend_goes_to_whoever_holds_the_share_after_assignment(share, wa
         ledger.book(instrument=leg.instrument, side=leg.side, lots=leg.lots, px_e9=leg.px_e9,
                     multiplier=1 if leg.instrument == N else 100, fee_e9=0)  # fmt: skip
     held = ledger.position(N)
-    for line in carry.dividends(ex_dates=PAID.ex_dates, cash_usd=PAID.cash_usd,
-                                after="2023-03-16", until="2023-03-17", shares=held.lots):  # fmt: skip
+    lines = carry.dividends(
+        ex_dates=PAID.ex_dates, cash_usd=PAID.cash_usd, after="2023-03-16", until="2023-03-17",
+        shares=held.lots,
+    )  # fmt: skip
+    for line in lines:
         ledger.book_carry(line.amount_e9)
     ex = np.zeros(N, np.int64)
     ex[row("SPY230317C00330000")] = 66_110_000_000 - 1_506_000_000
