@@ -95,8 +95,8 @@ def test_one_pair_gives_parity_to_the_nano():
 
 @pytest.mark.parametrize("size", [1, 2, 7, 250, 10_000])
 def test_any_block_size_gives_the_same_bytes(size):
-    events = tape()
-    for settings, least in ((SETTINGS, 300), (Synthetic(interval_s=45.0, repeat_s=200.0), 100)):
+    events = tape(n=1000)
+    for settings, least in ((SETTINGS, 100), (Synthetic(interval_s=90.0, repeat_s=400.0), 30)):
         whole, _ = made(events, lambda e: [e], settings=settings)
         cut, _ = made(
             events, lambda e: np.array_split(e, range(size, len(e), size)), settings=settings
