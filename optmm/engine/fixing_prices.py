@@ -12,7 +12,8 @@ is another expiry's forward.
 Every price follows from events up to `known_ns` alone, whatever blocks they came in.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from optmm.market.forwards import E9, Tops, exact
 from optmm.market.synthetic import is_synthetic
 
 PUBLICATION_NS = 300 * E9  # after the fixing, until the official level of an index is out
+NEVER_NS = 1 << 62
 OFFICIAL = "official, from the configuration"
 
 
@@ -71,6 +73,7 @@ class FixingPrices:
         self._print, self._middle = _Level("print"), _Level("middle")
         self._own_middle = not is_synthetic(chain.underlying)
         self._closed_ns: int | None = None
+        self._parity_from_ns = NEVER_NS
         self._known: dict[int, int] = {}
         self._frozen: dict[int, Fixing | None] = {}
 
@@ -87,6 +90,12 @@ class FixingPrices:
             if last < at <= session.close_ns
         }
         self._closed_ns = session.close_ns
+        unofficial = [
+            int(self._chain.fixing_ns[start]) - self._window_ns
+            for start in self._chain.slice_start[list(self._known)].tolist()
+            if self._official(start) is None and self._tops.european.any()
+        ]
+        self._parity_from_ns = min(unofficial, default=NEVER_NS)
         self._frozen = {}
 
     def see(self, block: np.ndarray) -> None:
@@ -128,6 +137,31 @@ class FixingPrices:
             for j, fixing in sorted(self.due(now_ns).items())
         ]
 
+    def saved(self) -> dict[str, Any]:
+        """What was seen and settled, for JSON; `load` takes it back."""
+        return {
+            "tops": self._tops.saved(),
+            "levels": [
+                [x.px_e9, x.ts_ns, list(x.first.items())] for x in (self._print, self._middle)
+            ],
+            "closed_ns": self._closed_ns,
+            "parity_from_ns": self._parity_from_ns,
+            "known": list(self._known.items()),
+            "frozen": [[j, None if x is None else astuple(x)] for j, x in self._frozen.items()],
+        }
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Go on from what another one of the same run `saved`."""
+        self._tops.load(saved["tops"])
+        for level, (px, ts, first) in zip(
+            (self._print, self._middle), saved["levels"], strict=True
+        ):
+            level.px_e9, level.ts_ns, level.first = px, ts, dict(first)
+        self._closed_ns = saved["closed_ns"]
+        self._parity_from_ns = saved["parity_from_ns"]
+        self._known = dict(saved["known"])
+        self._frozen = {j: None if x is None else Fixing(*x) for j, x in saved["frozen"]}
+
     def _published(self) -> bool:
         """An index's level is out some minutes after the instant it is of."""
         under = self._chain.underlying
@@ -148,12 +182,19 @@ class FixingPrices:
             quotes = quotes[(quotes["bid_e9"] > 0) & (quotes["ask_e9"] > quotes["bid_e9"])]
             middle = (quotes["bid_e9"] + quotes["ask_e9"]) // 2
             self._middle.take(quotes["ts_event_ns"], middle, first)
-        self._tops.take(part)
+        # parity reads nothing older than the window before the first fixing that wants it
+        since = int(np.searchsorted(part["ts_event_ns"], self._parity_from_ns, side="left"))
+        if since < part.size:
+            self._tops.take(part[since:])
+
+    def _official(self, start: int) -> int | None:
+        """The configured price of the slice that starts at a row."""
+        return self._config.px_e9(self._chain.root[start], str(self._chain.expiry[start]))
 
     def _settled(self, j: int, known_ns: int) -> Fixing | None:
         start = int(self._chain.slice_start[j])
-        expiry, at_ns = str(self._chain.expiry[start]), int(self._chain.fixing_ns[start])
-        official = self._config.px_e9(self._chain.root[start], expiry)
+        at_ns = int(self._chain.fixing_ns[start])
+        official = self._official(start)
         if official is not None:
             return Fixing(official, OFFICIAL, known_ns)
         levels = (self._print, self._middle)

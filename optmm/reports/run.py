@@ -34,6 +34,8 @@ COLUMNS = {
     "chi2:f min_g:f calendar_margin:f calendar_margin_wings:f path:s status:s",
     "smiles": "slice expiry:d root:s strike:f right k:f bid_vol:f ask_vol:f model_vol:f used:b",
     "presence": "bound:s instrument eligible_s:f two_sided_s:f open_s:f",
+    "pins": "bound:s ts_ns instrument symbol:s lots strike:f exercise:f at_strike:f near:b "
+    "sd_lots:f expiry:s total_sd_lots:f mean_lots:f gap_usd:f without_vol",
 }
 FRAMES = tuple(COLUMNS)
 TYPES: dict[str, type[pl.DataType]] = {
@@ -59,6 +61,7 @@ class Run:
     surface: pl.DataFrame
     smiles: pl.DataFrame
     presence: pl.DataFrame
+    pins: pl.DataFrame
 
     @property
     def results(self) -> dict[str, Any]:

@@ -77,6 +77,7 @@ def test_candidates_are_the_engines_own_marks_under_the_default_policy():
         mkt = state.mkt
         mkt["bid_e9"] = rng.integers(0, 3, N + 1) * E9
         mkt["ask_e9"] = mkt["bid_e9"] + rng.integers(-1, 3, N + 1) * 7_000_001
+        mkt["theo"][-1] = 7.0
         mkt["theo"][:-1] = np.where(rng.random(N) < 0.3, np.nan, rng.normal(1, 1, N))
         mkt["delta"], mkt["gamma_half"] = rng.normal(size=(2, N + 1))
         mkt["spot_ref"] = 100.0

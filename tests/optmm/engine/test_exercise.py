@@ -5,11 +5,12 @@ import pytest
 
 from optmm.config import Dividends
 from optmm.config_days import Exercise
-from optmm.engine import exercise
+from optmm.engine import carry, exercise
 from optmm.engine.exercise import Evening
 from optmm.market.chain import Underlying
 from optmm.market.instruments import parse_osi
 from optmm.market.products import list_chain, product
+from optmm.pnl.ledger import Ledger
 
 E9 = 10**9
 SPY = Underlying("SPY", "equity", 1, 10_000_000)
@@ -78,7 +79,8 @@ def test_exercise_alone_makes_no_profit_at_the_mark():
 
 
 def test_what_expired_on_thursday_is_not_exercised_again():
-    assert evening({"SPY230316C00330000": 5}).legs == ()
+    found = evening({"SPY230316C00330000": 5})
+    assert (found.legs, found.undecided) == ((), ())
 
 
 def test_without_a_dividend_or_with_early_off_nobody_exercises_calls():
@@ -164,3 +166,27 @@ def test_cash_settlement_has_nothing_contrary_and_a_future_option_no_threshold()
                     underlying=Underlying("ESH20", "future", 50, 250_000_000))  # fmt: skip
     assert exercise.threshold_e9(es, 0) == 1
     assert exercise.threshold_e9(index, 0) == 10_000_000
+
+
+@pytest.mark.parametrize(("share", "wanted_usd"), [(1.0, 0.0), (0.0, 1506.0)])
+def test_the_dividend_goes_to_whoever_holds_the_share_after_assignment(share, wanted_usd):
+    """Long 1000 shares against 10 short calls on 330: assigned in full, the desk has no share left
+    and no dividend; if the holders sleep, it keeps 1.506 a share. Marks of both mornings by hand:
+    the calls lose the dividend with the share, so all the difference is the dividend."""
+    found = evening({"SPY230317C00330000": -10}, config=Exercise(assignment_share=share))
+    ledger = Ledger([(row("SPY230317C00330000"), -10, 66_110_000_000, 100),
+                     (N, 1000, 396_110_000_000, 1)])  # fmt: skip
+    for leg in found.legs:
+        ledger.book(instrument=leg.instrument, side=leg.side, lots=leg.lots, px_e9=leg.px_e9,
+                    multiplier=1 if leg.instrument == N else 100, fee_e9=0)  # fmt: skip
+    held = ledger.position(N)
+    lines = carry.dividends(
+        ex_dates=PAID.ex_dates, cash_usd=PAID.cash_usd, after="2023-03-16", until="2023-03-17",
+        shares=held.lots,
+    )  # fmt: skip
+    for line in lines:
+        ledger.book_carry(line.amount_e9)
+    ex = np.zeros(N, np.int64)
+    ex[row("SPY230317C00330000")] = 66_110_000_000 - 1_506_000_000
+    net = ledger.net_e9(ex, 396_110_000_000 - 1_506_000_000)
+    assert net == round(wanted_usd * 1e9)

@@ -1,5 +1,7 @@
 """Settlement prices: the official one, or the proxy that its label names, from the past alone."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,9 @@ def test_an_old_print_yields_to_parity_of_the_series_and_then_of_the_next():
     assert (fixing.px_e9, fixing.source) == (3_708_600_000_000, "parity forward")
     (fixing,) = settled(old, after).values()
     assert (fixing.px_e9, fixing.source) == (3_710_000_000_000, "parity forward of 2021-01-06")
+    no_bid = quotes((-2, 0, 9.0, 9.2), (-2, 1, 0.0, 0.6))
+    (fixing,) = settled(old, no_bid, after).values()
+    assert fixing.source == "parity forward of 2021-01-06"
     (fixing,) = settled(old).values()
     assert fixing.source == "last underlying print, older than 3600 s"
     assert not settled()
@@ -150,6 +155,9 @@ def test_blocks_and_the_future_change_nothing(size):
     made.open(SESSION)
     seen = []
     for block in np.array_split(tape, range(size, n, size)):
+        again = FixingPrices(CHAIN, Settlement(), rate=0.0)
+        again.load(json.loads(json.dumps(made.saved())))
+        made = again
         made.see(block)
         now = int(block["ts_event_ns"][-1])
         if now > FIX + PUBLICATION_NS:

@@ -1,5 +1,6 @@
 """The declared future: parity to the nano on made-up quotes, causal, block sizes do not show."""
 
+import json
 import math
 
 import numpy as np
@@ -94,12 +95,27 @@ def test_one_pair_gives_parity_to_the_nano():
 
 @pytest.mark.parametrize("size", [1, 2, 7, 250, 10_000])
 def test_any_block_size_gives_the_same_bytes(size):
+    events = tape(n=1000)
+    for settings, least in ((SETTINGS, 100), (Synthetic(interval_s=90.0, repeat_s=400.0), 30)):
+        whole, _ = made(events, lambda e: [e], settings=settings)
+        cut, _ = made(
+            events, lambda e: np.array_split(e, range(size, len(e), size)), settings=settings
+        )
+        assert (whole["kind"] == Kind.UNDERLYING_QUOTE).sum() > least
+        assert cut.tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("cut", [1, 700, 2950])
+def test_it_goes_on_from_what_was_saved(cut):
+    settings = Synthetic(enabled=True, expiry="2021-01-04", interval_s=20.0)
     events = tape()
-    whole, future = made(events, lambda e: [e])
-    cut, other = made(events, lambda e: np.array_split(e, range(size, len(e), size)))
-    assert (whole["kind"] == Kind.UNDERLYING_QUOTE).sum() > 300
-    assert cut.tobytes() == whole.tobytes()
-    assert other.rolls == future.rolls
+    whole, future = made(events, lambda e: [e], settings=settings)
+    first, second = maker(settings), maker(settings)
+    head = first.see(events[:cut])
+    second.load(json.loads(json.dumps(first.saved())))
+    tail = np.concatenate([head, second.see(events[cut:]), second.finish()])
+    assert tail.tobytes() == whole.tobytes()
+    assert second.rolls == future.rolls != []
 
 
 def test_nothing_later_than_a_quote_is_in_it():
@@ -175,6 +191,23 @@ def test_the_nearest_expiry_rolls_and_the_roll_keeps_the_pnl():
         assert sum(leg.side * leg.lots for leg in legs) == 0
         assert cash + after - before == -2 * half * 7 * 50
     assert synthetic.roll_legs(roll, 0, instrument=0, half_e9=half) == ()
+
+
+def test_after_the_last_fixing_it_is_silent():
+    friday = list_chain(
+        [parse_osi(f"SPXW210104{side}03700000") for side in "CP"],
+        date="2021-01-04",
+        underlying=SPX,
+        kind="index",
+    )
+    chain = synthetic.declared(friday, SETTINGS)
+    future = synthetic.SyntheticFuture(chain, SETTINGS, rate=0.0, until_ns=CLOSE)
+    events = tape()
+    events = events[(events["instrument"] < 2) & (events["kind"] == Kind.QUOTE)]
+    out = np.concatenate([future.see(events), future.finish()])
+    shown = out["ts_event_ns"][out["kind"] == Kind.UNDERLYING_QUOTE]
+    assert shown.size > 10
+    assert shown.max() < chain.fixing_ns[0] < events["ts_event_ns"].max()
 
 
 def test_the_expiry_outlives_the_run_or_is_the_one_asked_for():
