@@ -12,8 +12,7 @@ is another expiry's forward.
 Every price follows from events up to `known_ns` alone, whatever blocks they came in.
 """
 
-from dataclasses import astuple, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -136,31 +135,6 @@ class FixingPrices:
             }
             for j, fixing in sorted(self.due(now_ns).items())
         ]
-
-    def saved(self) -> dict[str, Any]:
-        """What was seen and settled, for JSON; `load` takes it back."""
-        return {
-            "tops": self._tops.saved(),
-            "levels": [
-                [x.px_e9, x.ts_ns, list(x.first.items())] for x in (self._print, self._middle)
-            ],
-            "closed_ns": self._closed_ns,
-            "parity_from_ns": self._parity_from_ns,
-            "known": list(self._known.items()),
-            "frozen": [[j, None if x is None else astuple(x)] for j, x in self._frozen.items()],
-        }
-
-    def load(self, saved: dict[str, Any]) -> None:
-        """Go on from what another one of the same run `saved`."""
-        self._tops.load(saved["tops"])
-        for level, (px, ts, first) in zip(
-            (self._print, self._middle), saved["levels"], strict=True
-        ):
-            level.px_e9, level.ts_ns, level.first = px, ts, dict(first)
-        self._closed_ns = saved["closed_ns"]
-        self._parity_from_ns = saved["parity_from_ns"]
-        self._known = dict(saved["known"])
-        self._frozen = {j: None if x is None else Fixing(*x) for j, x in saved["frozen"]}
 
     def _published(self) -> bool:
         """An index's level is out some minutes after the instant it is of."""

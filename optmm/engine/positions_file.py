@@ -47,18 +47,6 @@ class OpeningBook:
         """Positions that still want their first mark."""
         return len(self._waiting)
 
-    def saved(self) -> dict[str, list[int]]:
-        """Instruments whose legs are still to come, for JSON; `load` takes it back."""
-        return {
-            "priced": [p.instrument for p in self._priced],
-            "waiting": [p.instrument for p in self._waiting],
-        }
-
-    def load(self, saved: dict[str, list[int]]) -> None:
-        """Go on from where another one of the same file `saved`."""
-        self._priced = [p for p in self._priced if p.instrument in saved["priced"]]
-        self._waiting = [p for p in self._waiting if p.instrument in saved["waiting"]]
-
     def at_open(self) -> tuple[Leg, ...]:
         """Legs at the prices given; once."""
         out, self._priced = self._priced, []

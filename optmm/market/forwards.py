@@ -14,7 +14,6 @@ from surfaces.curves import parity
 from surfaces.units import years_between
 
 E9 = 1_000_000_000
-SEEN = ("bid_e9", "ask_e9", "ts_ns")
 
 
 class Tops:
@@ -39,15 +38,6 @@ class Tops:
         at = quotes["instrument"]
         self.bid_e9[at], self.ask_e9[at] = quotes["bid_e9"], quotes["ask_e9"]
         self.ts_ns[at] = quotes["ts_event_ns"]
-
-    def saved(self) -> dict[str, list[int]]:
-        """What was seen, for JSON; `load` takes it back."""
-        return {name: getattr(self, name).tolist() for name in SEEN}
-
-    def load(self, saved: dict[str, list[int]]) -> None:
-        """Go on from what another one of the same chain `saved`."""
-        for name in SEEN:
-            getattr(self, name)[:] = saved[name]
 
     def pairs(self, j: int) -> int:
         """Strikes of slice `j` with a call and a put; none if any of its options is American."""

@@ -13,8 +13,7 @@ The other expiries' forwards differ from it by their carry, which parity shows a
 index: fit the surface with `future=False`. `future=True` would set every forward equal to this one.
 """
 
-from dataclasses import astuple, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,11 +21,10 @@ from optmm.config_days import Synthetic, exact_e9
 from optmm.errors import ConfigError, DataError
 from optmm.market.booking import Leg
 from optmm.market.chain import Chain, MarketDay, Underlying
-from optmm.market.events import MARKET_EVENT, Kind, empty
+from optmm.market.events import Kind, empty
 from optmm.market.forwards import E9, Tops, exact
 
 SUFFIX = " synthetic"
-STANDING = ("slice", "_dirty", "_looked_ns", "_shown_ns", "_shown_e9", "_seq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,25 +124,6 @@ class SyntheticFuture:
         """The last instant of a session; call it at the end of each, before the next begins."""
         rest, self._held = self._held, empty(0)
         return self._quoted(rest)
-
-    def saved(self) -> dict[str, Any]:
-        """Where it stands, for JSON; `load` takes it back."""
-        return {
-            "tops": self._tops.saved(),
-            "held": self._held.tobytes().hex(),
-            "was": self._was,
-            "rolls": [astuple(roll) for roll in self.rolls],
-        } | {name: getattr(self, name) for name in STANDING}
-
-    def load(self, saved: dict[str, Any]) -> None:
-        """Go on from where another one of the same run `saved`."""
-        self._tops.load(saved["tops"])
-        self._held = np.frombuffer(bytes.fromhex(saved["held"]), MARKET_EVENT).copy()
-        self._was = None if saved["was"] is None else (saved["was"][0], saved["was"][1])
-        self.rolls = [Roll(*roll) for roll in saved["rolls"]]
-        for name in STANDING:
-            setattr(self, name, saved[name])
-        self._rows = self._tops.rows_of(self.slice)
 
     def _chosen(self, until_ns: int, daily: np.ndarray | None) -> int:
         chain = self._chain

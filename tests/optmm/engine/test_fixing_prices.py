@@ -1,7 +1,5 @@
 """Settlement prices: the official one, or the proxy that its label names, from the past alone."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -155,9 +153,6 @@ def test_blocks_and_the_future_change_nothing(size):
     made.open(SESSION)
     seen = []
     for block in np.array_split(tape, range(size, n, size)):
-        again = FixingPrices(CHAIN, Settlement(), rate=0.0)
-        again.load(json.loads(json.dumps(made.saved())))
-        made = again
         made.see(block)
         now = int(block["ts_event_ns"][-1])
         if now > FIX + PUBLICATION_NS:

@@ -107,9 +107,6 @@ def test_the_pnl_counts_from_the_price_given_or_from_the_first_mark():
     assert [leg.instrument for leg in legs] == [4, 8]
     assert book.waiting == 1
     assert book.at_marks(marks, np.zeros(9, bool)) == ()
-    resumed = OpeningBook(WANTED)
-    resumed.load(book.saved())
-    assert (resumed.waiting, resumed.at_open()) == (1, ())
     legs += book.at_marks(marks, marks > 0)
     assert book.at_open() == book.at_marks(marks, marks > 0) == ()
     assert {(leg.kind, leg.px_e9 == leg.mark_e9) for leg in legs} == {("opening", True)}

@@ -1,6 +1,5 @@
 """The declared future: parity to the nano on made-up quotes, causal, block sizes do not show."""
 
-import json
 import math
 
 import numpy as np
@@ -103,19 +102,6 @@ def test_any_block_size_gives_the_same_bytes(size):
         )
         assert (whole["kind"] == Kind.UNDERLYING_QUOTE).sum() > least
         assert cut.tobytes() == whole.tobytes()
-
-
-@pytest.mark.parametrize("cut", [1, 700, 2950])
-def test_it_goes_on_from_what_was_saved(cut):
-    settings = Synthetic(enabled=True, expiry="2021-01-04", interval_s=20.0)
-    events = tape()
-    whole, future = made(events, lambda e: [e], settings=settings)
-    first, second = maker(settings), maker(settings)
-    head = first.see(events[:cut])
-    second.load(json.loads(json.dumps(first.saved())))
-    tail = np.concatenate([head, second.see(events[cut:]), second.finish()])
-    assert tail.tobytes() == whole.tobytes()
-    assert second.rolls == future.rolls != []
 
 
 def test_nothing_later_than_a_quote_is_in_it():
