@@ -33,7 +33,7 @@ class CacheStatus(NamedTuple):
 
 
 # record layouts, codes and bits that kernels and the event loop are compiled with
-CONSTANTS = ("state", "reasons")
+CONSTANTS = ("layout", "reasons")
 COMPILED_IN = ("surfaces/status.py", "surfaces/units.py", "optmm/market/events.py")
 
 
