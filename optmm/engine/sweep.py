@@ -193,9 +193,13 @@ def sweep(state):
         for j in range(count):
             requote(state, work[0, j])
         return
+    moving = 0
     for j in range(count):
         work[1, j] = urgency(state, work[0, j])
+        moving += work[1, j] > 0
     level = MOST_URGENT
+    if room(head, sends, 2 * moving):
+        work[1, :count] = level
     while level >= 0:
         lower = -1
         for j in range(count):
@@ -218,3 +222,5 @@ def guard(state):
             o["sent_ask_lots"] > 0 and o["sent_ask_e9"] < fair
         ):
             requote(state, i)
+        else:
+            void_row(state[5], state[6], i)  # it is no longer covered by the common limits
