@@ -14,8 +14,7 @@ always is. The numbers below are prices in 1e-9 USD as floats, exact as such bel
 
 import math
 
-import numba as nb
-
+from optmm.engine.compiled import inlined
 from optmm.engine.layout import FAIR_HI, FAIR_LO, FAR
 from optmm.engine.quote import (
     CROSS_GUARD,
@@ -34,7 +33,7 @@ from optmm.engine.quote import (
 USD = 1e-9
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def bid_interval(h, m, o, middle, why):
     """Target of the bid: not under the first, under the second; both e9, infinite if unbound."""
     split, below, above = m["tick_split_e9"], m["tick_below_e9"], m["tick_above_e9"]
@@ -51,7 +50,7 @@ def bid_interval(h, m, o, middle, why):
     return low, high
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def ask_interval(h, m, o, middle, why):
     """Target of the ask: over the first, not over the second; both e9, infinite if unbound."""
     split, below, above = m["tick_split_e9"], m["tick_below_e9"], m["tick_above_e9"]
@@ -69,7 +68,7 @@ def ask_interval(h, m, o, middle, why):
     return low, high
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def spot_interval(m, spot, least_cap, most_floor):
     """Spot in which the no-arbitrage cap stays over the first and the floor under the second, USD.
 
@@ -93,7 +92,7 @@ def spot_interval(m, spot, least_cap, most_floor):
     return low, high
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def write(state, i, fair_lo, fair_hi, spot_lo, spot_hi, sum_lo, sum_hi, bid_hi, ask_lo, by_middle):
     """Put the certificate where events and sweeps look for it."""
     h, m, c, sheet = state[0][0], state[1][i], state[5][i], state[6]
@@ -114,7 +113,7 @@ def write(state, i, fair_lo, fair_hi, spot_lo, spot_hi, sum_lo, sum_hi, bid_hi, 
         h["cert_until_ns"] = min(h["cert_until_ns"], m["quote_ns"] + h["middle_ns"])
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def certify_absent(state, i, why):
     """Nothing may be quoted here and nothing is: so it stays until what forbids it goes."""
     bid_hi = -1 if why & (NO_MARKET | HALTED) != 0 else FAR  # a new market can end these two
@@ -122,7 +121,7 @@ def certify_absent(state, i, why):
     write(state, i, -inf, inf, -inf, inf, -FAR, FAR, bid_hi, 0, 0)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def certify(state, i, why_bid, why_ask):
     """Write where the decision just taken for row `i` holds; both sides stay as sent."""
     h, m, o = state[0][0], state[1][i], state[2][i]

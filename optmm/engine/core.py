@@ -7,6 +7,7 @@ gathered over the whole event and returned after it; `next` is the first event n
 
 import numba as nb
 
+from optmm.engine.compiled import inlined, inner
 from optmm.engine.layout import ACT_PRINT, FAR, SIMULATED
 from optmm.engine.protect import one_sided, trip, void_row, void_rows
 from optmm.engine.queue import follow_queue
@@ -33,7 +34,7 @@ R_TIMER, R_HALT, R_TRIP = int(Reason.TIMER), int(Reason.HALT), int(Reason.TRIP)
 WORST_ACTS_PER_EVENT = 8
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def apply_status(h, bits):
     """Open, close, halt or resume; quotes follow through `blocked`."""
     if bits & OPEN:
@@ -50,11 +51,11 @@ def apply_status(h, bits):
     h["sweep_due"] = 1
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def still_certified(h, m, c):
     """Whether a market quote just applied to a row leaves its decision as it is."""
     bid, ask = m["bid_e9"], m["ask_e9"]
-    if not (0 < bid < ask and bid <= c["bid_hi"] and ask >= c["ask_lo"]):
+    if h["every_row"] != 0 or not (0 < bid < ask and bid <= c["bid_hi"] and ask >= c["ask_lo"]):
         return False
     if not c["sum_lo"] <= bid + ask <= c["sum_hi"]:
         return False
@@ -68,29 +69,21 @@ def still_certified(h, m, c):
     return stale == (h["blocked"] & STALE != 0)
 
 
-@nb.njit(cache=True, error_model="numpy")
-def apply_quote(state, i, e):
-    """Apply a displayed market; requote its option where the certificate does not cover it."""
-    h, m, o = state[0][0], state[1][i], state[2][i]
-    if o["bid_lots"] | o["ask_lots"] != 0:
-        was_bid, was_ask = m["bid_e9"], m["ask_e9"]
-        was_bid_lots, was_ask_lots = m["bid_lots"], m["ask_lots"]
-        m["bid_e9"] = e["bid_e9"]
-        m["ask_e9"] = e["ask_e9"]
-        m["bid_lots"] = e["bid_lots"]
-        m["ask_lots"] = e["ask_lots"]
-        follow_queue(h, o, m, was_bid, was_ask, was_bid_lots, was_ask_lots)
-    else:
-        m["bid_e9"] = e["bid_e9"]
-        m["ask_e9"] = e["ask_e9"]
-        m["bid_lots"] = e["bid_lots"]
-        m["ask_lots"] = e["ask_lots"]
+@inlined
+def show(h, m, o, e):
+    """Put a displayed market into its row, and let our place in the queue follow it."""
+    was_bid, was_ask = m["bid_e9"], m["ask_e9"]
+    was_bid_lots, was_ask_lots = m["bid_lots"], m["ask_lots"]
+    m["bid_e9"] = e["bid_e9"]
+    m["ask_e9"] = e["ask_e9"]
+    m["bid_lots"] = e["bid_lots"]
+    m["ask_lots"] = e["ask_lots"]
     m["quote_ns"] = e["ts_event_ns"]
-    if h["on_event"] != 0 and (h["every_row"] != 0 or not still_certified(h, m, state[5][i])):
-        requote(state, i)
+    if o["bid_lots"] | o["ask_lots"] != 0:
+        follow_queue(h, o, m, was_bid, was_ask, was_bid_lots, was_ask_lots)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def apply_print(state, i, e):
     """Record a print; test it against our quotes and against one-sided trading."""
     head, mkt, act = state[0], state[1], state[4]
@@ -113,7 +106,7 @@ def apply_print(state, i, e):
     return reasons
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def watch_side(state, i, side):
     """Count a trade by a buyer (+1) or seller (-1); pull every quote if many series saw one."""
     h = state[0][0]
@@ -124,7 +117,7 @@ def watch_side(state, i, side):
     return R_TRIP
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def apply_event(state, e):
     """Apply one event other than an option quote to market and quotes; return reason bits."""
     h = state[0][0]
@@ -158,7 +151,7 @@ def apply_event(state, e):
     return 0
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def retire(state):
     """Let series that close now be decided again; remember when the next ones do."""
     h, mkt = state[0][0], state[1]
@@ -172,11 +165,19 @@ def retire(state):
     h["expiry_ns"] = soonest
 
 
-@nb.njit(cache=True, error_model="numpy")
-def follow(state):
-    """Let quotes follow what the event changed: at once if quoting stopped, else by sweeps."""
+@inlined
+def waits(h):
+    """Whether a sweep or the cheaper look between sweeps is due now."""
+    if h["sweep_due"] == 0 or h["on_event"] == 0:
+        return False
+    now_ns = h["now_ns"]
+    return now_ns - h["swept_ns"] >= h["sweep_ns"] or now_ns - h["guarded_ns"] >= h["guard_ns"]
+
+
+@inner
+def follow(state, why):
+    """Let quotes follow what events changed: at once if quoting stopped, else by sweeps."""
     h = state[0][0]
-    why = blocked_all(h)
     if why != h["blocked"]:
         h["blocked"] = why
         h["sweep_due"] = 1
@@ -184,22 +185,22 @@ def follow(state):
         if why != 0:
             requote_rows(state, 0, state[2].size - 1)
             return
-    if h["on_event"] == 0 or h["sweep_due"] == 0:
+    if not waits(h):
         return
+    h["guarded_ns"] = h["now_ns"]
     if h["now_ns"] - h["swept_ns"] >= h["sweep_ns"]:
-        h["swept_ns"] = h["guarded_ns"] = h["now_ns"]
+        h["swept_ns"] = h["now_ns"]
         h["sweep_due"] = 0
         sweep(state)
-    elif h["now_ns"] - h["guarded_ns"] >= h["guard_ns"]:
-        h["guarded_ns"] = h["now_ns"]
+    else:
         guard(state)
 
 
 @nb.njit(cache=True, error_model="numpy")
 def advance(state, events, start):
     """Consume events from `start`; return (first event not consumed, reason bits)."""
-    h, wire = state[0][0], state[3]
-    options = state[2].size - 1
+    h, mkt, own, wire, cert = state[0][0], state[1], state[2], state[3], state[5]
+    options = own.size - 1
     act_room = state[4].size - 2 * options - WORST_ACTS_PER_EVENT
     wire_room = wire.size - 2 * options - 2
     for index in range(start, events.size):
@@ -216,10 +217,16 @@ def advance(state, events, start):
         if h["now_ns"] >= h["expiry_ns"]:
             retire(state)
         if e["kind"] == QUOTE:
-            apply_quote(state, e["instrument"], e)
+            i = e["instrument"]
+            m = mkt[i]
+            show(h, m, own[i], e)
+            if h["on_event"] != 0 and not still_certified(h, m, cert[i]):
+                requote(state, i)
         else:
             reasons |= apply_event(state, e)
-        follow(state)
+        why = blocked_all(h)
+        if why != h["blocked"] or waits(h):
+            follow(state, why)
         h["events"] += 1
         if reasons != 0:
             return index + 1, reasons

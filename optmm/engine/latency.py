@@ -13,7 +13,7 @@ import math
 import numba as nb
 import numpy as np
 
-import surfaces.kernels  # noqa: F401  decides numba's cache folder before anything is decorated
+from optmm.engine.compiled import inner
 
 FAST_NS, SLOW_NS = 60e9, 1800e9  # half-lives of recent variance and of its average
 MOST_STRESS = 10.0
@@ -53,7 +53,7 @@ def uniform(seed, k):
     return (float(splitmix64(seed, k) >> S11) + 0.5) * 2.0**-53
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def learn(h):
     """Take a new mid into recent and average variance (h: the head's row, its `mid` set)."""
     if h["move_mid"] > 0.0 and h["now_ns"] > h["move_ns"]:
@@ -72,7 +72,7 @@ def learn(h):
     h["move_mid"] = h["mid"]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def strained(h):
     """The factor on latency: 1 + stress x (recent vol / its average - 1), from 1 to MOST_STRESS."""
     if h["latency_stress"] <= 0.0 or h["slow_var"] <= 0.0:

@@ -1,30 +1,28 @@
 """What stops us, inside the loop: rolling windows over our fills, one-sided trading, the budget.
 
 Every window is exact and half open: what happened at t counts until, and not at, t + window. Our
-fills are kept in a ring that cannot overflow: one fill more than `max_fills` trips, and none follows
-until that is re-armed, which empties it. The message budget is a ring of the last `message_cap`
-sending times: a quote goes out only if the oldest of them has left the window.
+fills are kept in a ring that cannot overflow: one fill more than `max_fills` trips, none follows
+until that is re-armed, and re-arming empties it. The message budget is a ring of the last
+`message_cap` sending times: a quote goes out only if the oldest of them has left the window.
 """
 
 import math
 
-import numba as nb
-
-import surfaces.kernels  # noqa: F401  decides numba's cache folder before anything is decorated
+from optmm.engine.compiled import inlined, inner
 from optmm.engine.layout import ACT_QUOTE, ACT_TRIP, FAIR_HI, FAIR_LO, FAR
 from optmm.engine.reasons import Why
 
 TRIPPED, SAME_SIDE = int(Why.TRIPPED), int(Why.SAME_SIDE)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def may_send(head, sends):
     """Whether the budget has room for one quote message now."""
     h = head[0]
     return h["now_ns"] - sends[h["sends_next"]] >= h["message_window_ns"]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def room(head, sends, wanted):
     """Whether the budget has room for `wanted` quote messages now."""
     h = head[0]
@@ -36,7 +34,7 @@ def room(head, sends, wanted):
     return h["now_ns"] - sends[at] >= h["message_window_ns"]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def count_message(head, sends):
     """Put a message sent now into the budget's window; cancels count as quotes do."""
     h = head[0]
@@ -45,7 +43,7 @@ def count_message(head, sends):
     h["messages"] += 1
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def leave_unquoted(head, own, i, edge_e6):
     """Set the edge (1e-6 USD) that row `i` leaves unquoted for want of messages."""
     h, o = head[0], own[i]
@@ -58,7 +56,7 @@ def leave_unquoted(head, own, i, edge_e6):
     o["unquoted_e6"] = edge_e6
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def void_row(cert, sheet, i):
     """Let row `i` be decided at its next event or sweep."""
     c = cert[i]
@@ -69,7 +67,7 @@ def void_row(cert, sheet, i):
     sheet[FAIR_HI, i] = -math.inf
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def void_rows(head, cert, sheet):
     """Let every row be decided at its next event or sweep."""
     h = head[0]
@@ -80,7 +78,7 @@ def void_rows(head, cert, sheet):
     h["cert_until_ns"] = FAR
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def note(h, act, kind, i, side, lots, why):
     """Append an act row that no market or fair value belongs to."""
     a = act[h["act_count"]]
@@ -101,7 +99,7 @@ def note(h, act, kind, i, side, lots, why):
     h["act_count"] += 1
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def trip(state, why):
     """Purge every quote, live and in flight, in this event; the slow path hears of it after.
 
@@ -131,7 +129,7 @@ def trip(state, why):
     void_rows(head, state[5], state[6])
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def remember_fill(h, recent, side, lots, px_e9, m):
     """Add a fill to the window, drop what has left it; True if a limit over it is passed."""
     while h["recent_count"] > 0:
@@ -167,7 +165,7 @@ def remember_fill(h, recent, side, lots, px_e9, m):
     )
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def after_fill(head, recent, m, side, lots, px_e9, unit_usd):
     """Count a fill. Return 0, 1 (a protection is full) or 2 (the next fill could break a limit)."""
     h = head[0]
@@ -178,7 +176,7 @@ def after_fill(head, recent, m, side, lots, px_e9, unit_usd):
     return 1 if full else 0
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def take_node(tide, anchor, node):
     """Take a series out of its side's list."""
     row = tide[node]
@@ -189,7 +187,7 @@ def take_node(tide, anchor, node):
     tide[anchor]["count"] -= 1
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def one_sided(head, tide, i, side):
     """Note a trade in series `i` whose aggressor bought (+1) or sold (-1).
 

@@ -1,19 +1,17 @@
 """Our place at a price: who trades before us, and our share of what is left (docs/fills.md)."""
 
-import numba as nb
-
-import surfaces.kernels  # noqa: F401  decides numba's cache folder before anything is decorated
+from optmm.engine.compiled import inlined
 from optmm.engine.layout import OPTIMISTIC, PESSIMISTIC, PRO_RATA
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def stood(ahead, shown, was_shown, customer_pm):
     """Lots ahead of us after the size at our price changed; customers who come go before us."""
     joined = max(shown - was_shown, 0) * customer_pm
     return min(ahead, shown) + (joined + 999) // 1000
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def follow_queue(h, o, m, was_bid, was_ask, was_bid_lots, was_ask_lots):
     """After a new market quote: nobody is ahead of a price we improve; never more than is shown."""
     if m["bid_e9"] < o["bid_e9"]:
@@ -34,7 +32,7 @@ def follow_queue(h, o, m, was_bid, was_ask, was_bid_lots, was_ask_lots):
         o["ask_ahead"] = m["ask_lots"]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def queue_lots(ahead, credit, traded, share_pm):
     """Split `traded` lots at our price: first those ahead, then our share, carried per mille.
 
@@ -46,7 +44,7 @@ def queue_lots(ahead, credit, traded, share_pm):
     return lots, max(ahead - traded, 0), credit - lots * 1000
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def pro_rata_lots(live, others, before, credit, traded):
     """Split `traded` lots at our price: `before` first, the rest by size, carried per mille.
 
@@ -58,7 +56,7 @@ def pro_rata_lots(live, others, before, credit, traded):
     return lots, credit - lots * 1000
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def beside(h, live_px, px, lots, side):
     """(Displayed lots that go before us, displayed lots that share with us) under pro rata."""
     if px <= 0 or side * (live_px - px) > 0:
@@ -69,7 +67,7 @@ def beside(h, live_px, px, lots, side):
     return customers, lots - customers
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def side_lots(h, m, o, side, through, at, traded):
     """Lots of our quote on `side` that a print of `traded` lots fills, and move the queue."""
     live = o["bid_lots"] if side > 0 else o["ask_lots"]

@@ -7,7 +7,7 @@ import math
 
 import numba as nb
 
-import surfaces.kernels  # noqa: F401  decides numba's cache folder before anything is decorated
+from optmm.engine.compiled import inlined
 from optmm.engine.reasons import Why
 
 NO_THEO, STALE, CLOSED, HALTED = (
@@ -47,7 +47,7 @@ def tick_over(px_e9, split_e9, below_e9, above_e9):
     return ceil_tick(px_e9 + 1, split_e9, below_e9, above_e9)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def theo_now(m, spot):
     """Fair value at `spot` by the sheet's Taylor terms, USD >= 0; NaN where there is none."""
     move = spot - m["spot_ref"]
@@ -57,7 +57,7 @@ def theo_now(m, spot):
     return value
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def blocked_all(h):
     """`Why` bits that forbid every quote now: closed, halted, no fresh underlying."""
     why = 0
@@ -70,7 +70,7 @@ def blocked_all(h):
     return why
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def blocked(h, m):
     """`Why` bits that forbid any quote in this instrument now."""
     why = blocked_all(h)
@@ -89,7 +89,7 @@ def blocked(h, m):
     return why
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def bounds(m, spot):
     """No-arbitrage (least ask, greatest bid) in USD; American options also have spot intrinsic."""
     w = m["right"]
@@ -103,7 +103,7 @@ def bounds(m, spot):
     return floor, cap
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def displayed_middle(h, m):
     """Middle of a fresh two-sided market in USD; 0 if there is none to be held to.
 
@@ -116,7 +116,7 @@ def displayed_middle(h, m):
     return 0.5e-9 * (m["bid_e9"] + m["ask_e9"])
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def bid_target(h, m, o, fair, middle, cap):
     """Return (price e9, lots, why) of the bid we want; lots 0 is no bid."""
     why = o["slow_bid"]
@@ -142,7 +142,7 @@ def bid_target(h, m, o, fair, middle, cap):
     return px, o["cap_bid"], why
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def ask_target(h, m, o, fair, middle, floor):
     """Return (price e9, lots, why) of the ask we want; lots 0 is no ask."""
     why = o["slow_ask"]
@@ -163,7 +163,7 @@ def ask_target(h, m, o, fair, middle, floor):
     return px, o["cap_ask"], why
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def stays(side, sent_px, sent_lots, px, lots, band_e9, worst_e9):
     """Whether the quote already sent may be left alone: near the target, not beyond `worst_e9`."""
     if lots == 0:
@@ -173,7 +173,7 @@ def stays(side, sent_px, sent_lots, px, lots, band_e9, worst_e9):
     return abs(px - sent_px) <= band_e9 and side * (sent_px - worst_e9) <= 0
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def worst_prices(m, fair, floor, cap):
     """(Highest bid, lowest ask) e9 that may rest: fair value, no-arbitrage bounds, no crossing."""
     bid = math.floor(min(fair, cap) * 1e9)
@@ -185,7 +185,7 @@ def worst_prices(m, fair, floor, cap):
     return bid, ask
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def band_of(h, m, half, sent_px, why):
     """How far (e9) the target may be from the quote sent before a message is worth it.
 
@@ -197,40 +197,27 @@ def band_of(h, m, half, sent_px, why):
     return max(int(h["hysteresis"] * half * 1e9), h["min_change_ticks"] * tick - 1)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def decide(h, m, o):
     """What both sides should be, and whether what was sent may stay; nothing is changed.
 
-    Returns (blocking why, bid e9, lots, why, stays, has edge, ask e9, lots, why, stays, has edge):
-    a quote "has edge" if it may rest where it is, at the size it has, though it should move.
+    Returns (blocking why, bid, ask), each side as (price e9, lots, why, stays, has edge): a quote
+    "has edge" if it may rest where it is, at the size it has, though it should move.
     """
     why = blocked(h, m)
     if why != 0:
-        bid_stays, ask_stays = o["sent_bid_lots"] == 0, o["sent_ask_lots"] == 0
-        return why, 0, 0, why, bid_stays, False, 0, 0, why, ask_stays, False
+        none_bid, none_ask = o["sent_bid_lots"] == 0, o["sent_ask_lots"] == 0
+        return why, (0, 0, why, none_bid, False), (0, 0, why, none_ask, False)
     fair, middle = theo_now(m, h["spot"]), displayed_middle(h, m)
     floor, cap = bounds(m, h["spot"])
     worst_bid, worst_ask = worst_prices(m, fair, floor, cap)
-    bid_px, bid_lots, why_bid = bid_target(h, m, o, fair, middle, cap)
-    ask_px, ask_lots, why_ask = ask_target(h, m, o, fair, middle, floor)
-    sent_bid, sent_ask = o["sent_bid_e9"], o["sent_ask_e9"]
-    sent_bid_lots, sent_ask_lots = o["sent_bid_lots"], o["sent_ask_lots"]
-    band_bid = band_of(h, m, o["half_bid"], sent_bid, why_bid)
-    band_ask = band_of(h, m, o["half_ask"], sent_ask, why_ask)
-    bid_stays = stays(1, sent_bid, sent_bid_lots, bid_px, bid_lots, band_bid, worst_bid)
-    ask_stays = stays(-1, sent_ask, sent_ask_lots, ask_px, ask_lots, band_ask, worst_ask)
-    bid_good = 0 < sent_bid_lots <= bid_lots and sent_bid <= worst_bid
-    ask_good = 0 < sent_ask_lots <= ask_lots and sent_ask >= worst_ask
-    return (
-        0,
-        bid_px,
-        bid_lots,
-        why_bid,
-        bid_stays,
-        bid_good,
-        ask_px,
-        ask_lots,
-        why_ask,
-        ask_stays,
-        ask_good,
-    )
+    px, lots, why = bid_target(h, m, o, fair, middle, cap)
+    sent, sent_lots = o["sent_bid_e9"], o["sent_bid_lots"]
+    band = band_of(h, m, o["half_bid"], sent, why)
+    stay = stays(1, sent, sent_lots, px, lots, band, worst_bid)
+    bid = (px, lots, why, stay, 0 < sent_lots <= lots and sent <= worst_bid)
+    px, lots, why = ask_target(h, m, o, fair, middle, floor)
+    sent, sent_lots = o["sent_ask_e9"], o["sent_ask_lots"]
+    band = band_of(h, m, o["half_ask"], sent, why)
+    stay = stays(-1, sent, sent_lots, px, lots, band, worst_ask)
+    return 0, bid, (px, lots, why, stay, 0 < sent_lots <= lots and sent >= worst_ask)

@@ -1,4 +1,4 @@
-"""From the desk's configuration to the fields of the engine's state, and to words for the reports."""
+"""From the desk's configuration to the engine's state, and to words for the reports."""
 
 import numpy as np
 

@@ -5,8 +5,7 @@ microprice  (bid x ask size + ask x bid size) / (both sizes): nearer to the side
 future      the leading future's mid less its average basis to the underlying's mid
 """
 
-import numba as nb
-
+from optmm.engine.compiled import inner
 from optmm.engine.latency import learn
 from optmm.engine.layout import FUTURE, MICROPRICE
 from optmm.engine.reasons import Reason
@@ -14,21 +13,21 @@ from optmm.engine.reasons import Reason
 R_TAYLOR = int(Reason.TAYLOR)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def level(h, m):
     """Where fair value is taken now, USD; `m` is the underlying's row, its mid known."""
-    if h["spot_source"] == MICROPRICE:
-        lots = m["bid_lots"] + m["ask_lots"]
-        if m["bid_lots"] > 0 and m["ask_lots"] > 0 and m["ask_e9"] > m["bid_e9"] > 0:
-            gap = (m["ask_e9"] - m["bid_e9"]) * (m["bid_lots"] / lots)
-            return (m["bid_e9"] + gap) / 1e9
-    if h["spot_source"] == FUTURE and h["basis_ns"] > 0 and h["future_mid"] > 0.0:
-        if h["now_ns"] - h["future_ns"] <= h["stale_spot_ns"]:
-            return h["future_mid"] - h["basis"]
+    source = h["spot_source"]
+    two_sided = 0 < m["bid_e9"] < m["ask_e9"]
+    if source == MICROPRICE and two_sided and m["bid_lots"] > 0 and m["ask_lots"] > 0:
+        less_behind = m["bid_lots"] / (m["bid_lots"] + m["ask_lots"])
+        return (m["bid_e9"] + (m["ask_e9"] - m["bid_e9"]) * less_behind) / 1e9
+    fresh = h["now_ns"] - h["future_ns"] <= h["stale_spot_ns"]
+    if source == FUTURE and h["basis_ns"] > 0 and h["future_mid"] > 0.0 and fresh:
+        return h["future_mid"] - h["basis"]
     return h["mid"]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def move_spot(h, m, mid_e9, ts_ns):
     """Set the underlying's mid; ask for a sweep if the level moved, for a sheet if it moved far."""
     h["spot_ns"] = ts_ns
@@ -40,7 +39,7 @@ def move_spot(h, m, mid_e9, ts_ns):
     return follow_level(h, m)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def follow_level(h, m):
     """Take the level that fair value uses from what is known now."""
     spot = level(h, m)
@@ -52,7 +51,7 @@ def follow_level(h, m):
     return 0
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def learn_basis(h, mid):
     """Bring the average basis up to now, with the underlying's new mid (USD)."""
     if h["future_mid"] <= 0.0 or h["now_ns"] - h["future_ns"] > h["stale_spot_ns"]:
@@ -66,7 +65,7 @@ def learn_basis(h, mid):
     h["basis_ns"] = h["now_ns"]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def apply_underlying(h, m, e):
     """Take a new underlying top of book; a crossed or one-sided one leaves the last good mid."""
     m["bid_e9"] = e["bid_e9"]
@@ -82,7 +81,7 @@ def apply_underlying(h, m, e):
     return move_spot(h, m, mid_e9, e["ts_event_ns"])
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def apply_reference(h, m, e):
     """Take a new top of the leading future; one that is not two-sided is as good as none."""
     if h["spot_source"] != FUTURE:

@@ -10,6 +10,7 @@ still has edge, and is cancelled if not; cancels always pass.
 import numba as nb
 
 from optmm.engine.certify import certify, certify_absent
+from optmm.engine.compiled import inlined, inner
 from optmm.engine.latency import landing
 from optmm.engine.layout import (
     DELTA,
@@ -28,7 +29,7 @@ THROTTLED = int(Why.THROTTLED)
 MOST_URGENT = 64
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def send(state, i, side, px, lots, why):
     """Put one quote message on the wire; cancels pass even when the budget is used up."""
     head, own, wire, sends = state[0], state[2], state[3], state[10]
@@ -53,12 +54,14 @@ def send(state, i, side, px, lots, why):
     return True
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def requote(state, i):
     """Compare what we want in option `i` with what was sent; send the difference, certify."""
     h, m, o = state[0][0], state[1][i], state[2][i]
     h["requotes"] += 1
-    why, bid_px, bid_lots, why_bid, bid_stays, bid_good, ask_px, ask_lots, why_ask, ask_stays, ask_good = decide(h, m, o)  # fmt: skip
+    why, bid, ask = decide(h, m, o)
+    bid_px, bid_lots, why_bid, bid_stays, bid_good = bid
+    ask_px, ask_lots, why_ask, ask_stays, ask_good = ask
     unquoted = 0.0
     if not bid_stays:
         if not send(state, i, 1, bid_px, bid_lots, why_bid):
@@ -100,7 +103,7 @@ def requote_rows(state, first, stop):
     state[0][0]["sweeps"] += 1
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def rows_left(sheet, rows, move, n):
     """List the rows whose fair value, `move` USD from the sheet's spot, left its interval."""
     theo, delta, bend = sheet[THEO], sheet[DELTA], sheet[GAMMA_HALF]
@@ -113,7 +116,7 @@ def rows_left(sheet, rows, move, n):
     return count
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def rows_left_slowly(state, rows, move, n):
     """The same where spot or age may end certificates too; takes their common limits afresh."""
     h, mkt, own, cert, sheet = state[0][0], state[1], state[2], state[5], state[6]
@@ -140,7 +143,7 @@ def rows_left_slowly(state, rows, move, n):
     return count
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def rows_due(state):
     """List in `work` the rows whose decision may have changed since it was taken; their number."""
     h, rows = state[0][0], state[7][0]
@@ -155,9 +158,10 @@ def rows_due(state):
     return rows_left_slowly(state, rows, move, n)
 
 
-@nb.njit(cache=True, error_model="numpy")
-def at_stake(stays, good, sent_px, sent_lots, px, lots, half, multiplier):
+@inner
+def at_stake(want, sent_px, sent_lots, half, multiplier):
     """How urgent one side's message is: 0 none, MOST_URGENT a quote to take away, else log2."""
+    px, lots, _, stays, good = want
     if stays:
         return 0
     if lots == 0 or (sent_lots > 0 and not good):
@@ -171,18 +175,19 @@ def at_stake(stays, good, sent_px, sent_lots, px, lots, half, multiplier):
     return level
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def urgency(state, i):
     """The more urgent of a row's two sides."""
-    h, m, o = state[0][0], state[1][i], state[2][i]
-    _, bid_px, bid_lots, _, bid_stays, bid_good, ask_px, ask_lots, _, ask_stays, ask_good = decide(h, m, o)  # fmt: skip
+    m, o = state[1][i], state[2][i]
+    _, bid, ask = decide(state[0][0], m, o)
     unit = m["multiplier"]
-    bid = at_stake(bid_stays, bid_good, o["sent_bid_e9"], o["sent_bid_lots"], bid_px, bid_lots, o["half_bid"], unit)  # fmt: skip
-    ask = at_stake(ask_stays, ask_good, o["sent_ask_e9"], o["sent_ask_lots"], ask_px, ask_lots, o["half_ask"], unit)  # fmt: skip
-    return max(bid, ask)
+    return max(
+        at_stake(bid, o["sent_bid_e9"], o["sent_bid_lots"], o["half_bid"], unit),
+        at_stake(ask, o["sent_ask_e9"], o["sent_ask_lots"], o["half_ask"], unit),
+    )
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def sweep(state):
     """Decide every row that may need it, the most urgent first where messages are short."""
     head, work, sends = state[0], state[7], state[10]
@@ -210,7 +215,7 @@ def sweep(state):
         level = lower
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def guard(state):
     """Requote only where spot has eaten a quote's edge: the cheap sweep between sweeps."""
     h, mkt, own, rows = state[0][0], state[1], state[2], state[7][0]

@@ -10,8 +10,7 @@ simulated    takers with a reservation price meet us and the other makers in pri
 
 import math
 
-import numba as nb
-
+from optmm.engine.compiled import inlined, inner
 from optmm.engine.layout import (
     ACT_FILL,
     ACT_HEDGE,
@@ -30,7 +29,7 @@ REJECTED, PICKED_OFF = int(Why.REJECTED), int(Why.PICKED_OFF)
 R_FILL, R_TRIP, R_LIMIT = int(Reason.FILL), int(Reason.TRIP), int(Reason.LIMIT)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def record(state, kind, i, side, px, lots, why):
     """Append one act row: what happened, with the market, fair value and underlying then."""
     head, mkt, own, act = state[0], state[1], state[2], state[4]
@@ -61,7 +60,7 @@ def record(state, kind, i, side, px, lots, why):
     h["act_count"] += 1
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def two_sided(h, m):
     """Whether the displayed market can be trusted to have traded: both sides, apart, fresh."""
     return (
@@ -71,7 +70,7 @@ def two_sided(h, m):
     )
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def trades(h, m):
     """Whether anybody can trade with us here now; a bar that ends at the close still counts."""
     return (
@@ -83,7 +82,7 @@ def trades(h, m):
     )
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def remember(state, i):
     """Let `sent` say what rests on a side with nothing in flight; else the last message stands."""
     o = state[2][i]
@@ -100,7 +99,7 @@ def remember(state, i):
         void_row(state[5], state[6], i)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def note_pick_off(h, a, o, multiplier):
     """Mark a fill of a side whose next message is on its way; count what it cost to be late."""
     flying = o["bid_flying"] if a["side"] > 0 else o["ask_flying"]
@@ -112,7 +111,7 @@ def note_pick_off(h, a, o, multiplier):
     h["picked_e9"] += max(loss, 0) * a["lots"] * multiplier
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def book_fill(state, i, side, px, lots):
     """Trade `lots` of our resting quote; return reason bits. Purges in the same event on a trip."""
     head, mkt, own, act = state[0], state[1], state[2], state[4]
@@ -137,7 +136,7 @@ def book_fill(state, i, side, px, lots):
     return R_FILL | R_TRIP | (R_LIMIT if verdict == 2 else 0)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def print_fills(state, i, low, high, traded):
     """Test our quote in `i` against prints between `low` and `high`; at most one side fills.
 
@@ -167,7 +166,7 @@ def print_fills(state, i, low, high, traded):
     return 0
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def taker_fills(state, i, side, limit, lots):
     """A simulated taker trades with the best of us and the other makers, up to its reservation.
 
@@ -208,7 +207,7 @@ def taker_fills(state, i, side, limit, lots):
     return reasons
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def land_quote(state, message):
     """A quote message reaches the venue: post-only, so one that would cross or lock is refused."""
     mkt, own = state[1], state[2]
@@ -261,7 +260,7 @@ def land_quote(state, message):
     )
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def land_hedge(state, message):
     """A hedge order trades at the touch of the underlying, or is refused when there is none."""
     head, mkt, own = state[0], state[1], state[2]
@@ -287,7 +286,7 @@ def land_hedge(state, message):
     return R_FILL
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inner
 def land_due(state, now_ns):
     """Deliver the messages whose time has come, in the order sent, each at its own instant."""
     head, wire = state[0], state[3]
