@@ -128,6 +128,8 @@ def _option_events(rng, chain: Chain, out: np.ndarray, spot: np.ndarray) -> None
     for name in ("bid", "ask"):
         out[name + "_lots"][quote & (rng.random(size) < 0.02)] = 0
     trade, bar, taker = (out["kind"] == k for k in (Kind.TRADE, Kind.BAR, Kind.TAKER))
+    marked = (trade | bar) & (row % 11 == 3)  # auction, complex, floor: for a few series always
+    out["bits"][marked] = (int(Bits.AUCTION) << row % 3)[marked]
     side = rng.choice([-1, 1], size)
     at = _grid(value + side * (half + tick * rng.integers(-2, 4, size)), False)
     out["bid_e9"][trade] = out["ask_e9"][trade] = at[trade]

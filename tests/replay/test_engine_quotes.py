@@ -134,10 +134,11 @@ def test_a_trip_holds_until_it_is_rearmed_and_then_quotes_return():
 class Bench:
     """Option 0 at fair value 2.20 with quotes 2.15 and 2.25, ten lots, ten milliseconds away."""
 
-    def __init__(self, **head: int) -> None:
+    def __init__(self, messages: int = 1_000, **head: int) -> None:
         setup = tape.Setup(world="pessimistic", options=2, events=10, latency_ns=10_000_000)
         self.replay = tape.Replay(setup)
-        self.state = self.replay.state
+        sized = tables.sized(self.replay.state, max_fills=100, messages=messages)
+        self.replay.state = self.state = sized
         self.state.mkt["close_ns"] = tape.FAR
         self.state.head["hysteresis"] = 0.0
         self.state.head["stale_spot_ns"] = self.state.head["stale_quote_ns"] = 100 * E9
@@ -226,7 +227,7 @@ def test_a_fill_does_not_hide_a_smaller_message_in_flight():
 
 def test_a_side_that_gave_way_to_our_other_side_is_quoted_again():
     """With the budget used up by the bid, the ask it removed used to be taken for live for ever."""
-    bench = Bench(message_cost_ns=E9, message_burst_ns=3 * E9)
+    bench = Bench(messages=3, message_window_ns=10 * E9)
     bench.market(1.0, 200, 240)
     bench.theo(2.40)
     bench.market(1.1, 220, 260)  # the bid goes to 2.35, over the ask of 2.25; no budget for the ask
