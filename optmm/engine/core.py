@@ -13,6 +13,7 @@ from optmm.engine.protect import one_sided, trip, void_row, void_rows
 from optmm.engine.queue import follow_queue
 from optmm.engine.quote import blocked_all
 from optmm.engine.reasons import Reason, Why
+from optmm.engine.reprice import reprice
 from optmm.engine.spot import apply_reference, apply_underlying, move_spot
 from optmm.engine.sweep import guard, requote, requote_rows, sweep
 from optmm.engine.venue import land_due, print_fills, record, taker_fills
@@ -31,6 +32,7 @@ EXCLUDED = int(NOT_HITTABLE)
 SAME_SIDE, STALE = int(Why.SAME_SIDE), int(Why.STALE_UNDERLYING)
 R_END, R_ACT, R_WIRE = int(Reason.END), int(Reason.ACT_FULL), int(Reason.WIRE_FULL)
 R_TIMER, R_HALT, R_TRIP = int(Reason.TIMER), int(Reason.HALT), int(Reason.TRIP)
+R_TAYLOR = int(Reason.TAYLOR)
 WORST_ACTS_PER_EVENT = 8
 
 
@@ -224,6 +226,8 @@ def advance(state, events, start):
                 requote(state, i)
         else:
             reasons |= apply_event(state, e)
+            if reasons & R_TAYLOR != 0 and h["has_book"] != 0:
+                reprice(state)
         why = blocked_all(h)
         if why != h["blocked"] or waits(h):
             follow(state, why)

@@ -180,6 +180,9 @@ class World:
             self.state, theo=sheet.theo, delta=sheet.delta, gamma=sheet.gamma, df=sheet.df,
             growth=sheet.growth, spot_ref=sheet.spot, vega=sheet.vega,
             taylor_range=self.config.surface.taylor_range,
+            parts=tables.SheetParts(
+                sheet.vol, sheet.years, sheet.rate, sheet.delta_at_strike
+            ),
         )  # fmt: skip
         if self.terms is not None:
             self.explained += explain.between(self.terms.sheet, sheet, *self._held)

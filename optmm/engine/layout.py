@@ -22,6 +22,9 @@ HEAD = np.dtype(
         ("spot_lo", np.float64),  # the Taylor range: beyond it the sheet must be refreshed
         ("spot_hi", np.float64),
         ("spot_ref", np.float64),  # where the sheet was taken
+        ("has_book", np.int64),  # 1: `book` holds what the sheet was made of
+        ("book_spot", np.float64),  # where and when
+        ("book_ns", np.int64),
         ("events", np.int64),
         ("act_count", np.int64),
         ("wire_first", np.int64),
@@ -109,6 +112,7 @@ HEAD = np.dtype(
         ("side_trips", np.int64),  # of them: by trades on one side
         ("sweeps", np.int64),
         ("requotes", np.int64),  # decisions taken, row by row
+        ("reprices", np.int64),  # of the whole chain, inside the loop
         ("picked_lots", np.int64),  # filled while a newer message of ours was on its way
         ("picked_e9", np.int64),  # what that cost against fair value at the fill
         ("excluded", np.int64),  # prints that could not have met a resting quote
@@ -253,6 +257,12 @@ QUOTE_MESSAGE, HEDGE_ORDER = 0, 1
 ACT_QUOTE, ACT_FILL, ACT_TRIP, ACT_REJECT, ACT_HEDGE, ACT_HEDGE_REJECT, ACT_PRINT = range(1, 8)
 # rows of `sheet`
 THEO, DELTA, GAMMA_HALF, FAIR_LO, FAIR_HI = range(5)
+# rows of `book`: of the sheet, of what it holds beyond Black at its spot, and working room
+(RIGHT, STRIKE, YEARS, VOL, SLOPE, RATE, DF, GROWTH) = range(8)
+(VALUE, FIRST, BEND) = range(8, 11)
+(FORWARD, NOW_VOL, ROOT, NOW_DF, D1, PHI, TAIL1, TAIL2, OTM, MARK) = range(11, 21)
+(PRICE, BLACK_DELTA, BLACK_GAMMA, VEGA) = range(21, 25)
+BOOK_ROWS = 25
 # worlds: how a resting quote is filled
 PESSIMISTIC, QUEUE, OPTIMISTIC, SIMULATED = range(4)
 WORLDS = {

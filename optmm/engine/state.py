@@ -11,6 +11,7 @@ work    2 x (n + 1)     rows to decide in a sweep, and how urgent each is
 recent  ring            our fills of the protections' window
 tide    2 (n + 1) rows  series by their last trade, a list a side
 sends   ring            when the messages of the budget's window were sent
+book    25 x (n + 1)    what the sheet was made of, for new prices inside the loop
 
 Row n of `mkt` and `own` is the underlying. Between calls of `advance` the slow path changes state
 only through the functions of this module: what changes a row's inputs voids its certificate.
@@ -23,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from optmm.engine import latency
+from optmm.engine import latency, reprice
 from optmm.engine.layout import (
     ACT,
     ACT_FILL,
@@ -33,22 +34,30 @@ from optmm.engine.layout import (
     ACT_QUOTE,
     ACT_REJECT,
     ACT_TRIP,
+    BOOK_ROWS,
     CERT,
     DELTA,
+    DF,
     FAIR_HI,
     FAIR_LO,
     FAR,
     GAMMA_HALF,
+    GROWTH,
     HEAD,
     HEDGE_ORDER,
     MKT,
     OWN,
     QUOTE_MESSAGE,
+    RATE,
     RECENT,
+    RIGHT,
+    STRIKE,
     THEO,
     TIDE,
+    VOL,
     WIRE,
     WORLDS,
+    YEARS,
     lines,
 )
 from optmm.engine.reasons import Why
@@ -59,6 +68,15 @@ __all__ = [
     "ACT_TRIP", "HEAD", "HEDGE_ORDER", "MKT", "OWN", "QUOTE_MESSAGE", "WIRE", "WORLDS",
 ]  # fmt: skip
 ACT_ROWS = 1 << 16
+
+
+class SheetParts(NamedTuple):
+    """What a theo sheet was made of, arrays (n,): vols and rates a year, years to the fixing."""
+
+    vol: np.ndarray
+    years: np.ndarray
+    rate: np.ndarray
+    delta_at_strike: np.ndarray  # at a fixed strike's vol, USD per USD of spot
 
 
 class EngineState(NamedTuple):
@@ -75,6 +93,7 @@ class EngineState(NamedTuple):
     recent: np.ndarray
     tide: np.ndarray
     sends: np.ndarray
+    book: np.ndarray
 
 
 def create(chain: Chain, world: str) -> EngineState:
@@ -113,8 +132,9 @@ def create(chain: Chain, world: str) -> EngineState:
         head=head, mkt=mkt, own=lines(n + 1, OWN), wire=np.zeros(wire_rows, WIRE),
         act=np.zeros(act_rows, ACT), cert=lines(n + 1, CERT), sheet=np.zeros((5, n + 1)),
         work=np.zeros((2, n + 1), np.int32), recent=np.zeros(0, RECENT), tide=tide,
-        sends=np.zeros(0, np.int64),
+        sends=np.zeros(0, np.int64), book=np.zeros((BOOK_ROWS, n + 1)),
     )  # fmt: skip
+    out.book[RIGHT, :n], out.book[STRIKE, :n] = chain.right, chain.strike
     void(out)
     return sized(out, max_fills=1_000, messages=100_000)
 
@@ -157,10 +177,12 @@ def publish_theo(
     spot_ref: float,
     taylor_range: float,
     vega: np.ndarray | None = None,
+    parts: SheetParts | None = None,
 ) -> None:
     """Install a theo sheet: arrays (n,) in USD per share; NaN theo withdraws the fair value.
 
-    `vega` per 1.00 of vol is what the vega protection counts; without it that sees none.
+    `vega` per 1.00 of vol is what the vega protection counts; without it that sees none. With
+    `parts` the loop reprices by itself, at once, where spot leaves the range.
 
     `taylor_range` is the relative spot move beyond which the loop must ask for a new sheet.
     """
@@ -175,6 +197,22 @@ def publish_theo(
     for row, values in ((THEO, theo), (DELTA, delta), (GAMMA_HALF, rows["gamma_half"])):
         state.sheet[row, :-1] = np.where(priced, values, 0.0)
     void(state)
+    state.head["has_book"] = 0
+    if parts is not None:
+        _publish_parts(state, parts, df, growth, priced)
+
+
+def _publish_parts(
+    state: EngineState, parts: SheetParts, df: np.ndarray, growth: np.ndarray, priced: np.ndarray
+) -> None:
+    """Keep what the sheet was made of; rows without fair value get numbers that hurt nobody."""
+    for row, values, harmless in (
+        (YEARS, parts.years, 1.0), (VOL, parts.vol, 0.2), (RATE, parts.rate, 0.0), (DF, df, 1.0),
+        (GROWTH, growth, 1.0),
+    ):  # fmt: skip
+        state.book[row, :-1] = np.where(priced, values, harmless)
+    state.head["book_spot"], state.head["book_ns"] = state.head["spot_ref"], state.head["now_ns"]
+    reprice.anchor(state, np.ascontiguousarray(parts.delta_at_strike, np.float64))
 
 
 def publish_quotes(
