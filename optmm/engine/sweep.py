@@ -143,7 +143,7 @@ def rows_left_slowly(state, rows, move, n):
     return count
 
 
-@inner
+@nb.njit(cache=True, error_model="numpy")
 def rows_due(state):
     """List in `work` the rows whose decision may have changed since it was taken; their number."""
     h, rows = state[0][0], state[7][0]
