@@ -10,7 +10,7 @@ import numpy as np
 
 from hedging import costs
 from optmm.config import DeskConfig
-from optmm.engine import books, core, explain, hedge, quote, settlement, stops
+from optmm.engine import books, core, explain, hedge, settings, settlement, stops, sweep
 from optmm.engine import state as tables
 from optmm.engine.closing_marks import Marked
 from optmm.engine.fixing_prices import Fixing
@@ -59,8 +59,7 @@ class World:
         self.seed, self.opening = seed, OpeningBook(opening)
         self.journal = journal
         self.n = len(feed.chain)
-        self.state = tables.create(feed.chain, name)
-        self._configure()
+        self.state = settings.configure(tables.create(feed.chain, name), config, feed, seed=seed)
         self.terms: quoter.Terms | None = None
         self.plan: quoter.Plan | None = None
         self.marks = Marks(self.n)
@@ -97,36 +96,6 @@ class World:
             future=config.fees.future_usd_per_lot,
         )
         self.exercise_e9 = costs.to_e9(config.fees.exercise_usd_per_contract)
-
-    def _configure(self) -> None:
-        c, head, bar_s = self.config, self.state.head, self.feed.bar_ns / E9
-        # between two bars nothing can be known: three bars without one are stale, not one
-        stale_s = max(c.protections.stale_underlying_s, 3.0 * bar_s)
-        for name, seconds in (
-            ("latency_ns", c.replay.order_latency_ms / 1e3),
-            ("stale_spot_ns", stale_s),
-            ("stale_quote_ns", c.surface.stale_quote_s),
-            ("sweep_ns", c.quoting.sweep_s),
-            ("guard_ns", c.quoting.guard_s),
-            ("message_cost_ns", 1.0 / c.protections.messages_per_s),
-            ("message_burst_ns", max(1.0, 1.0 / c.protections.messages_per_s)),
-            ("fill_window_ns", c.protections.window_s),
-            ("fill_cost_ns", c.protections.window_s / c.protections.max_fills),
-            ("lots_cost_ns", c.protections.window_s / c.protections.max_lots),
-        ):
-            head[name] = round(seconds * E9)
-        # a bar feed repeats nothing: there an old quote is one that still stands
-        if self.feed.bar_ns == 0:
-            head["middle_ns"] = round(c.quoting.middle_age_s * E9)
-        else:
-            head["middle_ns"] = head["stale_quote_ns"]
-        head["on_event"] = int(self.feed.bar_ns == 0)
-        head["spot_from_prints"] = int(self.chain.underlying.kind == "index")
-        head["share_pm"] = round(1000 * c.replay.queue_share)
-        head["middle_edge"] = c.quoting.middle_edge_share
-        head["hysteresis"] = c.quoting.hysteresis
-        head["headroom_usd"] = c.limits.inventory_usd
-        head["max_fill_usd"] = c.limits.max_fill_usd
 
     # ---- the loop ------------------------------------------------------------------------------
 
@@ -227,8 +196,11 @@ class World:
         sheet = terms.sheet
         tables.publish_theo(
             self.state, theo=sheet.theo, delta=sheet.delta, gamma=sheet.gamma, df=sheet.df,
-            growth=sheet.growth, spot_ref=sheet.spot,
+            growth=sheet.growth, spot_ref=sheet.spot, vega=sheet.vega,
             taylor_range=self.config.surface.taylor_range,
+            parts=tables.SheetParts(
+                sheet.vol, sheet.years, sheet.rate, sheet.delta_at_strike
+            ),
         )  # fmt: skip
         if self.terms is not None:
             self.explained += explain.between(self.terms.sheet, sheet, *self._held)
@@ -257,8 +229,7 @@ class World:
         while int(self.state.head["wire_count"][0]) + 2 * self.n + 2 > self.state.wire.size:
             self.state = tables.grown(self.state)
         first, stop = (0, self.n) if rows is None else (rows.start, rows.stop)
-        s = self.state
-        quote.requote_rows(s.head, s.mkt, s.own, s.wire, first, stop)
+        sweep.requote_rows(self.state, first, stop)
 
     def on_timer(self, now_ns: int, terms: quoter.Terms | None, fixings: dict[int, Fixing]) -> None:
         """One slow-path step: meter, settle, publish, mark, stop, hedge, requote, record."""
