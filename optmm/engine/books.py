@@ -41,9 +41,9 @@ def book_leg(world: "World", now_ns: int, leg: Leg) -> None:
 def book_carry(world: "World", now_ns: int, line: CarryLine) -> None:
     """Book cash that is no trade; > 0 is received."""
     world.carry_e9 += line.amount_e9
-    world.journal.append(
-        now_ns, "carry", {"kind": line.kind, "amount_e9": line.amount_e9, "note": line.note}
-    )
+    row = {"kind": line.kind, "amount_e9": line.amount_e9, "note": line.note}
+    world.cash_lines.append({"bound": world.name, "ts_ns": now_ns} | row)
+    world.journal.append(now_ns, "carry", row)
 
 
 def mark_close(world: "World", official_e9: np.ndarray) -> Marked:

@@ -98,3 +98,14 @@ PIN_SCHEMA = {
 def pins_frame(it: "Run") -> pl.DataFrame:
     """pins.parquet: positions that deliver, at the last timer before their fixing."""
     return pl.DataFrame([row for w in it.worlds for row in w.pins], schema=PIN_SCHEMA)
+
+
+CARRY_SCHEMA = {
+    "bound": pl.String, "ts_ns": pl.Int64, "kind": pl.String, "amount_e9": pl.Int64,
+    "note": pl.String,
+}  # fmt: skip
+
+
+def carry_frame(it: "Run") -> pl.DataFrame:
+    """carry.parquet: dividends, interest and borrow, > 0 received."""
+    return pl.DataFrame([row for w in it.worlds for row in w.cash_lines], schema=CARRY_SCHEMA)

@@ -10,7 +10,7 @@ import numpy as np
 
 from hedging import costs
 from optmm.config import DeskConfig
-from optmm.engine import books, core, explain, hedge, settings, settlement, stops, sweep
+from optmm.engine import books, explain, hedge, settings, settlement, stops, sweep
 from optmm.engine import state as tables
 from optmm.engine.closing_marks import Marked
 from optmm.engine.fixing_prices import Fixing
@@ -19,6 +19,7 @@ from optmm.engine.marks import Marks
 from optmm.engine.positions_file import OpeningBook, Position
 from optmm.engine.reasons import Reason
 from optmm.engine.records import FillLog, QuoteLog
+from optmm.engine.tick_to_quote import Stopwatch
 from optmm.market.chain import Session
 from optmm.market.feed import Feed
 from optmm.quoting import quoter
@@ -39,6 +40,7 @@ class World:
     feed, config : what is traded and how
     journal : open and empty
     quotes : where quote messages are logged
+    watch : takes the time of some events; nothing of it enters the run
     seed : of the lots that are dealt and the latencies that are drawn
     opening : what is held before the first session
     """
@@ -51,13 +53,14 @@ class World:
         journal: Journal,
         quotes: QuoteLog,
         *,
+        watch: Stopwatch,
         seed: int = 0,
         opening: tuple[Position, ...] = (),
     ) -> None:
         self.name, self.feed, self.chain, self.config = name, feed, feed.chain, config
         self.session: Session = feed.session
         self.seed, self.opening = seed, OpeningBook(opening)
-        self.journal = journal
+        self.journal, self._watch = journal, watch
         self.n = len(feed.chain)
         self.state = settings.configure(tables.create(feed.chain, name), config, feed, seed=seed)
         self.terms: quoter.Terms | None = None
@@ -75,6 +78,7 @@ class World:
         self._held = (np.zeros(self.n, np.int64), 0.0)  # shares and hedge when the sheet came
         self.marked: Marked | None = None  # the last close, under every policy
         self.pins: list[dict] = []
+        self.cash_lines: list[dict] = []
         self.explained = np.zeros(len(explain.LINES))  # USD, by line
         self.breaches: dict[str, float] = {}  # hard limits passed, and how far at worst
         self.fees_e9 = self.carry_e9 = 0
@@ -103,7 +107,7 @@ class World:
         """Advance to the next stop that market data cause; return (next event, reasons)."""
         at = start
         while True:
-            at, reasons = core.advance(self.state, events, at)
+            at, reasons = self._watch.advance(self.state, events, at)
             if reasons & Reason.WIRE_FULL:
                 self.state = tables.grown(self.state)
             since = len(self.fills)

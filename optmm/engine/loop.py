@@ -146,7 +146,8 @@ def _advance(it: "Run", piece: np.ndarray, pins: dict[int, int]) -> int:
         at, reasons = stops[0]
         now_ns = int(lead.state.head["now_ns"][0])
         if reasons & (Reason.TIMER | Reason.TAYLOR):
-            _decide(it, now_ns, reasons)
+            with it.watch.deciding():
+                _decide(it, now_ns, reasons)
         if reasons & Reason.TIMER and now_ns in pins:
             for world in it.worlds:
                 world.pins += overnight.pinned(world, now_ns, pins[now_ns], it.next_open_ns)

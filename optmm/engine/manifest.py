@@ -7,7 +7,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from optmm.config import DeskConfig, canonical, digest
-from optmm.engine import books, closing, explain
+from optmm.engine import books, closing, explain, settings
+from optmm.engine import state as tables
 from optmm.market.feed import Feed
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def results(it: "Run") -> dict:
         "wall_seconds": round(time.perf_counter() - it.started, 3),
         "events": int(it.worlds[0].state.head["events"][0]),
         "fits": it.market.fits,
+        "latency": it.watch.as_json(),
+        "assumptions": list(settings.assumptions(it.config)),
         "bounds": {w.name: _results(w) for w in it.worlds},
         "fixings": it.settled,
         "data_quality": {
@@ -82,6 +85,13 @@ def _results(world: "World") -> dict:
         "throttled": int(head["throttled"]),
         "rejected": int(head["rejected"]),
         "trips": int(head["trips"]),
+        "side_trips": int(head["side_trips"]),
+        "decisions": int(head["requotes"]),
+        "sweeps": int(head["sweeps"]),
+        "picked_off_contracts": int(head["picked_lots"]),
+        "picked_off_e9": int(head["picked_e9"]),
+        "unquoted_usd_s": tables.unquoted_usd_s(world.state),
+        "excluded_prints": int(head["excluded"]),
         "hedges": world.hedges,
         "hedge_lots": world.hedge_lots,
         "killed": world.stopped,

@@ -31,6 +31,7 @@ from optmm.engine.records import (
     write_frame,
     write_json,
 )
+from optmm.engine.tick_to_quote import Stopwatch
 from optmm.errors import DataError, UsageError
 from optmm.market.chain import MarketDay
 from optmm.market.events import Kind
@@ -55,6 +56,7 @@ class Run:
     folder: Path
     total: int  # events of the tape
     started: float
+    watch: Stopwatch
     next_open_ns: int = 0  # after this session
     unseen: bool = True  # the underlying has shown no level in this session
     settled: list[dict] = field(default_factory=list)  # fixings, with where they came from
@@ -119,7 +121,7 @@ def run(
         write_json(folder / "manifest.json", head)
     started = time.perf_counter()
     writer = QuoteWriter(folder / "quotes.parquet")
-    worlds = []
+    worlds, watch = [], Stopwatch()
     for name in bounds:
         journal = Journal(folder / f"journal-{name}.sqlite", resume=resume)
         journal.append(feed.session.open_ns, "open", {
@@ -128,11 +130,11 @@ def run(
             "bounds": list(bounds),
         })  # fmt: skip
         log = QuoteLog(name, writer, journal)
-        worlds.append(World(name, feed, config, journal, log, seed=seed, opening=held))
+        worlds.append(World(name, feed, config, journal, log, watch=watch, seed=seed, opening=held))
     it = Run(
         feed, config, market(feed, config), worlds,
         FixingPrices(feed.chain, config.settlement, rate=config.rates.prior),
-        _synthetic(feed, config), folder, feed.events, started,
+        _synthetic(feed, config), folder, feed.events, started, watch,
     )  # fmt: skip
     try:
         _sessions(it, progress, control)
@@ -306,6 +308,7 @@ def _write_tables(it: Run) -> dict[str, str]:
         "prints.parquet": closing.prints_frame(it),
         "presence.parquet": pl.concat(presence),
         "pins.parquet": closing.pins_frame(it),
+        "carry.parquet": closing.carry_frame(it),
     }
     for name, frame in frames.items():
         write_frame(it.folder / name, frame)

@@ -5,6 +5,7 @@ end_of_day    P&L, risk, limits             closing     Greeks and marks at the 
 stress        VaR and stress matrix         obligations two-sided presence
 surface       fits of the day               flow        who traded, markouts
 quote_card    one series at one moment      tables*     the report as text cells
+venue         assumptions, nights
 figures, html, terminal                     live        the screen while a run is going on
 
 `build` reads and returns; `write` also leaves report.json and report.html. The same folder gives
@@ -24,7 +25,7 @@ def build(run_dir: Path) -> dict[str, Any]:
 
     Raises DataError if the folder lacks a file, or a table lacks a column.
     """
-    from optmm.reports import closing, end_of_day, flow, obligations, quote_card, surface
+    from optmm.reports import closing, end_of_day, flow, obligations, quote_card, surface, venue
     from optmm.reports.measure import plain
     from optmm.reports.run import load
 
@@ -52,6 +53,9 @@ def build(run_dir: Path) -> dict[str, Any]:
         "limits": end_of_day.limits(run),
         "closing_marks": closing.marks(run),
         "bounds": bounds,
+        "nights": venue.nights(run),
+        "venue": venue.section(run),
+        "latency": results.get("latency"),
         "flow": flow.section(run),
         "quote_card": quote_card.section(run),
         "provenance": {

@@ -26,10 +26,13 @@ SUMS = (
     "contracts_gross",
     "spot",
 )
-POLICY = (
-    "settlement value of an expired series at its fixing (recorded tapes carry no official price), "
-    "else theo, else mid"
-)
+DEFAULT = "settlement_theo_mid"
+POLICIES = {
+    "settlement_theo_mid": "settlement value of an expired series, else theo, else mid",
+    "theo": "theo, else the settlement value of an expired series, else mid",
+    "mid": "mid, else the settlement value of an expired series, else theo",
+    "official": "official close, else settlement value, else theo, else mid",
+}
 
 
 def held(run: Run, bound: str) -> tuple[pl.DataFrame, int]:
@@ -96,16 +99,26 @@ def _theo_less_mid(run: Run, bound: str) -> dict[str, Any]:
         "theo_less_mid_usd": float(gap[usable].sum()) / 2e9 if usable.any() else None,
         "positions_compared": int(usable.sum()),
         "positions_without_both": int((~usable).sum()),
-    }
+        "other_policies_usd": {
+            name: e9 / 1e9
+            for name, e9 in run.result_of(bound).get("closing_marks", {})
+            .get("against_e9", {}).items()
+        },
+    }  # fmt: skip
 
 
 def marks(run: Run) -> dict[str, Any]:
     """`closing_marks` of report.json: policy, series by source, what theo against mid is worth."""
     counts = run.chain["closing_source"].value_counts().sort("closing_source")
     return {
-        "policy": POLICY,
+        "policy": POLICIES[run.manifest["config"].get("marks", {}).get("policy", DEFAULT)],
         "fixings": [
-            {"expiry": f["expiry"], "usd": f["px_e9"] / 1e9, "source": f["source"]}
+            {
+                "expiry": f["expiry"],
+                "root": f["root"],
+                "usd": f["px_e9"] / 1e9,
+                "source": f["source"],
+            }
             for f in run.results.get("fixings", [])
         ],
         "series": dict(counts.iter_rows()),

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from optmm.reports import tables_desk as desk
 from optmm.reports import tables_market as market
+from optmm.reports import tables_venue as venue
 from optmm.reports.run import Run
 from optmm.reports.tables import NA, Column, Table, number, percent, worlds
 
@@ -33,6 +34,7 @@ def _environment() -> Environment:
 def _sections(report: dict[str, Any]) -> list[dict[str, Any]]:
     """Headings, tables and names of figures, in reading order."""
     each = worlds(report)
+    outside = [table for table in (venue.nights(report), venue.pins(report)) if table]
     several = len(report["sessions"]) > 1
     stress = [table for bound in each if (table := desk.stress(report, bound))]
     return [
@@ -40,6 +42,7 @@ def _sections(report: dict[str, Any]) -> list[dict[str, Any]]:
          "tables": [desk.headline(report), *([desk.days(report)] if several else [])]},
         {"title": "Risk", "figures": ["inventory"],
          "tables": [desk.risk(report), desk.limits(report)]},
+        *([{"title": "Expiries and nights", "figures": [], "tables": outside}] if outside else []),
         {"title": "Book at the close", "figures": [],
          "tables": [*(desk.greeks(report, b) for b in each), *stress, desk.closing(report)]},
         {"title": "Obligations", "figures": ["presence"],
@@ -48,6 +51,8 @@ def _sections(report: dict[str, Any]) -> list[dict[str, Any]]:
         {"title": "Flow", "figures": ["markouts"],
          "tables": [market.hourly(report), market.sizes(report), market.markouts(report),
                     market.flow_absent(report)]},
+        {"title": "Venue and speed", "figures": ["latency"],
+         "tables": [venue.costs(report), venue.latency(report), venue.assumptions(report)]},
         {"title": "Quote card", "figures": ["tape"], "tables": [market.quote_card(report)]},
         {"title": "Data and provenance", "figures": [],
          "tables": [market.quality(report), market.provenance(report)]},
@@ -82,6 +87,7 @@ CAPTIONS = {
     "term": "Left, what the market charges; right, what financing and dividends do to the forward. "
     "Expiries under a day are left out.",
     "markouts": "A line that falls shows that takers knew something.",
+    "latency": "Wall time of the code on the machine that ran this, not of the venue.",
     "tape": "Grey bars are the market's bid and ask at each public print.",
 }
 

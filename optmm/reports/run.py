@@ -36,6 +36,7 @@ COLUMNS = {
     "presence": "bound:s instrument eligible_s:f two_sided_s:f open_s:f",
     "pins": "bound:s ts_ns instrument symbol:s lots strike:f exercise:f at_strike:f near:b "
     "sd_lots:f expiry:s total_sd_lots:f mean_lots:f gap_usd:f without_vol",
+    "carry": "bound:s ts_ns kind:s amount_e9 note:s",
 }
 FRAMES = tuple(COLUMNS)
 TYPES: dict[str, type[pl.DataType]] = {
@@ -62,6 +63,7 @@ class Run:
     smiles: pl.DataFrame
     presence: pl.DataFrame
     pins: pl.DataFrame
+    carry: pl.DataFrame
 
     @property
     def results(self) -> dict[str, Any]:

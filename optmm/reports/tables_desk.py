@@ -198,7 +198,9 @@ def closing(report: dict[str, Any]) -> Table:
     marks = report["closing_marks"]
     rows = [
         (bound, number(m["theo_less_mid_usd"], 2), number(m["positions_compared"]),
-         number(m["positions_without_both"]))
+         number(m["positions_without_both"]),
+         ", ".join(f"{name} {usd:+,.2f}" for name, usd in m["other_policies_usd"].items() if usd)
+         or "none differs")
         for bound, m in marks["bounds"].items()
     ]  # fmt: skip
     counts = ", ".join(f"{n:,} {source}" for source, n in marks["series"].items())
@@ -207,8 +209,11 @@ def closing(report: dict[str, Any]) -> Table:
         Column("theo less mid", "USD"),
         Column("positions compared"),
         Column("without both"),
+        Column("the book under other policies, USD", numeric=False),
     )
-    fixed = "; ".join(f"{f['expiry']} at {f['usd']:,.2f}, {f['source']}" for f in marks["fixings"])
+    fixed = "; ".join(
+        f"{f['root']} {f['expiry']} at {f['usd']:,.2f}, {f['source']}" for f in marks["fixings"]
+    )
     settled = f" Fixings: {fixed}." if fixed else ""
     note = f"Policy: {marks['policy']}. Series by source: {counts}.{settled}"
     return Table("closing", "Closing marks", columns, tuple(rows), note)

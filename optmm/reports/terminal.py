@@ -1,4 +1,4 @@
-"""The report on a terminal: about sixty lines of a hundred columns, plain when piped."""
+"""The report on a terminal: about eighty lines of a hundred columns, plain when piped."""
 
 from collections.abc import Sequence
 from typing import Any, TextIO
@@ -9,11 +9,13 @@ from rich.text import Text
 
 from optmm.reports import tables_desk as desk
 from optmm.reports import tables_market as market
+from optmm.reports import tables_venue as venue
 from optmm.reports.tables import NA, main_world, number, percent, short
 
 WIDTH = 100
 EXPIRIES = 3  # rows of detail without --expiry
 HOURS = 7
+COSTS = ("picked_off_usd", "throttled", "unquoted_average_usd")  # of the venue's, for a terminal
 
 
 def console(stream: TextIO) -> Console:
@@ -198,6 +200,21 @@ def _flow(report: dict[str, Any]) -> RenderableType:
 CARD = ("Instrument", "Fair", "Market", "Inventory", "Our bid", "Our ask", "Limits")
 
 
+def _venue(report: dict[str, Any]) -> RenderableType:
+    """What latency and budget did, the speed of the code, and what all of it rests on."""
+    full = venue.costs(report)
+    rows = [
+        (label if not unit else f"{label}, {unit}", *cells) for label, unit, *cells in full.rows
+    ]
+    speed = venue.latency(report)
+    lines = [
+        f"{label}: median {cells[1]} µs, 99 % {cells[3]} µs, n = {cells[0]}"
+        for label, *cells in speed.rows
+    ]
+    lines.append(" ".join(report["venue"]["assumptions"]))
+    return Group(grid((full.title, *report["bounds"]), rows), Text("\n".join(lines), style="dim"))
+
+
 def _days(report: dict[str, Any]) -> RenderableType:
     """A line a session."""
     full = desk.days(report)
@@ -223,6 +240,7 @@ def renderable(report: dict[str, Any], *, expiries: list[str] | None = None) -> 
         _obligations(report),
         _surface(report, expiries),
         _flow(report),
+        _venue(report),
         _card(report),
     )
     blank = Text("")

@@ -16,7 +16,7 @@ from days import MINUTE_NS, barred, simulated
 
 from optmm import reports
 from optmm.config import DeskConfig, parsed
-from optmm.engine import replay
+from optmm.engine import books, replay
 from optmm.engine.verify import verify_run
 from optmm.errors import DataError, UsageError
 from optmm.market.events import Bits, Kind, empty, in_order
@@ -24,6 +24,7 @@ from optmm.market.events import Bits, Kind, empty, in_order
 FILES = (
     "manifest.json", "chain.parquet", "fills.parquet", "quotes.parquet", "prints.parquet",
     "pnl.parquet", "greeks.parquet", "surface.parquet", "smiles.parquet", "presence.parquet",
+    "pins.parquet", "carry.parquet",
     "report.json", "report.html",
 )  # fmt: skip
 
@@ -77,7 +78,7 @@ def test_two_computations_of_the_pnl_agree_exactly(kind, request):
     for world in run.worlds:
         shown = report["bounds"][world.name]
         assert shown["identity_error"] == 0
-        assert round(shown["ledger_net"] * 1e9) == world.net_e9()
+        assert round(shown["ledger_net"] * 1e9) == books.net_e9(world)
 
 
 def test_worlds_order_as_their_rules_do(tmp_path):
@@ -161,7 +162,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from days import barred, simulated
 from optmm.config import DeskConfig
-from optmm.engine import replay
+from optmm.engine import books, replay
 out = {}
 for name, day in (("bars", barred()), ("ticks", simulated())):
     run = replay.run(day, DeskConfig(), Path(sys.argv[2]) / name, seed=1, command="test")
@@ -193,7 +194,7 @@ def test_one_world_alone_is_the_same_world(bars, tmp_path):
     config = parsed({"replay": {"bounds": ("queue",)}}, "test")
     alone = replay.run(barred(), config, tmp_path / "queue", seed=1)
     other = run.worlds[1]
-    assert alone.worlds[0].net_e9() == other.net_e9()
+    assert books.net_e9(alone.worlds[0]) == books.net_e9(other)
     assert alone.worlds[0].fills.frame().equals(other.fills.frame())
 
 

@@ -273,6 +273,16 @@ def _smiles(day: Day) -> list[dict]:
     return rows
 
 
+def _pin(day: Day, bound: str, near: bool) -> dict:
+    """A position that delivers, before its fixing."""
+    return {
+        "bound": bound, "ts_ns": CLOSE_NS, "instrument": 0, "symbol": "SYN", "lots": -4,
+        "strike": 100.0, "exercise": 0.4, "at_strike": 0.2, "near": near, "sd_lots": 196.0,
+        "expiry": "2024-06-07", "total_sd_lots": 196.0, "mean_lots": 3.0, "gap_usd": 180.0,
+        "without_vol": 0,
+    }  # fmt: skip
+
+
 def _presence(day: Day, rng: np.random.Generator, bounds: tuple[str, ...]) -> list[dict]:
     """Two-sided most of the time; absences split between two reasons."""
     rows = []
@@ -307,7 +317,14 @@ def busy_run(folder: Path, *, bounds: tuple[str, ...] = BOUNDS, seed: int = 7) -
                 "worst_inventory_usd": max(r["inventory_usd"] for r in p),
             },
             "ledger_net_e9": p[-1]["net_e9"],
-        }
+            "closing_marks": {
+                "policy": "settlement_theo_mid",
+                "against_e9": {"settlement_theo_mid": 0, "mid": -7_250_000_000},
+            },
+            "picked_off_contracts": 12, "picked_off_e9": 34_500_000_000, "unquoted_usd_s": 2_340.0,
+            "throttled": 5, "excluded_prints": 7, "side_trips": 1, "decisions": 90_000,
+            "sweeps": 400,
+        }  # fmt: skip
     frames = {
         "chain": _closing(day),
         "fills": fills,
@@ -318,13 +335,27 @@ def busy_run(folder: Path, *, bounds: tuple[str, ...] = BOUNDS, seed: int = 7) -
         "surface": _surface(day, rng),
         "smiles": _smiles(day),
         "presence": _presence(day, rng, bounds),
-    }
+        "pins": [_pin(day, bound, near) for bound in bounds for near in (True, False)],
+        "carry": [
+            {"bound": bound, "ts_ns": CLOSE_NS, "kind": "dividend", "amount_e9": 12_500_000_000,
+             "note": "1.25 USD a share ex 2024-06-21"}
+            for bound in bounds
+        ],
+    }  # fmt: skip
     quality = {
         "rows": 612_345,
         "quarantined": {"crossed": 31, "negative price": 2, "unparsable": 1},
         "two_sided_share": 0.934,
         "notes": ["minute bars; a row is known at its stamp + 60 s"],
     }
-    done = {"events": 612_345, "wall_seconds": 3.2, "bounds": results, "data_quality": quality}
+    watched = {"samples": 3, "p50_us": 2.0, "p90_us": 4.0, "p99_us": 4.0, "max_us": 4.1,
+               "histogram": [{"le_us": 2.0, "count": 2}, {"le_us": 4.2, "count": 1}]}  # fmt: skip
+    done = {
+        "events": 612_345, "wall_seconds": 3.2, "bounds": results, "data_quality": quality,
+        "assumptions": ["Latency: feed 1 ms and order 5 ms.", "Queue: price, then time."],
+        "latency": {"method": "wall clock", "looked_at": 9, "event": watched, "decision": watched},
+        "fixings": [{"expiry": "2024-06-07", "root": "SYN", "px_e9": 100 * 10**9,
+                     "source": "last underlying print", "official": False}],
+    }  # fmt: skip
     head = manifest("SYN", bounds, done)
     return write(folder, head, {name: frame(name, rows) for name, rows in frames.items()})

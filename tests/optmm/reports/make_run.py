@@ -78,6 +78,9 @@ SCHEMAS = {
     "smiles": "slice expiry:d root:s strike:f right k:f bid_vol:f ask_vol:f model_vol:f used:b",
     "presence": "bound:s instrument eligible_s:f two_sided_s:f open_s:f "
     + " ".join(f"absent_{name}_s:f" for name in ABSENT),
+    "pins": "bound:s ts_ns instrument symbol:s lots strike:f exercise:f at_strike:f near:b "
+    "sd_lots:f expiry:s total_sd_lots:f mean_lots:f gap_usd:f without_vol",
+    "carry": "bound:s ts_ns kind:s amount_e9 note:s",
     "chain": "instrument symbol:s root:s right strike:f expiry:d fixing_ns american:b physical:b "
     "am_settled:b multiplier slice open_interest closing_mark_e9 closing_source:s closing_vol:f "
     "closing_delta:f closing_bid_e9 closing_ask_e9",
@@ -92,7 +95,8 @@ def frame(name: str, rows: list[dict]) -> pl.DataFrame:
         column, _, letter = field.partition(":")
         schema[column] = pl.String if letter == "d" else TYPES[letter]
     table = pl.DataFrame(rows, schema=schema, orient="row")
-    return table.with_columns(pl.col("expiry").str.to_date()) if "expiry" in schema else table
+    dated = "expiry:d" in SCHEMAS[name].split()
+    return table.with_columns(pl.col("expiry").str.to_date()) if dated else table
 
 
 def hand_fill(bound: str, seq: int, **changes) -> dict:
@@ -204,6 +208,8 @@ def hand_run(folder: Path) -> Path:
         "surface": hand_surface(),
         "smiles": [],
         "presence": presence,
+        "pins": [],
+        "carry": [],
     }
     results = {
         "events": 1000,
