@@ -77,7 +77,9 @@ def test_a_hedge_waits_for_quotes_sent_before_it():
     assert tables.send_hedge(state, lots=3, land_ns=4 * E9) == 5 * E9
 
 
-@pytest.mark.parametrize(("stress", "least", "most"), [(0.0, 1.0, 1.0), (1.0, 1.5, 3.2), (50, 10, 10)])
+@pytest.mark.parametrize(
+    ("stress", "least", "most"), [(0.0, 1.0, 1.0), (1.0, 1.5, 3.2), (50.0, 10.0, 10.0)]
+)
 def test_latency_grows_with_recent_volatility_over_its_average(stress, least, most):
     """An hour of 1 bp moves a second, then a minute of 4 bp: recent vol is about thrice as high."""
     head = head_of(latency_stress=stress)
