@@ -122,59 +122,86 @@ def certify_absent(state, i, why):
 
 
 @inlined
+def bid_limits(h, m, o, fair, middle, cap, why):
+    """What the bid asks for: fair value from, to; sum of the market from, to; least no-arbitrage
+    cap, USD; whether it is the middle that keeps it down; whether only the present spot is known.
+    """
+    fair_lo, fair_hi, sum_lo, sum_hi = -math.inf, math.inf, -FAR, FAR
+    least_cap, by_middle, pinned = -math.inf, 0, False
+    if o["cap_bid"] <= 0:
+        return fair_lo, fair_hi, sum_lo, sum_hi, least_cap, by_middle, pinned
+    low, high = bid_interval(h, m, o, middle, why)
+    gap, hold = min(o["skew"] - o["half_bid"], 0.0), h["middle_edge"] * o["half_bid"]
+    if high < math.inf:
+        if middle > 0.0 and fair + gap > middle - hold:
+            sum_hi = int(2.0 * (high + hold * 1e9)) - 4
+            by_middle = 1
+        else:
+            fair_hi = (high - 1.0) * USD - gap
+        pinned = cap < fair + gap
+    if low > -math.inf:
+        fair_lo = (low + 1.0) * USD - gap
+        sum_lo = int(2.0 * (low + hold * 1e9)) + 4
+        least_cap = (low + 2.0) * USD
+    if o["sent_bid_lots"] > 0:
+        fair_lo = max(fair_lo, (o["sent_bid_e9"] + 1) * USD)
+        least_cap = max(least_cap, (o["sent_bid_e9"] + 2) * USD)
+    elif m["bid_e9"] <= 0 or m["ask_e9"] <= m["tick_below_e9"]:
+        pinned = True  # it may be the displayed ask that leaves no room for a bid
+    return fair_lo, fair_hi, sum_lo, sum_hi, least_cap, by_middle, pinned
+
+
+@inlined
+def ask_limits(h, m, o, fair, middle, floor, why):
+    """What the ask asks for, as `bid_limits`; the fifth is the greatest no-arbitrage floor, USD."""
+    fair_lo, fair_hi, sum_lo, sum_hi = -math.inf, math.inf, -FAR, FAR
+    if o["cap_ask"] <= 0:
+        return fair_lo, fair_hi, sum_lo, sum_hi, math.inf, 0, False
+    low, high = ask_interval(h, m, o, middle, why)
+    gap, hold = max(o["skew"] + o["half_ask"], 0.0), h["middle_edge"] * o["half_ask"]
+    fair_hi = min((high - 1.0) * USD - gap, (o["sent_ask_e9"] - 1) * USD)
+    sum_hi = int(2.0 * (high - hold * 1e9)) - 4
+    most_floor = (min(high, float(o["sent_ask_e9"])) - 2.0) * USD
+    if low == -math.inf:
+        return fair_lo, fair_hi, sum_lo, sum_hi, most_floor, 0, False
+    pinned = floor > fair + gap
+    if middle > 0.0 and fair + gap < middle + hold:
+        sum_lo = int(2.0 * (low - hold * 1e9)) + 4
+        return fair_lo, fair_hi, sum_lo, sum_hi, most_floor, 1, pinned
+    fair_lo = (low + 1.0) * USD - gap
+    return fair_lo, fair_hi, sum_lo, sum_hi, most_floor, 0, pinned
+
+
+@inlined
 def certify(state, i, why_bid, why_ask):
     """Write where the decision just taken for row `i` holds; both sides stay as sent."""
     h, m, o = state[0][0], state[1][i], state[2][i]
-    fair, middle = theo_now(m, h["spot"]), displayed_middle(h, m)
-    floor, cap = bounds(m, h["spot"])
-    fair_lo, fair_hi, least_cap, most_floor = -math.inf, math.inf, -math.inf, math.inf
-    sum_lo, sum_hi, bid_hi, ask_lo, by_middle, pinned = -FAR, FAR, FAR, 0, 0, False
-    if o["cap_bid"] > 0:
-        low, high = bid_interval(h, m, o, middle, why_bid)
-        gap, hold = min(o["skew"] - o["half_bid"], 0.0), h["middle_edge"] * o["half_bid"]
-        if high < math.inf:
-            if middle > 0.0 and fair + gap > middle - hold:
-                sum_hi = min(sum_hi, int(2.0 * (high + hold * 1e9)) - 4)
-                by_middle = 1
-            else:
-                fair_hi = min(fair_hi, (high - 1.0) * USD - gap)
-            pinned = pinned or cap < fair + gap
-        if low > -math.inf:
-            fair_lo = max(fair_lo, (low + 1.0) * USD - gap)
-            sum_lo = max(sum_lo, int(2.0 * (low + hold * 1e9)) + 4)
-            least_cap = (low + 2.0) * USD
-        if o["sent_bid_lots"] > 0:
-            fair_lo = max(fair_lo, (o["sent_bid_e9"] + 1) * USD)
-            least_cap = max(least_cap, (o["sent_bid_e9"] + 2) * USD)
-            ask_lo = o["sent_bid_e9"] + 1
-        elif m["bid_e9"] <= 0 or m["ask_e9"] <= m["tick_below_e9"]:
-            pinned = True  # it may be the displayed ask that leaves no room for a bid
-    if o["cap_ask"] > 0:
-        low, high = ask_interval(h, m, o, middle, why_ask)
-        gap, hold = max(o["skew"] + o["half_ask"], 0.0), h["middle_edge"] * o["half_ask"]
-        fair_hi = min(fair_hi, (high - 1.0) * USD - gap, (o["sent_ask_e9"] - 1) * USD)
-        sum_hi = min(sum_hi, int(2.0 * (high - hold * 1e9)) - 4)
-        most_floor = (min(high, float(o["sent_ask_e9"])) - 2.0) * USD
-        if low > -math.inf:
-            if middle > 0.0 and fair + gap < middle + hold:
-                sum_lo = max(sum_lo, int(2.0 * (low - hold * 1e9)) + 4)
-                by_middle = 1
-            else:
-                fair_lo = max(fair_lo, (low + 1.0) * USD - gap)
-            pinned = pinned or floor > fair + gap
-        bid_hi = o["sent_ask_e9"] - 1
-    spot_lo, spot_hi = spot_interval(m, h["spot"], least_cap, most_floor)
-    if pinned or not fair_lo <= fair <= fair_hi:
+    spot, fair, middle = h["spot"], theo_now(m, h["spot"]), displayed_middle(h, m)
+    floor, cap = bounds(m, spot)
+    bid_lo, bid_hi, sum_lo, sum_hi, least_cap, held, pinned = bid_limits(
+        h, m, o, fair, middle, cap, why_bid
+    )
+    ask_lo, ask_hi, other_lo, other_hi, most_floor, also_held, also_pinned = ask_limits(
+        h, m, o, fair, middle, floor, why_ask
+    )
+    fair_lo, fair_hi = max(bid_lo, ask_lo), min(bid_hi, ask_hi)
+    sum_lo, sum_hi = max(sum_lo, other_lo), min(sum_hi, other_hi)
+    spot_lo, spot_hi = spot_interval(m, spot, least_cap, most_floor)
+    if pinned or also_pinned:
+        spot_lo = spot_hi = spot
+    if pinned or also_pinned or not fair_lo <= fair <= fair_hi:
         fair_lo = fair_hi = fair
-        if pinned:
-            spot_lo = spot_hi = h["spot"]
     if fair_lo <= 0.0:
         fair_lo = -math.inf  # fair value is never below zero, its Taylor terms may be
-    two_sided = 0 < m["bid_e9"] < m["ask_e9"]
+    most_bid = o["sent_ask_e9"] - 1 if o["sent_ask_lots"] > 0 else FAR
+    least_ask = o["sent_bid_e9"] + 1 if o["sent_bid_lots"] > 0 else 0
     shown = m["bid_e9"] + m["ask_e9"]
-    if two_sided and not sum_lo <= shown <= sum_hi:
+    if 0 < m["bid_e9"] < m["ask_e9"] and not sum_lo <= shown <= sum_hi:
         sum_lo = sum_hi = shown
-        bid_hi = bid_hi if middle > 0.0 else -1  # too old to have counted: it will, shown again
+        most_bid = most_bid if middle > 0.0 else -1  # too old to have counted: it will, shown again
     if (why_bid | why_ask) & CROSS_GUARD != 0:
-        bid_hi = -1
-    write(state, i, fair_lo, fair_hi, spot_lo, spot_hi, sum_lo, sum_hi, bid_hi, ask_lo, by_middle)
+        most_bid = -1
+    write(
+        state, i, fair_lo, fair_hi, spot_lo, spot_hi, sum_lo, sum_hi, most_bid, least_ask,
+        held | also_held,
+    )  # fmt: skip

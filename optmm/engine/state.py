@@ -153,12 +153,13 @@ def sized(state: EngineState, *, max_fills: int, messages: int) -> EngineState:
 
 
 def void(state: EngineState) -> None:
-    """Let every row be decided again at its next event or sweep."""
+    """Let every row be decided again at its next event or sweep; series' closes are read again."""
     state.cert["fair_lo"], state.cert["fair_hi"] = np.inf, -np.inf
     state.cert["bid_hi"] = -1
     state.sheet[FAIR_LO], state.sheet[FAIR_HI] = np.inf, -np.inf
     head = state.head[0]
     head["cert_lo"], head["cert_hi"], head["cert_until_ns"] = -np.inf, np.inf, FAR
+    head["expiry_ns"] = 0
 
 
 def acts_for(wire_rows: int, options: int) -> int:
