@@ -85,7 +85,7 @@ def simulate_session(
         config, clock, knots, path, rng["smile"], fixing_ns=chain.fixing_ns[first],
         expiries=tuple(chain.expiry[first].tolist()), opening=opening,
     )  # fmt: skip
-    prices = true_prices(config, chain, clock, path, smile)
+    prices = true_prices(config, chain, clock, path, smile, knots)
     flow = takers.simulate_takers(prices, rng["takers"])
     tape = np.concatenate(_events(config, prices, flow, rng))
     tape, wrong, aside = faults.planted(config, clock, tape, rng["faults"])

@@ -60,6 +60,7 @@ class TruePrices:
     # (nodes, 5, instruments): premium at spot (1 - h, 1, 1 + h) times the node's, its vol
     # derivative there, and the node's vol
     premium_nodes: Floats
+    knots: Floats  # (slices,): when each is fixed, in business days from the open
 
     def european(self, rows: Ints, second: Ints, spot: Floats | None = None) -> Fair:
         """Value without early exercise, and its delta and vega.
@@ -162,12 +163,17 @@ class TruePrices:
 
 
 def true_prices(
-    config: SimulationConfig, chain: Chain, clock: Clock, path: SpotPath, smile: SmilePath
+    config: SimulationConfig,
+    chain: Chain,
+    clock: Clock,
+    path: SpotPath,
+    smile: SmilePath,
+    knots: Floats,
 ) -> TruePrices:
     """Price the early-exercise premium at its nodes and return the day's pricing function."""
     nodes = -(-clock.seconds // NODE_SECONDS) + 1
     table = np.zeros((nodes, 5, len(chain)))
-    prices = TruePrices(config, chain, clock, path, smile, table)
+    prices = TruePrices(config, chain, clock, path, smile, table, knots)
     rows = np.arange(len(chain))
     wide = [_exact_premium(prices, rows, 0, spot=f) for f in (0.97, 1.0, 1.03)]
     matters = np.flatnonzero(np.max(wide, axis=0) > NEGLIGIBLE_USD)
