@@ -37,6 +37,7 @@ VOL_STEP = 0.005
 NEGLIGIBLE_USD = 1e-5
 STOCK_HALF_SPREAD_USD = 0.005
 PRICE_WIDTH_SHARE = 0.0005
+WING_POWER = 4.0
 
 
 class Fair(NamedTuple):
@@ -112,12 +113,15 @@ class TruePrices:
         """Typical distance of other makers' quotes from the truth, USD.
 
         A floor, plus a slice of vega that grows with expiry, plus what hedging the delta costs at
-        the stock's touch, plus a share of the price for deep in-the-money options.
+        the stock's touch, plus a share of the price, small in general, larger far out of the
+        money.
         """
         years = years_between(self.clock.grid_ns[second], self.chain.fixing_ns[rows])
         points = self.config.vega_width_vol_points * (1.0 + np.sqrt(np.maximum(years, 0.0)))
         width = 0.01 * fair.vega * points + np.abs(fair.delta) * STOCK_HALF_SPREAD_USD
-        return np.maximum(width + PRICE_WIDTH_SHARE * fair.price, self.config.min_half_width_usd)
+        wing = np.maximum(1.0 - 2.0 * np.abs(fair.delta), 0.0) ** WING_POWER
+        share = PRICE_WIDTH_SHARE + self.config.wing_width_share * wing
+        return np.maximum(width + share * fair.price, self.config.min_half_width_usd)
 
     def forward(self, slices: Ints, second: Ints) -> Floats:
         """Forward of each slice at each second, USD; spot once fixed."""
