@@ -105,12 +105,18 @@ def _met(day: MarketDay, rows: NDArray[np.void]) -> tuple[Ints, Ints]:
     """Bid and ask (e9) displayed strictly before each row; 0 where nothing was."""
     quotes = day.events[day.events["kind"] == Kind.QUOTE]
     order = np.lexsort((quotes["ts_event_ns"], quotes["instrument"]))
-    quotes, start = quotes[order], day.session.open_ns - 86_400 * NS
-    key = quotes["instrument"].astype(np.int64) * (1 << 52) + (quotes["ts_event_ns"] - start)
-    wanted = rows["instrument"].astype(np.int64) * (1 << 52) + (rows["ts_event_ns"] - start)
+    quotes = quotes[order]
+    times = np.unique(quotes["ts_event_ns"])
+    key, wanted = (
+        table["instrument"].astype(np.int64) * (times.size + 1)
+        + np.searchsorted(times, table["ts_event_ns"])
+        for table in (quotes, rows)
+    )
     at = np.searchsorted(key, wanted) - 1
+    if not quotes.size:
+        return np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
     found = (at >= 0) & (quotes["instrument"][at] == rows["instrument"])
-    return tuple(np.where(found, quotes[side][at], 0) for side in ("bid_e9", "ask_e9"))  # type: ignore[return-value]
+    return np.where(found, quotes["bid_e9"][at], 0), np.where(found, quotes["ask_e9"][at], 0)
 
 
 def _underlying_quotes(day: MarketDay) -> NDArray[np.void]:

@@ -24,12 +24,12 @@ def week():
 
 
 def test_the_first_day_is_the_single_day_and_all_repeat():
-    config = SimulationConfig(minutes=2, **SMALL)
-    days = [d.day for d in simulate_days(config, 5, 3)]
+    config = SimulationConfig(minutes=1, **SMALL)
+    days = [d.day for d in simulate_days(config, 5, 2)]
     assert days[0].sources == simulate_day(config, 5).day.sources
-    again = [d.day for d in simulate_days(config, 5, 3)]
+    again = [d.day for d in simulate_days(config, 5, 2)]
     assert [d.sources for d in days] == [d.sources for d in again]
-    assert len({d.sources[0][1] for d in days}) == 3
+    assert len({d.sources[0][1] for d in days}) == 2
 
 
 def test_sessions_follow_each_other_over_weekends(week):
@@ -74,13 +74,15 @@ def test_without_shocks_the_forward_variance_of_an_expiry_is_what_it_was():
         chain = later.day.chain
         old = one.day.chain
         dates = old.expiry[old.slice_start[:-1]].tolist()
+        # the second night starts inside an interval that the first made a straight line
+        close = 1e-9 if nights == 1 else 1e-3
         theta = later.truth.prices.smile.theta[:, 0]
         seen = 0
         for j, date in enumerate(chain.expiry[chain.slice_start[:-1]].tolist()):
             if date in dates:
                 knot = one.truth.prices.knots[dates.index(date)]
                 expected = forward_variance(config, np.array([knot]))[0] - start[nights - 1]
-                assert theta[j] == pytest.approx(expected, rel=1e-9), date
+                assert theta[j] == pytest.approx(expected, rel=close), date
                 seen += 1
         assert seen > 20
 
@@ -88,7 +90,7 @@ def test_without_shocks_the_forward_variance_of_an_expiry_is_what_it_was():
 def test_forward_variance_is_a_martingale_through_the_night():
     """Mean over nights of (what the next open expects + what the night used) against the close.
 
-    Transient factors off; 200 nights after one and the same session.
+    Transient factors off; 120 nights after one and the same session.
     """
     config = SimulationConfig(
         minutes=1, level_noise_sd=0.0, term_noise_sd=0.0, overnight_variance_share=0.3, **SMALL
@@ -99,21 +101,21 @@ def test_forward_variance_is_a_martingale_through_the_night():
     close, spent = prices.clock.elapsed[-1], prices.path.quadratic[-1]
     knots = prices.knots[prices.knots > 1.0][[2, 8, 15]]
     ratios, moves = [], []
-    for seed in range(200):
+    for seed in range(120):
         opened, today = next_opening(simulated, opening, np.random.default_rng(seed))
         carry = 0.031 * (clock_of(today).session.open_ns - simulated.day.session.close_ns)
         moves.append(np.log(opened.spot_usd / prices.path.spot[-1]) - carry / (365 * 86_400e9))
         ratios.append(opened.variance(knots - 1.0))
     was = forward_variance(config, knots) - forward_variance(config, np.array([1.0]))
-    error = np.std(ratios, axis=0) / np.sqrt(200.0)
+    error = np.std(ratios, axis=0) / np.sqrt(120.0)
     # a minute of trading moved the level a little before: take the move out by its own mean path
     level = prices.smile.theta[prices.knots > 1.0, -1][[2, 8, 15]] / (
         forward_variance(config, knots) - forward_variance(config, np.array([close]))
     )
     assert (np.abs(np.mean(ratios, axis=0) - was * level) < 4.0 * error + 0.002 * was).all()
     night = forward_variance(config, np.array([1.0])) - forward_variance(config, np.array([close]))
-    assert np.var(moves) == pytest.approx(float(night[0]), rel=4.0 * np.sqrt(2.0 / 200.0) + 0.05)
-    assert abs(np.mean(np.exp(moves)) - 1.0) < 3.5 * np.std(moves) / np.sqrt(200.0)
+    assert np.var(moves) == pytest.approx(float(night[0]), rel=4.0 * np.sqrt(2.0 / 120.0) + 0.05)
+    assert abs(np.mean(np.exp(moves)) - 1.0) < 3.5 * np.std(moves) / np.sqrt(120.0)
     assert spent < 1e-5
 
 

@@ -20,10 +20,10 @@ def _takers(market):
     start = market.day.session.open_ns
     second = (rows["ts_event_ns"] - start) // NS
     side = np.where(rows["ask_lots"] > 0, 1, -1)
+    sheets = {int(s): market.sheet(start + int(s) * NS).price for s in np.unique(second)}
     true = np.array(
-        [market.sheet(start + int(s) * NS).price[i] for s, i in
-         zip(second, rows["instrument"], strict=True)]
-    )  # fmt: skip
+        [sheets[int(s)][i] for s, i in zip(second, rows["instrument"], strict=True)]
+    )
     price = (rows["bid_e9"] + rows["ask_e9"]) / 1e9
     return (
         second,
