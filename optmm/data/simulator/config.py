@@ -94,10 +94,10 @@ class SimulationConfig(BaseModel):
     move_share: Share = Field(0.04, description="of quote events: makers follow a spot move")
     min_half_width_usd: float = Field(0.005, ge=0.0, le=1.0)
     vega_width_vol_points: float = Field(
-        0.08, ge=0.0, le=2.0, description="typical half width at the money"
+        0.1, ge=0.0, le=2.0, description="typical half width at the money"
     )
     wing_width_share: float = Field(
-        0.14, ge=0.0, le=1.0, description="of price, added far out of the money"
+        0.17, ge=0.0, le=1.0, description="of price, added far out of the money"
     )
     width_noise_sd_log: float = Field(0.25, ge=0.0, le=1.0)
     quote_size_median_lots: float = Field(20.0, ge=1.0, le=10_000.0, description="of one maker")
@@ -121,8 +121,8 @@ class SimulationConfig(BaseModel):
 
     # takers
     takers_per_day: float = Field(6500.0, ge=0.0, le=200_000.0)
-    hawkes_own: float = Field(0.6, ge=0.0, lt=1.0, description="trades a trade begets on its side")
-    hawkes_cross: float = Field(0.1, ge=0.0, lt=1.0, description="and on the other")
+    hawkes_own: float = Field(0.75, ge=0.0, lt=1.0, description="trades a trade begets on its side")
+    hawkes_cross: float = Field(0.05, ge=0.0, lt=1.0, description="and on the other")
     hawkes_decay_seconds: float = Field(30.0, gt=0.0, le=3600.0, description="mean delay")
     follow_share: Share = Field(0.5, description="of begotten trades that are in the same option")
     size_tail: float = Field(1.2, ge=0.5, le=10.0, description="P(lots >= k) = k^-tail")

@@ -21,9 +21,7 @@ def _takers(market):
     second = (rows["ts_event_ns"] - start) // NS
     side = np.where(rows["ask_lots"] > 0, 1, -1)
     sheets = {int(s): market.sheet(start + int(s) * NS).price for s in np.unique(second)}
-    true = np.array(
-        [sheets[int(s)][i] for s, i in zip(second, rows["instrument"], strict=True)]
-    )
+    true = np.array([sheets[int(s)][i] for s, i in zip(second, rows["instrument"], strict=True)])
     price = (rows["bid_e9"] + rows["ask_e9"]) / 1e9
     return (
         second,
