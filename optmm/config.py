@@ -14,13 +14,21 @@ from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
 
+from optmm.config_days import (
+    Carry,
+    Corporate,
+    Exercise,
+    Marks,
+    Section,
+    Settlement,
+    Synthetic,
+)
 from optmm.errors import ConfigError
 
 World = Literal["pessimistic", "queue", "optimistic"]
@@ -29,12 +37,6 @@ Rule = float | Literal["sticky_strike", "sticky_moneyness", "local_vol", "sticky
 # of the skew-stickiness ratio, as `surfaces.dynamics` has them: reading it here would load numba
 RULES = ("sticky_strike", "sticky_moneyness", "local_vol", "sticky_local_vol")
 STICKINESS = (-1.0, 3.0)
-
-
-class Section(BaseModel):
-    """A frozen section that refuses keys it does not know."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Rates(Section):
@@ -238,6 +240,12 @@ class DeskConfig(Section):
     hedging: Hedging = Hedging()
     fees: Fees = Fees()
     replay: Replay = Replay()
+    synthetic: Synthetic = Synthetic()
+    settlement: Settlement = Settlement()
+    corporate: Corporate = Corporate()
+    carry: Carry = Carry()
+    exercise: Exercise = Exercise()
+    marks: Marks = Marks()
 
 
 def load(path: Path | None) -> DeskConfig:

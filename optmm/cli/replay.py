@@ -9,13 +9,21 @@ from optmm.cli.compiling import compile_ahead, say_if_cold
 
 if TYPE_CHECKING:
     from optmm.config import DeskConfig
-    from optmm.market.chain import MarketDay
+    from optmm.engine.replay import Run
+    from optmm.market.feed import Feed
 
 Out = Annotated[
     Path | None, typer.Option("--out", help="run folder to make; default runs/<underlying>-<date>")
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="desk.toml; unknown keys are errors")]
 AsJson = Annotated[bool, typer.Option("--json", help="report.json on stdout, nothing else")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="go on with the interrupted run in --out; same results")
+]
+Speed = Annotated[
+    str,
+    typer.Option("--speed", help="max, or event seconds a second: 1x, 10x; space pauses, q stops"),
+]
 Live = Annotated[
     bool,
     typer.Option(
@@ -31,51 +39,57 @@ def replay(
     underlying: Annotated[
         str | None, typer.Option("--underlying", help="symbol, as `optmm data info DATA` lists it")
     ] = None,
-    date: Annotated[str | None, typer.Option("--date", help="trade date, YYYY-MM-DD")] = None,
+    date: Annotated[
+        str | None,
+        typer.Option("--date", help="trade date; FIRST..LAST or commas for several, as one run"),
+    ] = None,
     config: Config = None,
     out: Out = None,
-    seed: Annotated[int, typer.Option("--seed", help="recorded in the manifest", min=0)] = 0,
+    resume: Resume = False,
+    positions: Annotated[
+        Path | None,
+        typer.Option("--positions", help="table of symbol, lots, px_usd: held before the open"),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="of what the venue draws", min=0)] = 0,
     bounds: Annotated[
         str | None,
         typer.Option(
             "--bounds", help="fill assumptions, comma separated: pessimistic,queue,optimistic"
         ),
     ] = None,
-    speed: Annotated[str, typer.Option("--speed", help="max: as fast as the machine can")] = "max",
+    speed: Speed = "max",
     live: Live = True,
     as_json: AsJson = False,
 ) -> None:
-    """Replay a recorded or stored day: quote the chain, fill, hedge, explain the P&L.
+    """Replay recorded or stored days: quote the chain, fill, hedge, explain the P&L.
 
-    Prices in USD, sizes in contracts. Leaves a run folder with report.html in it.
+    Prices in USD, sizes in contracts. Leaves a run folder with report.html in it. Ctrl-C stops
+    where nothing is lost; the same command with --out and --resume goes on.
 
     Example: optmm replay ../shared/data/lean --underlying GOOG --date 2015-12-24
     """
+    from optmm.cli.pacing import speed_of
     from optmm.config import load
-    from optmm.data.readers import open_day
+    from optmm.data.feeds import opened
     from optmm.errors import UsageError
 
-    if speed != "max":
-        raise UsageError(f"--speed is {speed!r}; only 'max' is built, paced replay is not")
+    pace = speed_of(speed)
     desk = _with_bounds(load(config), bounds)
     compile_ahead()
-    day = open_day(path, underlying, date)
-    if day.simulated and bounds is not None:
-        raise UsageError("--bounds is for recorded days; a simulated one has one world, simulated")
-    _run(
-        day,
-        desk,
-        out,
-        seed,
-        f"replay {day.chain.underlying.symbol} {day.session.date}",
-        live,
-        as_json,
-    )
+    with opened(path, underlying, date) as feed:
+        if feed.simulated and bounds is not None:
+            raise UsageError(
+                "--bounds is for recorded days; a simulated one has one world, simulated"
+            )
+        command = f"replay {feed.chain.underlying.symbol} {feed.dates}"
+        _run(feed, desk, out, seed, command, live, as_json, pace, resume, positions)
 
 
 def demo(
     config: Config = None,
     out: Out = None,
+    resume: Resume = False,
+    speed: Speed = "max",
     seed: Annotated[int, typer.Option("--seed", help="of the simulated day", min=0)] = 7,
     minutes: Annotated[
         int | None, typer.Option("--minutes", help="stop this long after the open", min=5, max=405)
@@ -87,15 +101,19 @@ def demo(
 
     Example: optmm demo --seed 7
     """
+    from optmm.cli.pacing import speed_of
     from optmm.cli.simulate import configured
     from optmm.config import load
     from optmm.data.simulator import simulate_day
+    from optmm.market.feed import feed_of
 
+    pace = speed_of(speed)
     desk = load(config)
     compile_ahead()
     _say("simulating a SPY-like day ...", quiet=as_json)
     world = simulate_day(configured(minutes), seed)
-    _run(world.day, desk, out, seed, f"demo --seed {seed}", live, as_json)
+    feed = feed_of(world.day)
+    _run(feed, desk, out, seed, f"demo --seed {seed}", live, as_json, pace, resume)
 
 
 def _with_bounds(desk: "DeskConfig", bounds: str | None) -> "DeskConfig":
@@ -130,37 +148,50 @@ def _free_folder(name: str) -> Path:
 
 
 def _run(
-    day: "MarketDay", desk: "DeskConfig", out: Path | None, seed: int, command: str, live: bool,
-    as_json: bool,
+    feed: "Feed", desk: "DeskConfig", out: Path | None, seed: int, command: str, live: bool,
+    as_json: bool, speed: float | None, resume: bool, positions: Path | None = None,
 ) -> None:  # fmt: skip
-    """Run the day, write the report, print it; an interrupted folder is removed."""
+    """Run the sessions, write the report, print it; an interrupted folder is kept."""
     import gc
     import json
     import sys
 
+    from optmm.cli.pacing import Pacer
     from optmm.cli.screen import Screen
     from optmm.engine import replay as engine
-    from optmm.errors import LimitBreached
+    from optmm.errors import UsageError
     from optmm.reports import write
     from optmm.reports.terminal import show
 
+    if resume and out is None:
+        raise UsageError("--resume needs --out: the folder of the run that was interrupted")
     gc.freeze()  # what is loaded by now stays: the collector need not look at it again
-    symbol = day.chain.underlying.symbol
-    folder = out or _free_folder(f"{symbol.lower()}-{day.session.date}")
+    symbol = feed.chain.underlying.symbol
+    folder = out or _free_folder(f"{symbol.lower()}-{feed.dates}")
     _say(
-        f"{symbol} {day.session.date}: {len(day.chain):,} options, {day.chain.slices} expiries, "
-        f"{day.events.size:,} events",
+        f"{symbol} {feed.dates}: {len(feed.chain):,} options, {feed.chain.slices} expiries, "
+        f"{feed.events:,} events",
         quiet=as_json,
     )
     if not as_json:
         say_if_cold()
     try:
-        with Screen(day, enabled=live and not as_json) as screen:
-            it = engine.run(day, desk, folder, seed=seed, command=command, progress=screen.update)
+        with (
+            Screen(feed, enabled=live and not as_json) as screen,
+            Pacer(speed, say=screen.note) as pacer,
+        ):
+            it = engine.run(
+                feed, desk, folder, seed=seed, command=command, progress=screen.update,
+                control=pacer, resume=resume, positions=positions,
+            )  # fmt: skip
         report = write(folder)
         engine.complete_run(folder)
     except KeyboardInterrupt:
-        _say(f"stopped; {folder} is kept and says complete: false", quiet=False)
+        _say(
+            f"stopped; {folder} is kept and says complete: false. The same command with "
+            f"--out {folder} --resume goes on",
+            quiet=False,
+        )
         raise
     if as_json:
         typer.echo(json.dumps(report, indent=2, allow_nan=False))
@@ -171,6 +202,13 @@ def _run(
             f"next:   optmm report {folder} --open   |   optmm journal verify {folder}",
             quiet=False,
         )
+    _judge(it)
+
+
+def _judge(it: "Run") -> None:
+    """LimitBreached when a world was killed or went over a hard limit."""
+    from optmm.errors import LimitBreached
+
     stopped = {w.name: w.stopped for w in it.worlds if w.stopped}
     over = {w.name: w.breaches for w in it.worlds if w.breaches}
     if stopped or over:

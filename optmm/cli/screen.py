@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from optmm.reports.live import LiveRow, LiveSide, LiveSnapshot, LiveView, LiveWo
 if TYPE_CHECKING:
     from optmm.engine.desk import World
     from optmm.engine.replay import Run
-    from optmm.market.chain import MarketDay
+    from optmm.market.feed import Feed
 
 STRIKES = 11
 NONE = float("nan")
@@ -21,13 +22,14 @@ NONE = float("nan")
 class Screen:
     """Context manager; `update` is the progress callback of `engine.replay.run`."""
 
-    def __init__(self, day: "MarketDay", *, enabled: bool) -> None:
+    def __init__(self, feed: "Feed", *, enabled: bool) -> None:
         from zoneinfo import ZoneInfo
 
-        self._zone = ZoneInfo(day.session.timezone)
+        self._zone = ZoneInfo(feed.session.timezone)
         self._quiet = not enabled
         self._view = LiveView(sys.stderr)
         self._started = time.perf_counter()
+        self._last: LiveSnapshot | None = None
 
     def __enter__(self) -> "Screen":
         if not self._quiet:
@@ -46,9 +48,14 @@ class Screen:
     def update(self, it: "Run", now_ns: int, share: float) -> None:
         """Show where the run is, if the view is due for a new picture."""
         if not self._quiet and self._view.due:
-            self._view.show(
-                snapshot(it, now_ns, share, time.perf_counter() - self._started, self._zone)
-            )
+            seconds = time.perf_counter() - self._started
+            self._last = snapshot(it, now_ns, share, seconds, self._zone)
+            self._view.show(self._last)
+
+    def note(self, words: str) -> None:
+        """Show `words` under the last picture until the next one."""
+        if not self._quiet and self._last is not None:
+            self._view.note(replace(self._last, note=words))
 
 
 def snapshot(it: "Run", now_ns: int, share: float, seconds: float, zone) -> LiveSnapshot:
@@ -58,11 +65,11 @@ def snapshot(it: "Run", now_ns: int, share: float, seconds: float, zone) -> Live
     lead = it.worlds[0]
     events = sum(int(w.state.head["events"][0]) for w in it.worlds)
     clock = datetime.fromtimestamp(now_ns / 1e9, UTC).astimezone(zone)
-    chain = it.day.chain
+    chain = it.feed.chain
     j = _front(lead, now_ns)
     first = int(chain.slice_start[j])
     return LiveSnapshot(
-        title=f"{chain.underlying.symbol} {it.day.session.date}",
+        title=f"{chain.underlying.symbol} {lead.session.date}",
         time=f"{clock:%H:%M:%S}",
         progress=share,
         spot=float(lead.state.head["spot"][0]),

@@ -50,6 +50,14 @@ class StreamReader(Reader, Protocol):
         """One day to be had in blocks; errors as `load`."""
 
 
+@runtime_checkable
+class FolderReader(Reader, Protocol):
+    """A reader whose days are folders of ours."""
+
+    def folder(self, path: Path, underlying: str, date: str) -> Path:
+        """Where that day is stored; errors as `load`."""
+
+
 READERS: dict[str, Reader] = {}
 
 
@@ -194,10 +202,60 @@ class StoredReader:
     def load(self, path: Path, underlying: str, date: str) -> MarketDay:
         from optmm.data import store
 
+        return store.read(self.folder(path, underlying, date))
+
+    def folder(self, path: Path, underlying: str, date: str) -> Path:
+        from optmm.data import store
+
         names, when = store.title(path)
         if underlying.upper() not in names or date != when:
             raise DataError(f"{path} holds {names[0]} {when}, not {underlying} {date}")
-        return store.read(path)
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDaysReader:
+    """A folder of days written by `store.write`, one a folder."""
+
+    name: str = "folder of stored days"
+
+    def recognises(self, path: Path) -> bool:
+        return path.is_dir() and bool(self._inside(path))
+
+    def days(self, path: Path) -> list[Stored]:
+        from optmm.data import store
+
+        dates: dict[str, list[str]] = {}
+        for day in self._inside(path):
+            names, date = store.title(day)
+            dates.setdefault(names[0], []).append(date)
+        return [Stored(name, self.name, tuple(sorted(found))) for name, found in dates.items()]
+
+    def load(self, path: Path, underlying: str, date: str) -> MarketDay:
+        from optmm.data import store
+
+        return store.read(self.folder(path, underlying, date))
+
+    def folder(self, path: Path, underlying: str, date: str) -> Path:
+        from optmm.data import store
+
+        found = []
+        for day in self._inside(path):
+            names, when = store.title(day)
+            if underlying.upper() in names and when == date:
+                found.append(day)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            twice = ", ".join(each.name for each in found)
+            raise DataError(f"{path} holds {underlying} {date} more than once: {twice}")
+        listed = "; ".join(f"{x.underlying} {', '.join(x.dates)}" for x in self.days(path))
+        raise DataError(f"{path} has no {underlying} {date}", remedy=f"There is {listed}.")
+
+    def _inside(self, path: Path) -> list[Path]:
+        from optmm.data import store
+
+        return sorted(each for each in path.iterdir() if each.is_dir() and store.is_stored(each))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +318,7 @@ class TableReader:
 
 
 register(StoredReader())
+register(StoredDaysReader())
 register(LeanReader())
 register(DatabentoReader())
 register(TableReader())

@@ -16,6 +16,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,9 +29,11 @@ from optmm.data.tape import DayStream, Ledger, Progress, TwoSided, no_progress, 
 from optmm.errors import DataError, UsageError
 from optmm.market.chain import DataQuality, MarketDay, Session, Underlying
 from optmm.market.events import Kind, empty
+from optmm.market.feed import BLOCK, Feed, FeedDay
 
 EVENTS, CHAIN, DAY = "events.parquet", "chain.parquet", "day.json"
 MAX_BYTES = 8 << 30  # unpacked, of one table
+MAX_GROUP_BYTES = 256 << 20  # unpacked, of one row group: what streaming holds at once
 GROUP_ROWS = 1 << 20  # events of a row group
 T = TypeVar("T", Underlying, Session)
 WRITE_AGAIN = "Store the day again from its source."
@@ -156,32 +159,96 @@ def read(folder: Path) -> MarketDay:
     try:
         hashes = head["sha256"]
         events = _table(folder, EVENTS, schema.EVENT_SCHEMA, hashes[EVENTS])
-        options = _table(folder, CHAIN, schema.CHAIN_SCHEMA, hashes[CHAIN])
-        under = _typed(Underlying, head["underlying"])
-        chain = schema.chain_from(options, under, head["slice_start"])
-        quality = head["quality"]
-        share = quality["two_sided_share"]
-        return MarketDay(
-            chain=chain,
-            session=_typed(Session, head["session"]),
-            events=_events(events, len(chain)),
-            bar_ns=int(head["bar_ns"]),
-            quality=DataQuality(
-                rows=int(quality["rows"]),
-                quarantined=dict(quality["quarantined"]),
-                two_sided_share=math.nan if share is None else float(share),
-                notes=tuple(quality["notes"]),
-            ),
-            sources=((CHAIN, hashes[CHAIN]), (DAY, head_sha), (EVENTS, hashes[EVENTS])),
-            open_interest=schema.column(options, "open_interest")
-            if head["open_interest"]
-            else None,
-            simulated=bool(head["simulated"]),
-        )
+        day = _without_events(folder, head, head_sha)
+        return dataclasses.replace(day, events=_events(events, len(day.chain)))
     except DataError:
         raise
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"lacks or misstates {error}", file=DAY, remedy=WRITE_AGAIN) from None
+
+
+def feed(folder: Path) -> Feed:
+    """The day stored in `folder` in blocks, so that it may be larger than memory; else as `read`.
+
+    The hash of the events is checked before the first of them is handed out.
+    """
+    head, head_sha = _head(folder)
+    try:
+        day = _without_events(folder, head, head_sha)
+        path = folder / EVENTS
+        rows = _checked_file(path, head["sha256"][EVENTS])
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"lacks or misstates {error}", file=DAY, remedy=WRITE_AGAIN) from None
+    one = FeedDay(day.session, partial(_blocks, path, len(day.chain)), rows, day.quality)
+    return Feed(day.chain, (one,), day.bar_ns, day.sources, day.open_interest, day.simulated)
+
+
+def _without_events(folder: Path, head: dict[str, Any], head_sha: str) -> MarketDay:
+    """Everything of a stored day but its events. KeyError, TypeError: day.json is not as it was."""
+    hashes = head["sha256"]
+    options = _table(folder, CHAIN, schema.CHAIN_SCHEMA, hashes[CHAIN])
+    under = _typed(Underlying, head["underlying"])
+    quality = head["quality"]
+    share = quality["two_sided_share"]
+    return MarketDay(
+        chain=schema.chain_from(options, under, head["slice_start"]),
+        session=_typed(Session, head["session"]),
+        events=empty(0),
+        bar_ns=int(head["bar_ns"]),
+        quality=DataQuality(
+            rows=int(quality["rows"]),
+            quarantined=dict(quality["quarantined"]),
+            two_sided_share=math.nan if share is None else float(share),
+            notes=tuple(quality["notes"]),
+        ),
+        sources=((CHAIN, hashes[CHAIN]), (DAY, head_sha), (EVENTS, hashes[EVENTS])),
+        open_interest=schema.column(options, "open_interest") if head["open_interest"] else None,
+        simulated=bool(head["simulated"]),
+    )
+
+
+def _checked_file(path: Path, sha256: str) -> int:
+    """Rows of the events on disk; DataError when they are not those that were stored."""
+    try:
+        with pq.ParquetFile(path) as source:
+            schema.check(source.schema_arrow, schema.EVENT_SCHEMA, EVENTS)
+            meta = source.metadata
+            groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"is missing from {path.parent}", file=EVENTS, remedy=WRITE_AGAIN) from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(
+            f"truncated or corrupt Parquet: {reason}", file=EVENTS, remedy=WRITE_AGAIN
+        ) from None
+    if found != sha256:
+        raise DataError("is not the file that was stored", file=EVENTS, remedy=WRITE_AGAIN)
+    row_bytes = 8 * len(schema.EVENT_FIELDS)
+    if any(max(g.total_byte_size, g.num_rows * row_bytes) > MAX_GROUP_BYTES for g in groups):
+        what = f"a row group unpacks to more than {MAX_GROUP_BYTES >> 20} MiB"
+        raise DataError(what, file=EVENTS, remedy=WRITE_AGAIN)
+    return int(meta.num_rows)
+
+
+def _blocks(path: Path, n: int) -> Iterator[np.ndarray]:
+    """The events on disk, a block at a time; DataError as `read`."""
+    row, last = 0, None
+    with pq.ParquetFile(path, pre_buffer=False) as source:
+        for batch in source.iter_batches(batch_size=BLOCK, use_threads=False):
+            events = _events(pa.Table.from_batches([batch]), n, row)
+            if last is not None and events.size and events["ts_event_ns"][0] < last:
+                raise DataError(
+                    "column ts_event_ns goes back", file=EVENTS, row=row + 1, remedy=WRITE_AGAIN
+                )
+            row += events.size
+            last = events["ts_event_ns"][-1] if events.size else last
+            yield events
 
 
 def title(folder: Path) -> tuple[tuple[str, ...], str]:
@@ -277,8 +344,11 @@ def _table(folder: Path, name: str, expected: pa.Schema, sha256: str) -> pa.Tabl
         ) from None
 
 
-def _events(table: pa.Table, n: int) -> np.ndarray:
-    """The event array; DataError when a row would lead outside the tables or back in time."""
+def _events(table: pa.Table, n: int, start: int = 0) -> np.ndarray:
+    """The event array; DataError when a row would lead outside the tables or back in time.
+
+    `start` is the number of rows before these.
+    """
     out = empty(table.num_rows)
     for name in schema.EVENT_FIELDS:
         out[name] = schema.column(table, name)
@@ -293,7 +363,7 @@ def _events(table: pa.Table, n: int) -> np.ndarray:
             raise DataError(
                 f"column {name} is {out[name][row]}, out of range or order",
                 file=EVENTS,
-                row=row + 1,
+                row=start + row + 1,
                 remedy=WRITE_AGAIN,
             )
     return out

@@ -20,12 +20,12 @@ def finite(value: float) -> float | None:
 
 def chain_frame(it: "Run") -> pl.DataFrame:
     """chain.parquet: the instruments with their closing marks."""
-    c, w = it.day.chain, it.worlds[0]
+    c, w = it.feed.chain, it.worlds[0]
     mkt = w.state.mkt[:-1]
     n = len(c)
     unknown = np.full(n, np.nan)
     sheet = w.terms.sheet if w.terms else None
-    interest = it.day.open_interest
+    interest = it.feed.open_interest
     return pl.DataFrame({
         "instrument": np.arange(n, dtype=np.int32), "symbol": list(c.symbol), "root": list(c.root),
         "right": c.right, "strike": c.strike, "expiry": c.expiry.astype("datetime64[D]"),
@@ -51,7 +51,7 @@ GREEK_SCHEMA = {
 
 def greeks_frame(it: "Run", world: "World") -> pl.DataFrame:
     """greeks.parquet of one world: its positions at the close, the underlying last."""
-    c, own = it.day.chain, world.state.own
+    c, own = it.feed.chain, world.state.own
     sheet = world.terms.sheet if world.terms else None
     out = []
     for i in np.flatnonzero(own["qty"]):
@@ -85,3 +85,16 @@ def prints_frame(it: "Run") -> pl.DataFrame:
         "bid_e9": acts["bid_e9"], "ask_e9": acts["ask_e9"], "delta": acts["delta"],
         "vega": vega, "theo_e9": acts["mark_e9"],
     })  # fmt: skip
+
+
+PIN_SCHEMA = {
+    "bound": pl.String, "ts_ns": pl.Int64, "instrument": pl.Int32, "symbol": pl.String,
+    "lots": pl.Int64, "strike": pl.Float64, "exercise": pl.Float64, "at_strike": pl.Float64,
+    "near": pl.Boolean, "sd_lots": pl.Float64, "expiry": pl.String, "total_sd_lots": pl.Float64,
+    "mean_lots": pl.Float64, "gap_usd": pl.Float64, "without_vol": pl.Int64,
+}  # fmt: skip
+
+
+def pins_frame(it: "Run") -> pl.DataFrame:
+    """pins.parquet: positions that deliver, at the last timer before their fixing."""
+    return pl.DataFrame([row for w in it.worlds for row in w.pins], schema=PIN_SCHEMA)

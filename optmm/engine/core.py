@@ -69,7 +69,7 @@ def apply_underlying(h, m, e):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def apply_event(state, index, e):
+def apply_event(state, number, e):
     """Apply one event to market and quotes; return reason bits."""
     head, mkt, own = state[0], state[1], state[2]
     h = head[0]
@@ -95,7 +95,7 @@ def apply_event(state, index, e):
     if kind in (BAR, TRADE):
         record(
             state,
-            index,
+            number,
             ACT_PRINT,
             i,
             e["ask_lots"] if kind == TRADE else 0,
@@ -103,15 +103,16 @@ def apply_event(state, index, e):
             e["bid_lots"],
             0,
         )
+        state[4][h["act_count"] - 1]["own_lots"] = e["ask_e9"]  # the print's high
         if h["world"] == SIMULATED:
             return 0
-        return print_fills(state, index, i, e["bid_e9"], e["ask_e9"], e["bid_lots"])
+        return print_fills(state, number, i, e["bid_e9"], e["ask_e9"], e["bid_lots"])
     if kind == TAKER:
         if h["world"] != SIMULATED:
             return 0
         if e["bid_lots"] > 0:
-            return taker_fills(state, index, i, 1, e["bid_e9"], e["bid_lots"])
-        return taker_fills(state, index, i, -1, e["ask_e9"], e["ask_lots"])
+            return taker_fills(state, number, i, 1, e["bid_e9"], e["bid_lots"])
+        return taker_fills(state, number, i, -1, e["ask_e9"], e["ask_lots"])
     if kind == STATUS:
         apply_status(h, e["bits"])
         return R_HALT if e["bits"] & (HALT | RESUME | CLOSE) else 0
@@ -155,9 +156,10 @@ def advance(state, events, start):
         if h["wire_count"] + 2 * options + 2 > wire.size:
             return index, R_WIRE
         e = events[index]
-        reasons = land_due(state, index, e["ts_event_ns"])
+        number = h["events"]  # of the whole tape, so that blocks of any size give the same rows
+        reasons = land_due(state, number, e["ts_event_ns"])
         h["now_ns"] = e["ts_event_ns"]
-        reasons |= apply_event(state, index, e)
+        reasons |= apply_event(state, number, e)
         h["events"] += 1
         follow(head, mkt, own, wire)
         if reasons != 0:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hedging import bands, hedger
 from hedging.delta import book_delta
+from optmm.engine import books
 from optmm.engine import state as tables
 
 if TYPE_CHECKING:
@@ -17,12 +18,12 @@ E9 = 1_000_000_000
 
 def due(world: "World", now_ns: int) -> bool:
     """Whether to look now: a hedge exists, a sheet is in, no kill, and the interval has passed."""
-    if not world.chain.underlying.tradable or world.terms is None or world.stopped:
+    if not world.chain.underlying.tradable or not world.priced or world.stopped:
         return False
-    if now_ns + int(world.state.head["latency_ns"][0]) >= world.day.session.close_ns:
+    if now_ns + int(world.state.head["latency_ns"][0]) >= world.session.close_ns:
         return False  # it could not arrive any more
     interval = world.config.hedging.interval_s * E9
-    return bool(world.day.bar_ns) or now_ns - world.hedged_ns >= interval
+    return bool(world.feed.bar_ns) or now_ns - world.hedged_ns >= interval
 
 
 def band_lots(world: "World", gamma_shares: float, spot: float) -> float:
@@ -53,7 +54,7 @@ def hedge(world: "World", now_ns: int) -> None:
         hedge_multiplier=world.chain.underlying.multiplier,
         hedge_lots=int(own["qty"][-1]),
     )
-    gamma = world.book_greeks()[1]
+    gamma = books.greeks(world)[1]
     decision = hedger.decide(
         hedger.HedgeInputs(
             book_delta_lots=delta_lots,

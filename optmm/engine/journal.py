@@ -39,10 +39,14 @@ def chained(previous: bytes, seq: int, ts_ns: int, kind: str, payload: bytes) ->
 
 
 class Journal:
-    """Appends to one file. Use as a context manager; what was not committed is not there."""
+    """Appends to one file. Use as a context manager; what was not committed is not there.
 
-    def __init__(self, path: Path) -> None:
-        if path.exists():
+    With `resume` the file may hold the first rows of the same run: what is appended is held against
+    them, row by row, and only what comes after the last is new.
+    """
+
+    def __init__(self, path: Path, *, resume: bool = False) -> None:
+        if path.exists() and not resume:
             raise DataError(
                 f"{path.name} exists already; a journal is never reopened for a new run"
             )
@@ -50,18 +54,30 @@ class Journal:
         self.seq = 0
         self.hash = GENESIS
         self._pending: list[tuple[int, int, str, bytes, bytes]] = []
-        self._db = apsw.Connection(str(path))
-        self._db.execute("pragma locking_mode=exclusive")
-        self._db.execute("pragma journal_mode=wal")
-        self._db.execute("pragma synchronous=full")
-        self._db.execute(SCHEMA)
+        try:
+            self._db = apsw.Connection(str(path))
+            self._db.execute("pragma locking_mode=exclusive")
+            self._db.execute("pragma journal_mode=wal")
+            self._db.execute("pragma synchronous=full")
+            if not self._db.execute("select 1 from sqlite_schema").fetchone():
+                self._db.execute(SCHEMA)
+            rows = self._db.execute("select hash from journal order by seq").fetchall()
+        except apsw.Error as bad:
+            raise DataError(f"{path.name} cannot be taken up: {bad}") from None
+        self._there = [digest for (digest,) in rows]
 
     def append(self, ts_ns: int, kind: str, payload: dict) -> int:
         """Chain a row and return its seq; it is durable after the next `commit`."""
         raw = canonical(payload)
         self.seq += 1
         self.hash = chained(self.hash, self.seq, int(ts_ns), kind, raw)
-        self._pending.append((self.seq, int(ts_ns), kind, raw, self.hash))
+        if self.seq > len(self._there):
+            self._pending.append((self.seq, int(ts_ns), kind, raw, self.hash))
+        elif self._there[self.seq - 1] != self.hash:
+            raise DataError(
+                f"{self.path.name}: row {self.seq} ({kind}) is not what this run derives",
+                remedy="Data, configuration or version differ from those of the interrupted run.",
+            )
         return self.seq
 
     def commit(self) -> None:
@@ -73,12 +89,27 @@ class Journal:
         self._pending.clear()
 
     @property
+    def catching_up(self) -> bool:
+        """Whether the file holds rows of this run that are still to be derived again."""
+        return self.seq < len(self._there)
+
+    @property
     def hex(self) -> str:
         """The chain hash so far."""
         return self.hash.hex()
 
+    def leave(self) -> None:
+        """Let go of an unfinished journal; what was derived so far is durable."""
+        self.commit()
+        self._db.close()
+
     def close(self) -> None:
-        """Commit, fold the WAL into the file and let go of it."""
+        """Commit, fold the WAL into the file and let go of it.
+
+        Raises DataError if the file holds rows that were not derived again.
+        """
+        if self.catching_up:
+            raise DataError(f"{self.path.name} goes on after row {self.seq}, this run does not")
         self.commit()
         self._db.execute("pragma wal_checkpoint(truncate)")
         self._db.execute("pragma locking_mode=normal")

@@ -12,7 +12,9 @@ import polars as pl
 from optmm.config import DeskConfig
 from optmm.engine.state import EngineState
 from optmm.errors import DataError
-from optmm.market.chain import Chain, MarketDay
+from optmm.market.chain import Chain, Session
+from optmm.market.feed import Feed
+from optmm.market.synthetic import is_synthetic
 from optmm.quoting import quoter, theo
 from optmm.risk import limits as risk_limits
 from surfaces.curves.cash import CashDividends
@@ -51,7 +53,8 @@ def fit_config(chain: Chain, config: DeskConfig) -> FitConfig:
         dividends=CashDividends.of_dates(map(date.fromisoformat, paid.ex_dates), paid.cash_usd)
         if paid.ex_dates
         else None,
-        future=chain.underlying.kind == "future",
+        # a declared future is one expiry's forward; the others differ from it by their carry
+        future=chain.underlying.kind == "future" and not is_synthetic(chain.underlying),
         certificate_points=config.surface.certificate_points,
         clock=replace(CALENDAR, events=events)
         if plain
@@ -64,19 +67,25 @@ def fit_config(chain: Chain, config: DeskConfig) -> FitConfig:
 class MarketView:
     """Owns the live fitter and turns tops of book into quoting terms."""
 
-    def __init__(self, day: MarketDay, config: DeskConfig) -> None:
-        self.day, self.config = day, config
-        self.chain = day.chain
-        self.fitter = LiveFitter(slices_of(day.chain), fit_config(day.chain, config))
+    def __init__(self, feed: Feed, config: DeskConfig) -> None:
+        self.session, self.config = feed.session, config
+        self.chain = feed.chain
+        self.fitter = LiveFitter(slices_of(feed.chain), fit_config(feed.chain, config))
         self.surface: VolSurface | None = None
         self.fitted_ns = 0
         self.fits = 0
         self.records: list[dict] = []
         self._unit: risk_limits.UnitRisk | None = None
 
+    def begin(self, session: Session) -> None:
+        """Start a session with nothing of yesterday's: an old curve is no price."""
+        if self.surface is not None:
+            self.fitter = LiveFitter(slices_of(self.chain), fit_config(self.chain, self.config))
+        self.session, self.surface = session, None
+
     def due(self, now_ns: int) -> bool:
         """Whether a refit is due: on whole multiples of the cadence since the open."""
-        every, start = round(self.config.surface.refit_s * E9), self.day.session.open_ns
+        every, start = round(self.config.surface.refit_s * E9), self.session.open_ns
         return self.surface is None or (now_ns - start) // every > (self.fitted_ns - start) // every
 
     def refit(self, now_ns: int, state: EngineState) -> quoter.Terms | None:

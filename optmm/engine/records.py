@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from optmm.engine.journal import Journal
-from optmm.market.chain import MarketDay
+from optmm.market.chain import Chain
 
 E9 = 1_000_000_000
 HORIZONS_S = (60, 300)
 SEGMENT_ROWS = 200_000
+WAITING = 4  # segments that may wait to be written
 QUOTE_COLUMNS = (
     ("ts_ns", np.int64), ("instrument", np.int32), ("side", np.int8), ("px_e9", np.int64),
     ("lots", np.int64), ("why", np.int32),
@@ -43,9 +44,9 @@ JOURNALED = (
 class FillLog:
     """Fills of one world in time order, each waiting for its markouts."""
 
-    def __init__(self, bound: str, day: MarketDay) -> None:
-        self._bound, self._day = bound, day
-        self._n = len(day.chain)
+    def __init__(self, bound: str, chain: Chain) -> None:
+        self._bound, self._chain = bound, chain
+        self._n = len(chain)
         self.rows: list[dict] = []
         self._next = dict.fromkeys(HORIZONS_S, 0)
 
@@ -54,7 +55,7 @@ class FillLog:
 
     def add(self, *, instrument: int, **columns: object) -> None:
         """Append a fill; its symbol, multiplier and seq follow from the chain and the order."""
-        chain = self._day.chain
+        chain = self._chain
         option = instrument < self._n
         unit = int(chain.multiplier[instrument]) if option else chain.underlying.multiplier
         self.rows.append(
@@ -164,6 +165,8 @@ class QuoteWriter:
         arrays = [pa.array([bound] * rows, pa.string())]
         arrays += [pa.array(columns[name]) for name, _ in QUOTE_COLUMNS]
         table = pa.Table.from_arrays(arrays, schema=self._schema)
+        while len(self._written) >= WAITING:  # a run faster than the disk waits for it
+            self._written.pop(0).result()
         self._written.append(self._thread.submit(self._writer.write_table, table))
 
     def close(self) -> None:

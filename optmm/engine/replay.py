@@ -1,27 +1,28 @@
-"""A day from the open to the close, through one world per fill assumption, into a run folder.
+"""A run: one or several sessions through one world per fill assumption, into a run folder.
 
-The worlds advance in lockstep between the stops that market data cause (timers, spot out of the
-Taylor range, halts), so that one surface serves all of them and memory does not grow with the day.
+A run that was interrupted goes on by deriving everything again, as fast as it can, and holding each
+row against what its journals already say; where they end it continues. What differs is named.
 """
 
 import hashlib
+import json
 import os
-import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from optmm.config import DeskConfig, canonical, digest
-from optmm.engine import closing, explain
-from optmm.engine.desk import E9, World
+from optmm.config import DeskConfig
+from optmm.engine import closing, manifest, overnight, positions_file
+from optmm.engine.closing_marks import ABSENT, read_official
+from optmm.engine.desk import World
+from optmm.engine.fixing_prices import FixingPrices
 from optmm.engine.journal import Journal
+from optmm.engine.loop import Control, Progress, run_session
 from optmm.engine.market import MarketView
-from optmm.engine.reasons import Reason
 from optmm.engine.records import (
     FILL_SCHEMA,
     QuoteLog,
@@ -30,131 +31,170 @@ from optmm.engine.records import (
     write_frame,
     write_json,
 )
-from optmm.engine.settlement import fixings
 from optmm.errors import DataError, UsageError
 from optmm.market.chain import MarketDay
-from optmm.market.events import Kind, empty, in_order
+from optmm.market.events import Kind
+from optmm.market.feed import Feed, FeedDay, feed_of, with_splits
+from optmm.market.synthetic import SyntheticFuture, declared
 
-VERSIONED = ("optmm", "numpy", "scipy", "numba", "polars", "pyarrow", "apsw", "QuantLib")
-SLOW_PATH_S = 15.0  # stops, markouts, settlement: event feeds wait no longer for them
-Progress = Callable[["Run", int, float], None]
+DAY_NS = 86_400_000_000_000
+SAME_RUN = ("config_hash", "data_hash", "seed", "bounds", "underlying", "sessions")
+MakeMarket = Callable[[Feed, DeskConfig], MarketView]
 
 
 @dataclass(slots=True)
 class Run:
     """A run in progress or done: its worlds, its market view and where it writes."""
 
-    day: MarketDay
+    feed: Feed
     config: DeskConfig
     market: MarketView
     worlds: list[World]
+    fixings: FixingPrices
+    synthetic: SyntheticFuture | None  # the declared future that hedges, if one is configured
     folder: Path
-    events: np.ndarray
+    total: int  # events of the tape
     started: float
+    next_open_ns: int = 0  # after this session
+    unseen: bool = True  # the underlying has shown no level in this session
+    settled: list[dict] = field(default_factory=list)  # fixings, with where they came from
 
-
-def with_timers(day: MarketDay, config: DeskConfig) -> np.ndarray:
-    """Merge TIMER events into the tape: every bar; on event feeds at least every 15 seconds."""
-    every_s = min(config.hedging.interval_s, config.surface.refit_s, SLOW_PATH_S)
-    step = day.bar_ns or round(every_s * E9)
-    times = np.arange(day.session.open_ns + step, day.session.close_ns + 1, step)
-    if times.size == 0 or times[-1] < day.session.close_ns:
-        times = np.append(times, day.session.close_ns)
-    timers = empty(times.size)
-    timers["ts_event_ns"] = timers["ts_recv_ns"] = times
-    timers["kind"], timers["instrument"] = Kind.TIMER, -1
-    return in_order(np.concatenate([day.events, timers]))
+    def journal_surface(self, now_ns: int) -> None:
+        """Put the version in force and the hash of its content on every chain."""
+        surface = self.market.surface
+        assert surface is not None
+        content = hashlib.sha256(
+            surface.row_vols().tobytes() + surface.forwards.tobytes() + surface.dfs.tobytes()
+        ).hexdigest()
+        for world in self.worlds:
+            row = {"version": surface.version, "sha256": content}
+            world.journal.append(now_ns, "surface", row)
 
 
 def run(
-    day: MarketDay,
+    day: MarketDay | Feed,
     config: DeskConfig,
     folder: Path,
     *,
     seed: int = 0,
     command: str = "",
     progress: Progress | None = None,
+    control: Control | None = None,
+    market: MakeMarket = MarketView,
+    positions: Path | None = None,
+    resume: bool = False,
 ) -> Run:
-    """Quote a whole day and write its run folder (without the report, which reads it).
+    """Quote one or several sessions and write the run folder (without the report, which reads it).
 
     Parameters
     ----------
-    day : from `optmm.data.readers.open_day` or the simulator
-    folder : made here; must not hold anything yet
-    seed : recorded; the replay itself draws nothing
-    progress : called after every timer with (run, time ns, share of the tape done)
+    day : from `optmm.data.readers` or the simulator
+    folder : made here; must not hold anything yet, unless `resume`
+    seed : of what the venue draws, latencies among them
+    progress : called every few seconds of event time with (run, time ns, share of the tape done)
+    control : paces, pauses and stops the run; None is as fast as the machine can
+    market : makes the view of the market; another one prices by another model
+    positions : table of what is held before the first session (docs/days.md)
+    resume : go on with the interrupted run that `folder` holds
 
     Raises
     ------
     UsageError
-        If the folder is taken.
+        If the folder is taken, or is not that of this run.
     DataError
-        If the day has no usable events.
+        If the day has no usable events, or what a journal holds is not derived again.
     """
-    bounds = ("simulated",) if day.simulated else config.replay.bounds
-    check_day(day)
-    claim_folder(folder)
-    manifest = _manifest(day, config, bounds, seed, command)
-    write_json(folder / "manifest.json", manifest)
+    feed = prepared(day if isinstance(day, Feed) else feed_of(day), config, positions)
+    bounds = ("simulated",) if feed.simulated else config.replay.bounds
+    for each in feed.days:
+        check_day(each, feed, config)
+    held = () if positions is None else positions_file.read(
+        positions, feed.chain, open_ns=feed.session.open_ns
+    )  # fmt: skip
+    head = manifest.heading(feed, config, bounds, seed, command)
+    if resume:
+        reclaim_folder(folder, head)
+    else:
+        claim_folder(folder)
+        write_json(folder / "manifest.json", head)
     started = time.perf_counter()
-    events = with_timers(day, config)
     writer = QuoteWriter(folder / "quotes.parquet")
     worlds = []
     for name in bounds:
-        journal = Journal(folder / f"journal-{name}.sqlite")
-        journal.append(day.session.open_ns, "open", {
-            "bound": name, "config": manifest["config_hash"], "data": manifest["data_hash"],
-            "seed": seed, "session": day.session.date, "underlying": day.chain.underlying.symbol,
+        journal = Journal(folder / f"journal-{name}.sqlite", resume=resume)
+        journal.append(feed.session.open_ns, "open", {
+            "bound": name, "config": head["config_hash"], "data": head["data_hash"],
+            "seed": seed, "session": feed.session.date, "underlying": feed.chain.underlying.symbol,
             "bounds": list(bounds),
         })  # fmt: skip
-        worlds.append(World(name, day, config, journal, QuoteLog(name, writer, journal)))
-    it = Run(day, config, MarketView(day, config), worlds, folder, events, started)
-    _loop(it, progress)
-    writer.close()
-    _write(it, manifest)
+        log = QuoteLog(name, writer, journal)
+        worlds.append(World(name, feed, config, journal, log, seed=seed, opening=held))
+    it = Run(
+        feed, config, market(feed, config), worlds,
+        FixingPrices(feed.chain, config.settlement, rate=config.rates.prior),
+        _synthetic(feed, config), folder, feed.events, started,
+    )  # fmt: skip
+    try:
+        _sessions(it, progress, control)
+        writer.close()
+        _write(it, head)
+    except BaseException:
+        for world in worlds:
+            world.journal.leave()
+        writer.close()
+        raise
     return it
 
 
-def _loop(it: Run, progress: Progress | None) -> None:
-    """Lockstep: every world to the same stop, one refit for all, each world's own decisions."""
-    settle = fixings(it.day)
-    at, total, now_ns = 0, it.events.size, it.day.session.open_ns
-    while True:
-        stops = [world.run_to_stop(it.events, at) for world in it.worlds]
-        if len(set(stops)) != 1:
-            raise RuntimeError(f"worlds stopped apart at {stops}: a stop depends on our own fills")
-        at, reasons = stops[0]
-        lead = it.worlds[0].state
-        now_ns = int(lead.head["now_ns"][0])
-        if reasons & (Reason.TIMER | Reason.TAYLOR):
-            terms = None
-            if reasons & Reason.TIMER and it.market.due(now_ns):
-                terms = it.market.refit(now_ns, lead)
-                if terms is not None:
-                    _journal_surface(it, now_ns)
-            elif reasons & Reason.TAYLOR:
-                terms = it.market.reprice(now_ns, lead)
-            for world in it.worlds:
-                world.on_timer(now_ns, terms, settle)
-            if progress is not None:
-                progress(it, now_ns, at / total)
-        if reasons & Reason.END:
-            break
+def prepared(feed: Feed, config: DeskConfig, positions: Path | None) -> Feed:
+    """The feed as this run needs it: its declared hedge, the series a split makes, its sources."""
+    if config.synthetic.enabled:
+        feed = replace(feed, chain=declared(feed.chain, config.synthetic))
+    feed = with_splits(feed, config.corporate)
+    for path in (positions, Path(config.marks.official_file)):
+        if path is not None and path.is_file():
+            feed = replace(feed, sources=(*feed.sources, (path.name, file_digest(path))))
+    return feed
+
+
+def _synthetic(feed: Feed, config: DeskConfig) -> SyntheticFuture | None:
+    """The declared future of a run, if it has one."""
+    if not config.synthetic.enabled:
+        return None
+    return SyntheticFuture(
+        feed.chain, config.synthetic, rate=config.rates.prior,
+        until_ns=feed.days[-1].session.close_ns, daily=feed.daily,
+    )  # fmt: skip
+
+
+def _sessions(it: Run, progress: Progress | None, control: Control | None) -> None:
+    """Every session in turn, with the night after it; positions and cash go straight through."""
+    file = it.config.marks.official_file
+    official = read_official(Path(file), it.feed.chain) if file else {}
+    absent = np.full(len(it.feed.chain) + 1, ABSENT, np.int64)
+    now_ns = it.feed.session.open_ns
+    for k, day in enumerate(it.feed.days):
+        last = k + 1 == len(it.feed.days)
+        it.next_open_ns = (
+            day.session.open_ns + DAY_NS if last else it.feed.days[k + 1].session.open_ns
+        )
+        it.unseen = True
+        it.fixings.open(day.session)
+        it.market.begin(day.session)
+        for world in it.worlds:
+            world.begin(day.session)
+        now_ns = run_session(it, day, progress=progress, control=control)
+        fixings = it.fixings.due(now_ns)
+        it.settled += it.fixings.labels(now_ns)
+        for world in it.worlds:
+            world.end(now_ns, fixings, official.get(day.session.date, absent))
+            if not last:
+                overnight.between(world, day.session, it.feed.days[k + 1].session)
     for world in it.worlds:
-        world.end(max(now_ns, it.day.session.close_ns), settle)
+        world.quotes.seal(world.journal, now_ns)
 
 
-def _journal_surface(it: Run, now_ns: int) -> None:
-    surface = it.market.surface
-    assert surface is not None
-    content = hashlib.sha256(
-        surface.row_vols().tobytes() + surface.forwards.tobytes() + surface.dfs.tobytes()
-    ).hexdigest()
-    for world in it.worlds:
-        world.journal.append(now_ns, "surface", {"version": surface.version, "sha256": content})
-
-
-def check_day(day: MarketDay) -> None:
+def check_day(day: FeedDay, feed: Feed, config: DeskConfig) -> None:
     """Refuse a day that cannot be quoted, before anything is written.
 
     Raises
@@ -162,23 +202,28 @@ def check_day(day: MarketDay) -> None:
     DataError
         No two-sided option quote, or no level of the underlying; says what to do.
     """
-    events, name = day.events, f"{day.chain.underlying.symbol} {day.session.date}"
-    quotes = events[events["kind"] == Kind.QUOTE]
-    if not ((quotes["bid_e9"] > 0) & (quotes["ask_e9"] > quotes["bid_e9"])).any():
+    name = f"{feed.chain.underlying.symbol} {day.session.date}"
+    index = feed.chain.underlying.kind == "index"
+    level = Kind.UNDERLYING_TRADE if index else Kind.UNDERLYING_QUOTE
+    quoted, shown = False, config.synthetic.enabled  # the declared future follows the options
+    for block in day.blocks():
+        kind, bid = block["kind"], block["bid_e9"]
+        quoted |= bool(((kind == Kind.QUOTE) & (bid > 0) & (block["ask_e9"] > bid)).any())
+        shown |= bool(((kind == level) & (bid > 0)).any())
+        if quoted and shown:
+            return
+    if not quoted:
         aside = ", ".join(f"{why} {n:,}" for why, n in day.quality.quarantined.items())
         raise DataError(
             f"{name} has no usable two-sided option quote ({aside or 'no rows at all'})",
             remedy="Check the quote file with `optmm data info`.",
         )
-    level = Kind.UNDERLYING_TRADE if day.chain.underlying.kind == "index" else Kind.UNDERLYING_QUOTE
-    shown = events[events["kind"] == level]
-    if not (shown["bid_e9"] > 0).any():
-        what = "prints" if level == Kind.UNDERLYING_TRADE else "quotes"
-        raise DataError(
-            f"{name} has no {what} of the underlying, so nothing says where it trades",
-            remedy=f"Add the underlying's {what} of that date beside the options, or choose a date "
-            "that `optmm data info` lists with them.",
-        )
+    what = "prints" if index else "quotes"
+    raise DataError(
+        f"{name} has no {what} of the underlying, so nothing says where it trades",
+        remedy=f"Add the underlying's {what} of that date beside the options, choose a date that "
+        "`optmm data info` lists with them, or hedge an index with [synthetic] (docs/days.md).",
+    )
 
 
 def claim_folder(folder: Path) -> None:
@@ -202,39 +247,34 @@ def claim_folder(folder: Path) -> None:
         ) from None
 
 
-def _manifest(
-    day: MarketDay, config: DeskConfig, bounds: tuple[str, ...], seed: int, command: str
-) -> dict:
-    data = [{"file": name, "sha256": value} for name, value in day.sources]
-    session = day.session
-    return {
-        "schema": "optmm.run/1",
-        "complete": False,
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in VERSIONED},
-        "command": command,
-        "config": config.model_dump(mode="json"),
-        "config_hash": digest(config),
-        "data": data,
-        "data_hash": hashlib.sha256(canonical(data)).hexdigest(),
-        "seed": seed,
-        "underlying": day.chain.underlying.symbol,
-        "hedge": {
-            "symbol": day.chain.underlying.symbol, "kind": day.chain.underlying.kind,
-            "multiplier": day.chain.underlying.multiplier, "tick_e9": day.chain.underlying.tick_e9,
-        },
-        "session": {
-            "date": session.date, "open_ns": session.open_ns, "close_ns": session.close_ns,
-            "timezone": session.timezone,
-        },
-        "bounds": list(bounds),
-        "events": 0,
-        "bar_ns": day.bar_ns,
-        "simulated": day.simulated,
-    }  # fmt: skip
+def reclaim_folder(folder: Path, head: dict) -> None:
+    """Take an interrupted run up again: it must be of the same data, configuration and seed.
+
+    Raises
+    ------
+    UsageError
+        There is no such run, it is complete, or it is another; names the first difference.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file() or not path.stat().st_size:
+        raise UsageError(f"{folder} holds no run that could go on; leave --resume out")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as bad:
+        raise UsageError(f"{path} is not a manifest: {bad}; remove the folder") from None
+    if found.get("complete"):
+        raise UsageError(f"{folder} is complete; there is nothing to go on with")
+    for name in SAME_RUN:
+        if found.get(name) != json.loads(json.dumps(head[name])):
+            raise UsageError(
+                f"{folder} is of another run: its {name} is {found.get(name)!r}, "
+                f"this one's {head[name]!r}"
+            )
+    for table in folder.glob("*.parquet*"):
+        table.unlink()  # written again from the first row
 
 
-def _write(it: Run, manifest: dict) -> None:
+def _write(it: Run, head: dict) -> None:
     """Write every table, end the journals over their digests, then the manifest with results.
 
     `complete` stays false: the report is written after this, then `complete_run` says so.
@@ -242,26 +282,9 @@ def _write(it: Run, manifest: dict) -> None:
     files = _write_tables(it)
     for world in it.worlds:
         world.close(files)
-    manifest["events"] = int(it.worlds[0].state.head["events"][0])
-    quality = it.day.quality
-    manifest["results"] = {
-        "wall_seconds": round(time.perf_counter() - it.started, 3),
-        "events": manifest["events"],
-        "fits": it.market.fits,
-        "bounds": {w.name: _results(w) for w in it.worlds},
-        "fixings": [
-            {"expiry": str(it.day.chain.expiry[it.day.chain.slice_start[j]]),
-             "px_e9": fixing.px_e9, "source": fixing.source}
-            for j, fixing in fixings(it.day).items()
-        ],
-        "data_quality": {
-            "rows": quality.rows,
-            "quarantined": dict(quality.quarantined),
-            "two_sided_share": closing.finite(quality.two_sided_share),
-            "notes": list(quality.notes),
-        },
-    }  # fmt: skip
-    write_json(it.folder / "manifest.json", manifest)
+    head["results"] = manifest.results(it)
+    head["events"] = head["results"]["events"]
+    write_json(it.folder / "manifest.json", head)
 
 
 def _write_tables(it: Run) -> dict[str, str]:
@@ -282,6 +305,7 @@ def _write_tables(it: Run) -> dict[str, str]:
         "smiles.parquet": it.market.smiles_frame(),
         "prints.parquet": closing.prints_frame(it),
         "presence.parquet": pl.concat(presence),
+        "pins.parquet": closing.pins_frame(it),
     }
     for name, frame in frames.items():
         write_frame(it.folder / name, frame)
@@ -290,8 +314,6 @@ def _write_tables(it: Run) -> dict[str, str]:
 
 def complete_run(folder: Path) -> None:
     """Declare the run folder complete: the last write of a run."""
-    import json
-
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["complete"] = True
@@ -301,33 +323,3 @@ def complete_run(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _results(world: World) -> dict:
-    head, config = world.state.head[0], world.config
-    return {
-        "journal_hash": world.journal.hex,
-        "fills": int(head["fills"]),
-        "contracts": int(head["contracts"]),
-        "quotes_sent": int(head["messages"]),
-        "quotes_landed": world.quotes.count,
-        "throttled": int(head["throttled"]),
-        "rejected": int(head["rejected"]),
-        "trips": int(head["trips"]),
-        "hedges": world.hedges,
-        "hedge_lots": world.hedge_lots,
-        "killed": world.stopped,
-        "ledger_net_e9": world.net_e9(),
-        "explained_usd": {
-            name: float(usd) for name, usd in zip(explain.LINES, world.explained, strict=True)
-        },
-        "fees_e9": world.fees_e9,
-        "closing_spot_e9": int(world.marks.e9[-1]),
-        "limit": {
-            "inventory_usd": config.limits.inventory_usd,
-            "worst_inventory_usd": closing.finite(world.worst_inventory_usd),
-            "breached": bool(world.breaches)
-            or world.worst_inventory_usd > config.limits.inventory_usd,
-            "breaches": dict(world.breaches),
-        },
-    }

@@ -310,6 +310,16 @@ def withdraw(state: EngineState, why: int) -> np.ndarray:
     return gone
 
 
+def begin_session(state: EngineState) -> None:
+    """Forget yesterday's market and fair values: what is shown from now on is today's."""
+    for name in ("bid_e9", "ask_e9", "bid_lots", "ask_lots", "quote_ns"):
+        state.mkt[name] = 0
+    state.mkt["theo"] = np.nan
+    for name in ("spot_ns", "resumed_ns", "is_halted"):
+        state.head[name] = 0
+    state.head["spot_lo"], state.head["spot_hi"] = 0.0, np.inf
+
+
 def settle(state: EngineState, *, instrument: int, lots: int, px_e9: int) -> int:
     """Book signed `lots` (bought > 0) at `px_e9` outside the market; return the cash, e9."""
     row = state.own[instrument]

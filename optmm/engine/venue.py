@@ -214,9 +214,11 @@ def taker_fills(state, event, i, side, limit, lots):
     reasons = 0
     if mine > 0:
         record(state, event, ACT_PRINT, i, -side, our_px, mine, 1)
+        state[4][h["act_count"] - 1]["own_lots"] = our_px
         reasons = book_fill(state, event, i, side, our_px, mine)
     if before_us + theirs_after > 0:
         record(state, event, ACT_PRINT, i, -side, their_px, before_us + theirs_after, 0)
+        state[4][h["act_count"] - 1]["own_lots"] = their_px
         if ours and our_px == their_px:
             if side > 0:
                 o["bid_ahead"] = max(ahead - before_us, 0)

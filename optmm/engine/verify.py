@@ -119,7 +119,7 @@ def _bounds(folder: Path, manifest: dict[str, Any]) -> list[str]:
 
 def _ends(bound: str, story: Story, manifest: dict[str, Any]) -> None:
     """What the journal opened with, and when, is what the manifest says of the run."""
-    session = manifest["session"]
+    session, sessions = manifest["session"], manifest["sessions"]
     for key, found in {
         "bound": bound, "bounds": manifest["bounds"], "config": manifest["config_hash"],
         "data": manifest["data_hash"], "seed": manifest["seed"], "session": session["date"],
@@ -128,7 +128,8 @@ def _ends(bound: str, story: Story, manifest: dict[str, Any]) -> None:
         if difference(found, story.opened[key]):
             said = f"{story.name} opened with {story.opened[key]!r}"
             raise DataError(f"manifest.json: {key} is {found!r}, {said}")
-    if session["open_ns"] != story.open_ns or session["close_ns"] > story.close_ns:
+    told = [[each["date"], each["open_ns"], each["close_ns"]] for each in sessions]
+    if session != sessions[0] or difference(told, story.sessions):
         raise DataError(f"manifest.json: the session is not the one that {story.name} covers")
     if manifest["simulated"] is not (manifest["bounds"] == ["simulated"]):
         raise DataError(f"manifest.json: simulated is {manifest['simulated']!r}, the worlds differ")
@@ -238,7 +239,7 @@ def _money(story: Story, chain: pl.DataFrame) -> None:
         value = sum(
             cash + lots * marks[i] * story.multiplier[i] for i, (lots, cash) in story.held.items()
         )
-        net, said = value - story.fees_e9, whole(story.closed, "net_e9")
+        net, said = value - story.fees_e9 + story.carry_e9, whole(story.closed, "net_e9")
     if net != said:
         raise DataError(
             f"{story.name}: fills and marks make {net / 1e9:,.2f} USD, it closed with "
@@ -257,7 +258,8 @@ def _results(bound: str, story: Story, manifest: dict[str, Any]) -> None:
     told = results[bound] | {"inventory_usd": results[bound]["limit"]["inventory_usd"]}
     for key, value in {
         "journal_hash": story.hash, "ledger_net_e9": story.closed["net_e9"],
-        "fees_e9": story.fees_e9, "closing_spot_e9": story.closed["spot_e9"],
+        "fees_e9": story.fees_e9, "carry_e9": story.carry_e9,
+        "closing_spot_e9": story.closed["spot_e9"],
         "fills": len(quoted), "contracts": sum(quoted),
         "hedges": len(hedged), "hedge_lots": sum(hedged), "killed": story.killed,
         "quotes_landed": sum(seal["rows"] for seal in story.seals),

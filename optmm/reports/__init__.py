@@ -37,7 +37,7 @@ def build(run_dir: Path) -> dict[str, Any]:
     report = {
         "schema": SCHEMA,
         "underlying": head["underlying"],
-        "sessions": [head["session"]],
+        "sessions": head.get("sessions", [head["session"]]),
         "simulated": bool(head.get("simulated")),
         "config_hash": head["config_hash"],
         "data_hash": head["data_hash"],

@@ -242,6 +242,11 @@ class LiveView:
             self._last = self._clock()
             self._put(snapshot)
 
+    def note(self, snapshot: LiveSnapshot) -> None:
+        """Show a snapshot at once for what its note says; on a terminal only."""
+        if self._console.is_terminal:
+            self._put(snapshot)
+
     def _put(self, snapshot: LiveSnapshot) -> None:
         self._shown = snapshot
         if self._console.is_terminal:

@@ -118,7 +118,7 @@ def test_bar_fills_at_most_once_a_bar(bars):
 def test_nothing_quoted_before_the_first_surface_and_all_on_tick(bars):
     folder, run, _ = bars
     quotes = pl.read_parquet(folder / "quotes.parquet")
-    assert quotes["ts_ns"].min() > run.day.session.open_ns + MINUTE_NS
+    assert quotes["ts_ns"].min() > run.feed.session.open_ns + MINUTE_NS
     assert (quotes["px_e9"] % 10_000_000 == 0).all()
 
 
@@ -135,8 +135,9 @@ def doctored(day, after_ns):
 @pytest.mark.parametrize("kind", ["bars", "ticks"])
 def test_the_future_of_a_day_does_not_reach_its_past(kind, request, tmp_path):
     folder, run, _ = request.getfixturevalue(kind)
-    cut = run.day.session.open_ns + 6 * MINUTE_NS + 30_000_000_000
-    replay.run(doctored(run.day, cut), DeskConfig(), tmp_path / "other", seed=1)
+    cut = run.feed.session.open_ns + 6 * MINUTE_NS + 30_000_000_000
+    day = {"bars": barred, "ticks": simulated}[kind]()
+    replay.run(doctored(day, cut), DeskConfig(), tmp_path / "other", seed=1)
     for name in ("quotes.parquet", "fills.parquet", "surface.parquet"):
         columns = None if name != "fills.parquet" else [
             "bound", "seq", "ts_ns", "instrument", "side", "lots", "px_e9", "mark_e9"
@@ -294,7 +295,7 @@ def test_an_expiry_without_any_price_of_the_underlying_does_not_crash(tmp_path):
     odd = replace(day, chain=replace(chain, fixing_ns=fixing), events=in_order(day.events[keep]))
     run, report = finished(odd, tmp_path / "odd")
     assert report["bounds"]["simulated"]["identity_error"] == 0
-    rows = run.day.chain.rows(0)
+    rows = run.feed.chain.rows(0)
     assert (run.worlds[0].lots[rows] == 0).all()
 
 
@@ -387,7 +388,7 @@ def test_a_kill_or_a_trip_is_in_the_quote_log(ticks, tmp_path):
     trips = [world.name for world in run.worlds if world.state.head["trips"][0]]
     assert trips  # 150 prints a minute are more than the protection lets through
     for world in run.worlds:
-        shown = resting(tmp_path / "tripped", run.day.session.close_ns)
+        shown = resting(tmp_path / "tripped", run.feed.session.close_ns)
         live = int(
             (world.state.own["bid_lots"] > 0).sum() + (world.state.own["ask_lots"] > 0).sum()
         )
