@@ -149,8 +149,8 @@ def _drifted(rate: float) -> list[Row]:
 def _volumes(rate: float) -> list[Row]:
     out = []
     config = PlainConfig(takers_per_second=rate, spot_moves=False)
-    market = plain_market(config, 13)
-    for half in WIDTHS_USD:
+    for seed, half in enumerate(WIDTHS_USD, start=13):
+        market = plain_market(config, seed)
         found = measure(market, desk(half))
         # the tick rounds a quote outward, by half of it on average
         expected = config.contracts(half_width_usd=half + 0.5 * TICK_USD)

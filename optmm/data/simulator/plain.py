@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from optmm.data.simulator import settings
 from optmm.data.simulator.sheet import TrueSheet
@@ -69,10 +69,24 @@ class PlainConfig(BaseModel):
     drift_usd: float = Field(0.0, ge=0.0, le=1.0, description="a share, after every taker")
     drift_seconds: int = Field(60, ge=1, le=3600)
 
+    @model_validator(mode="after")
+    def _has_time(self) -> "PlainConfig":
+        if self.trading_seconds < 10:
+            raise ValueError(
+                f"{self.minutes} minutes leave no time for drifts of {self.drift_seconds} seconds: "
+                "give more minutes or a shorter drift"
+            )
+        return self
+
+    @property
+    def trading_seconds(self) -> int:
+        """Takers come until here, so that every drift is done before the close."""
+        return 60 * self.minutes - (self.drift_seconds + 1 if self.drift_usd > 0.0 else 0)
+
     @property
     def takers(self) -> float:
         """Takers expected in the session."""
-        return self.takers_per_second * 60.0 * self.minutes
+        return self.takers_per_second * self.trading_seconds
 
     def contracts(self, *, half_width_usd: float) -> float:
         """Contracts, both sides, that a desk quoting truth -+ `half_width_usd` trades on average.
@@ -143,7 +157,8 @@ def plain_market(config: PlainConfig, seed: int) -> PlainMarket:
     spot = _walk(config, seconds, rng["spot"])
     count = int(rng["arrivals"].poisson(config.takers))
     # not in the first second: the desk's first quotes are on their way
-    ts_ns = np.sort(rng["arrivals"].integers(open_ns + NS, session.close_ns, count))
+    last_ns = open_ns + config.trading_seconds * NS
+    ts_ns = np.sort(rng["arrivals"].integers(open_ns + NS, last_ns, count))
     rows = rng["options"].integers(0, n, count)
     side = np.where(rng["sides"].random(count) < 0.5, 1, -1)
     drifted = _drifted(config, seconds, n, (ts_ns - open_ns) // NS, rows, side)

@@ -1,17 +1,7 @@
 """The engine over the plain market: what is measured agrees with what is known by formula."""
 
-import inspect
-
-import pytest
-
 from optmm.bench.ground_truth import DRIFT_USD, desk, measure
 from optmm.data.simulator.plain import PlainConfig, plain_market
-from optmm.engine import replay
-
-pytestmark = pytest.mark.skipif(
-    "market" not in inspect.signature(replay.run).parameters,
-    reason="this engine prices from fitted surfaces only",
-)
 
 
 def test_earnings_drift_and_volume_of_a_desk_that_quotes_truth():
@@ -19,7 +9,6 @@ def test_earnings_drift_and_volume_of_a_desk_that_quotes_truth():
     still = {"minutes": 4, "strikes": 41, "spot_moves": False}
     config = PlainConfig(drift_usd=DRIFT_USD, **still)
     found = measure(plain_market(config, 21), desk(0.05))
-    # the close comes before some drifts are done; at the horizon after the fill they are
     assert abs(found.adverse + 100.0 * DRIFT_USD) < 3.0 * found.adverse_error
     assert found.adverse_error < 0.12 * 100.0 * DRIFT_USD
     config = PlainConfig(minutes=4)

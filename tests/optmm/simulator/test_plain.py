@@ -86,5 +86,7 @@ def test_a_planted_drift_moves_the_truth_as_configured():
 def test_same_seed_same_bytes_and_errors_name_the_key():
     one, two = (plain_market(PlainConfig(minutes=1), 4).day.sources for _ in range(2))
     assert one == two != plain_market(PlainConfig(minutes=1), 5).day.sources
+    with pytest.raises(ConfigError, match="leave no time for drifts of 60 seconds"):
+        plain_config({"minutes": 1, "drift_usd": 0.01})
     with pytest.raises(ConfigError, match="unknown key 'drift_us'; did you mean 'drift_usd'"):
         plain_config({"drift_us": 0.1})
