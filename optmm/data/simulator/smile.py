@@ -98,7 +98,7 @@ def level(config: SimulationConfig, c: float, start: Floats, knot: float, by: Dr
     """Log of the martingale that multiplies the forward variance from `start` to `knot`."""
     pull = _mean_decay(config.variance_reversion_per_year, start - by.elapsed, knot - by.elapsed)
     return (
-        -c * by.log_return
+        -c * (by.log_return + 0.5 * by.quadratic)  # a martingale, as x alone is not
         - 0.5 * c**2 * by.quadratic
         + pull * by.factor
         - 0.5 * pull**2 * by.factor_variance

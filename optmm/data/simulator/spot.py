@@ -2,7 +2,7 @@
 
 Business time u in years. With x the log-return since the open and f the forward variance,
     dx = -v/2 du + sqrt(v) dW + jumps,    v = f(u) exp(L),
-    L  = -c x - c^2 <x> / 2 + Y - Var(Y) / 2,    dY = -kappa Y du + xi dZ,
+    L  = -c (x + <x>/2) - c^2 <x> / 2 + Y - Var(Y) / 2,    dY = -kappa Y du + xi dZ,
 so f is the expected variance (both exponentials are martingales) and implied and realised variance
 agree on average. c > 0 is the leverage: its size follows from the smile's skew and its
 skew-stickiness ratio, so that prices and path tell one story. A scheduled event adds a jump of
@@ -61,7 +61,8 @@ def simulate_spot(
     count = streams["jumps"].poisson(config.jumps_per_day * np.diff(elapsed))
     planned = moves(config, clock)
     surprise = planned * streams["events"].standard_normal(n) - 0.5 * planned**2
-    jumps = config.jump_sd_log * np.sqrt(count) * streams["jumps"].standard_normal(n) + surprise
+    jumps = config.jump_sd_log * np.sqrt(count) * streams["jumps"].standard_normal(n)
+    jumps += surprise - 0.5 * count * config.jump_sd_log**2
     jump_variance = count * config.jump_sd_log**2 + planned**2
     factor, factor_variance = _factor(config, elapsed, streams["variance"])
     free = factor - 0.5 * factor_variance
@@ -73,7 +74,7 @@ def simulate_spot(
         strict=False,
     )  # fmt: skip
     for i, (budget, shock, jump, jumped, drive) in enumerate(rows, start=1):
-        level = drive - leverage * at - 0.5 * leverage * leverage * total
+        level = drive - leverage * at - 0.5 * leverage * (1.0 + leverage) * total
         level = min(max(level, -LOG_VARIANCE_LIMIT), LOG_VARIANCE_LIMIT)
         v = diffusive * budget * math.exp(level)
         at += -0.5 * v + math.sqrt(v) * shock + jump

@@ -7,7 +7,14 @@ from optmm.data.simulator import simulate_day
 from optmm.data.simulator.chain import listing
 from optmm.data.simulator.config import SimulationConfig
 from optmm.data.simulator.day import clock_of
-from optmm.data.simulator.smile import loadings, simulate_smile, stationary, tilt
+from optmm.data.simulator.smile import (
+    Driven,
+    level,
+    loadings,
+    simulate_smile,
+    stationary,
+    tilt,
+)
 from optmm.data.simulator.spot import simulate_spot
 
 K = np.linspace(-1.2, 0.8, 301)
@@ -121,3 +128,17 @@ def test_forward_variance_is_a_martingale():
     away = np.abs(np.mean(ratios, axis=0)) / error
     # of 31 expiries that move together
     assert away.max() < 3.5, away
+
+
+@pytest.mark.parametrize("c", [0.0, 5.0, 60.0])
+def test_the_level_is_the_log_of_a_martingale(c):
+    """E[exp(level)] = 1 for x of drift -v/2 and an independent factor, by Gauss-Hermite."""
+    config = SimulationConfig()
+    z, weight = np.polynomial.hermite_e.hermegauss(80)
+    weight = weight / weight.sum()
+    v, y = 4e-4, 0.09
+    x, factor = np.meshgrid(-0.5 * v + np.sqrt(v) * z, np.sqrt(y) * z, indexing="ij")
+    one = np.ones_like(x)
+    driven = Driven(0.5 * one, x, v * one, factor, y * one)
+    mean = weight @ np.exp(level(config, c, one, 12.0, driven)) @ weight
+    assert mean == pytest.approx(1.0, abs=1e-12)
