@@ -108,7 +108,7 @@ class SimulationConfig(BaseModel):
         (0.5, 1.0, 1.0, 1.5, 3.0), description="of the median size"
     )
     maker_noises: tuple[Share, ...] = Field(
-        (0.2, 0.2, 0.3, 0.3, 0.4), description="s.d. of fair value, in typical half widths"
+        (0.1, 0.1, 0.15, 0.2, 0.3), description="s.d. of fair value, in typical half widths"
     )
     maker_delays_ms: tuple[Annotated[float, Field(ge=0.0, le=60_000.0)], ...] = Field(
         (1.0, 5.0, 20.0, 100.0, 1500.0), description="from a spot move to the new quote"
