@@ -115,3 +115,14 @@ def test_force_never_removes_a_folder_that_only_looks_like_days(tmp_path):
     refused = _call("--minutes", "1", "--days", "2", "--out", str(out), "--force")
     assert isinstance(refused.exception, UsageError)
     assert (out / "2025-03-12" / "thesis.tex").read_text() == "years of work"
+
+
+def test_facts_of_the_simulated_day_come_beside_its_summary(tmp_path):
+    ran = _call("--minutes", "16", "--out", str(tmp_path / "a"), "--facts", "--json")
+    assert ran.exit_code == 0, ran.output
+    measured = json.loads(ran.stdout)["facts"]
+    assert measured["session_hours"] == pytest.approx(16.0 / 60.0)
+    assert 0.1 < measured["underlying_spread_bp"] < 0.3
+    assert measured["trades_first_half_hour"] is None  # the session is shorter than that
+    shown = _call("--minutes", "16", "--out", str(tmp_path / "b"), "--facts")
+    assert "  underlying_spread_bp" in shown.stdout and "expiries  " in shown.stdout
