@@ -1,15 +1,20 @@
-"""A seeded day of a SPY-like market whose true prices are known.
+"""Seeded days of a SPY-like market whose true prices are known: docs/simulator.md.
 
 config  SimulationConfig: every number of the world, with its unit
 day     simulate_day(config, seed) -> SimulatedDay(day, truth)
-truth   Truth: spot, surface, prices and takers as they really were; write_truth
+days    simulate_days(config, seed, days): consecutive sessions, the state carried
+truth   Truth: spot, surface, prices, takers and faults as they really were; write_truth
+plain   plain_market(config, seed): a market so plain that a desk's P&L is known by formula
 
-clock, spot, smile, theo, chain, quotes and takers each build one part of it.
+Each other module builds one part: clock, opening and schedule (time), spot, stock (its quotes),
+smile, theo, chain, flow and takers, quotes and makers, faults.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from optmm.data.simulator.config import SimulationConfig
     from optmm.data.simulator.day import SimulatedDay
 
@@ -19,3 +24,10 @@ def simulate_day(config: "SimulationConfig", seed: int) -> "SimulatedDay":
     from optmm.data.simulator import day  # pricing loads here: `config` stays light for the CLI
 
     return day.simulate_day(config, seed)
+
+
+def simulate_days(config: "SimulationConfig", seed: int, days: int) -> "Iterator[SimulatedDay]":
+    """Simulate consecutive sessions, the first of them `simulate_day`'s. See `days`."""
+    from optmm.data.simulator import days as several
+
+    return several.simulate_days(config, seed, days)

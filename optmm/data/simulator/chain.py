@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from optmm.data.simulator.clock import BUSINESS_DAYS_PER_YEAR, Clock
 from optmm.data.simulator.config import SimulationConfig
+from optmm.data.simulator.opening import Opening, first_opening
 from optmm.market import calendar
 from optmm.market.chain import Chain, Underlying
 from optmm.market.instruments import Option
@@ -84,22 +85,31 @@ def trading_dates(exchange: str, start: str, days: int) -> NDArray[np.datetime64
     return np.array([d for d in span if calendar.is_session(exchange, d)], "datetime64[D]")
 
 
-def listing(config: SimulationConfig, clock: Clock) -> tuple[Chain, NDArray[np.int64]]:
-    """The chain of the day, and of each slice how many sessions ahead it is fixed (0 is today)."""
+def listing(
+    config: SimulationConfig, clock: Clock, opening: Opening | None = None
+) -> tuple[Chain, NDArray[np.int64]]:
+    """The chain of the day, and of each slice how many sessions ahead it is fixed (0 is today).
+
+    What was listed on an earlier day stays; new expiries and strikes come as spot asks for them.
+    """
+    opening = opening or first_opening(config)
     terms = product(ROOT)
     today = np.datetime64(config.trade_date, "D")
     sessions = trading_dates(terms.exchange, config.trade_date, LEAPS_DAYS + 1)
-    dates = expiries(sessions, today)
-    ahead = np.searchsorted(sessions, dates)
+    kept = {o for o in opening.listed if np.datetime64(o.expiry, "D") >= today}
+    wanted = expiries(sessions, today)
+    ahead = np.searchsorted(sessions, wanted)
     vol = 0.5 * (config.spot_vol_per_year + config.long_vol_per_year)
     spread = vol * np.sqrt(clock.at_expiry(ahead) / BUSINESS_DAYS_PER_YEAR)
-    options = [
+    options = {
         Option(ROOT, expiry, right, round(strike * 1000) * 1_000_000)
         for expiry, sd, days in zip(
-            dates.astype(dt.date), spread, (dates - today).astype(int), strict=True
+            wanted.astype(dt.date), spread, (wanted - today).astype(int), strict=True
         )
-        for strike in strikes(config.spot_usd, float(sd), config.strike_reach_sd, int(days))
+        for strike in strikes(opening.spot_usd, float(sd), config.strike_reach_sd, int(days))
         for right in (1, -1)
-    ]
+    }
     stock = Underlying(ROOT, terms.kind, terms.underlying_multiplier, terms.underlying_tick_e9)
-    return list_chain(options, date=config.trade_date, underlying=stock), ahead
+    chain = list_chain(options | kept, date=config.trade_date, underlying=stock)
+    dates = chain.expiry[chain.slice_start[:-1]]
+    return chain, np.searchsorted(sessions, dates).astype(np.int64)

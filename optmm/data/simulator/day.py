@@ -2,8 +2,8 @@
 
     from optmm.data.simulator.day import simulate_day
     simulated = simulate_day(SimulationConfig(minutes=30), seed=7)
-    simulated.day         # MarketDay: chain, events, no ground truth but the takers' own
-    simulated.truth       # spot, surface, prices, who was informed
+    simulated.day         # MarketDay: chain and events, nothing of what is true
+    simulated.truth       # spot, surface, prices, who was informed, what the feed did wrong
 
 Each component draws from a stream of its own (numpy PCG64 seeded by SeedSequence children), so a
 change to one leaves the draws of the others as they were.
@@ -15,12 +15,15 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from optmm.data.simulator import quotes, takers
+from optmm.data.simulator import faults, makers, quotes, takers
 from optmm.data.simulator.chain import ROOT, listing
 from optmm.data.simulator.clock import NS_PER_SECOND, Clock
 from optmm.data.simulator.config import SimulationConfig
+from optmm.data.simulator.opening import Opening, first_opening
+from optmm.data.simulator.schedule import halts, inside
 from optmm.data.simulator.smile import loadings, simulate_smile
-from optmm.data.simulator.spot import simulate_spot, underlying_quotes
+from optmm.data.simulator.spot import simulate_spot
+from optmm.data.simulator.stock import future_quotes, underlying_quotes
 from optmm.data.simulator.theo import TruePrices, true_prices
 from optmm.data.simulator.truth import Truth
 from optmm.market import calendar
@@ -39,6 +42,10 @@ STREAMS = (
     "quote noise",
     "takers",
     "taker leads",
+    "events",
+    "makers",
+    "future",
+    "faults",
 )
 
 
@@ -58,35 +65,46 @@ def simulate_day(config: SimulationConfig, seed: int) -> SimulatedDay:
     DataError
         `trade_date` is not a session; names the nearest ones.
     """
-    children = np.random.SeedSequence(seed).spawn(len(STREAMS))
+    return simulate_session(config, first_opening(config), seed, np.random.SeedSequence(seed))
+
+
+def simulate_session(
+    config: SimulationConfig, opening: Opening, seed: int, source: np.random.SeedSequence
+) -> SimulatedDay:
+    """Simulate the session of `config.trade_date` from `opening`; `seed` is only recorded."""
     rng = {
         name: np.random.Generator(np.random.PCG64(child))
-        for name, child in zip(STREAMS, children, strict=True)
+        for name, child in zip(STREAMS, source.spawn(len(STREAMS)), strict=True)
     }
-    clock = _clock(config)
-    chain, ahead = listing(config, clock)
+    clock = clock_of(config)
+    chain, ahead = listing(config, clock, opening)
     knots = clock.at_expiry(ahead)
-    path = simulate_spot(config, clock, float(loadings(config, knots)[0]), rng)
-    smile = simulate_smile(config, clock, knots, path, rng["smile"])
-    prices = true_prices(config, chain, clock, path, smile)
+    first = chain.slice_start[:-1]
+    path = simulate_spot(config, clock, float(loadings(config, knots, opening)[0]), rng, opening)
+    smile = simulate_smile(
+        config, clock, knots, path, rng["smile"], fixing_ns=chain.fixing_ns[first],
+        expiries=tuple(chain.expiry[first].tolist()), opening=opening,
+    )  # fmt: skip
+    prices = true_prices(config, chain, clock, path, smile, knots)
     flow = takers.simulate_takers(prices, rng["takers"])
-    events = in_order(np.concatenate(_events(config, prices, flow, rng)))
-    source = (f"simulated seed={seed} config={config.digest}", _digest(chain, events))
+    tape = np.concatenate(_events(config, prices, flow, rng))
+    tape, wrong, aside = faults.planted(config, clock, tape, rng["faults"])
+    events = in_order(tape)
     quoted = events[events["kind"] == Kind.QUOTE]
-    two_sided = float(np.mean((quoted["bid_e9"] > 0) & (quoted["ask_e9"] > 0)))
+    two_sided = float(np.mean((quoted["bid_e9"] > 0) & (quoted["ask_e9"] > quoted["bid_e9"])))
     day = MarketDay(
         chain=chain,
         session=clock.session,
         events=events,
         bar_ns=0,
-        quality=DataQuality(rows=events.size, two_sided_share=two_sided),
-        sources=(source,),
+        quality=DataQuality(events.size + sum(aside.values()), aside, two_sided),
+        sources=((f"simulated seed={seed} config={config.digest}", _digest(chain, events)),),
         simulated=True,
     )
-    return SimulatedDay(day, Truth(seed=seed, prices=prices, takers=flow))
+    return SimulatedDay(day, Truth(seed=seed, prices=prices, takers=flow, faults=wrong))
 
 
-def _clock(config: SimulationConfig) -> Clock:
+def clock_of(config: SimulationConfig) -> Clock:
     """The session, cut to `minutes` when asked; the regular close keeps its hour."""
     terms = product(ROOT)
     full = terms.session(config.trade_date)
@@ -104,24 +122,53 @@ def _events(
     flow: takers.TakerTruth,
     rng: dict[str, np.random.Generator],
 ) -> list[NDArray[np.void]]:
-    """Every event of the day, unordered."""
+    """Every event of the day, unordered; nothing but halts and resumptions inside a halt."""
     clock, n = prices.clock, len(prices.chain)
-    rows, ts_ns = quotes.refreshes(prices, rng["quote times"])
-    leads = takers.lead_refreshes(flow, rng["taker leads"])
-    rows = np.concatenate([rows, flow.instrument])
-    ts_ns = np.concatenate([ts_ns, leads])
-    alive = ts_ns < prices.chain.last_trade_ns[rows]
-    status = empty(2)
-    status["ts_event_ns"] = status["ts_recv_ns"] = (clock.session.open_ns, clock.session.close_ns)
-    status["kind"] = Kind.STATUS
-    status["bits"] = (Bits.OPEN, Bits.CLOSE)
-    status["instrument"] = n
-    return [
-        status,
-        underlying_quotes(config, clock, prices.path, n, rng["underlying book"]),
-        quotes.quote_events(prices, rows[alive], ts_ns[alive], rng["quote noise"]),
+    leads = quotes.Refreshes(
+        flow.instrument,
+        takers.lead_refreshes(flow, rng["taker leads"]),
+        np.zeros(flow.ts_ns.size, np.bool_),
+    )
+    planned = quotes.refreshes(prices, rng["quote times"])
+    asked = quotes.joined((planned, leads))
+    asked = asked.take(asked.ts_ns < prices.chain.last_trade_ns[asked.rows])
+    views = makers.desks(prices, flow, rng["makers"])
+    stock = underlying_quotes(config, clock, prices.path, n, rng["underlying book"])
+    ticks = [
+        stock,
+        future_quotes(config, clock, prices.path, n, rng["future"]),
+        makers.quote_events(prices, asked, views, rng["quote noise"]),
         takers.taker_events(flow),
     ]
+    stopped = halts(config, clock)
+    if not stopped:
+        return [_status(clock, n, stopped), *ticks]
+    again = _reopening(stock, stopped)
+    traded = [part[~inside(part["ts_event_ns"], stopped)] for part in ticks]
+    return [_status(clock, n, stopped), again, *traded]
+
+
+def _reopening(stock: NDArray[np.void], stopped: list[tuple[int, int]]) -> NDArray[np.void]:
+    """The underlying's quote at each resumption, where none changes in that very second."""
+    ts_ns = stock["ts_event_ns"]
+    stops = np.array([stop for _, stop in stopped], np.int64)
+    last = np.searchsorted(ts_ns, stops, side="right") - 1
+    new = ts_ns[last] < stops
+    out = stock[last[new]].copy()
+    out["ts_event_ns"] = out["ts_recv_ns"] = stops[new]
+    return out
+
+
+def _status(clock: Clock, n: int, stopped: list[tuple[int, int]]) -> NDArray[np.void]:
+    """Open, close, halts and resumptions."""
+    said = [(clock.session.open_ns, Bits.OPEN), (clock.session.close_ns, Bits.CLOSE)]
+    for start, stop in stopped:
+        said += [(start, Bits.HALT), (stop, Bits.RESUME)]
+    out = empty(len(said))
+    out["ts_event_ns"] = out["ts_recv_ns"] = [ts_ns for ts_ns, _ in said]
+    out["bits"] = [int(bits) for _, bits in said]
+    out["kind"], out["instrument"] = Kind.STATUS, n
+    return out
 
 
 def _digest(chain: Chain, events: NDArray[np.void]) -> str:

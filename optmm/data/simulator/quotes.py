@@ -1,22 +1,25 @@
-"""Other makers' best bid and ask: when they are refreshed, how wide, how large.
+"""When the other makers' quotes are refreshed; `makers` says at which prices.
 
-Refreshes come from four places:
+Refreshes come from five places:
 - snapshots: every `snapshot_period_seconds` from the open the options whose quotes go wrong
   fastest, the first and every fifteenth time all of them, at one instant, as makers mass-quote; so
   what a surface is fit to on the minute is of one instant; all of them again for the close;
+- spot moves: after the largest moves of the day each maker follows by its own delay, so that for a
+  while some quotes are of before the move;
 - single refreshes at random times, more often where the price moves most against its width;
-- the option a taker is about to trade, moments before: makers are awake when somebody asks.
-
-A quote is the true price less and plus a half width, each side with its own noise, rounded outward
-to the tick, so it always brackets the truth it was made from.
+- the option a taker is about to trade, moments before: makers are awake when somebody asks;
+- all of them when trading resumes after a halt.
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optmm.data.simulator.clock import NS_PER_SECOND, activity
+from optmm.data.simulator.schedule import halts
 from optmm.data.simulator.theo import TruePrices
-from optmm.market.events import Kind, empty
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -24,7 +27,29 @@ Ints = NDArray[np.int64]
 FULL_EVERY = 15  # snapshots
 PAIRED_STRIKES = 5  # on each side of the forward
 FULL_DAY_SECONDS = 405 * 60
+MOVES_PER_DAY = 200
 REACTION_NS = (1_000_000, 60_000_000)  # makers follow the stock by 1 to 60 ms
+
+
+class Refreshes(NamedTuple):
+    """Which quotes are made anew; arrays of one length."""
+
+    rows: Ints
+    ts_ns: Ints
+    massed: NDArray[np.bool_]  # in a mass quote, which every maker times to be current
+
+    def take(self, which: slice | NDArray[np.bool_]) -> "Refreshes":
+        """Some of them."""
+        return Refreshes(self.rows[which], self.ts_ns[which], self.massed[which])
+
+
+def joined(parts: Sequence[Refreshes]) -> Refreshes:
+    """All of them, one part after another."""
+    return Refreshes(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.ts_ns for part in parts]),
+        np.concatenate([part.massed for part in parts]),
+    )
 
 
 def importance(prices: TruePrices, second: int) -> Floats:
@@ -50,8 +75,8 @@ def importance(prices: TruePrices, second: int) -> Floats:
     return worth / worth.sum()
 
 
-def refreshes(prices: TruePrices, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """(rows, instants ns) of every refresh but the takers' own, unordered.
+def refreshes(prices: TruePrices, rng: np.random.Generator) -> Refreshes:
+    """Every refresh but the takers' own, unordered.
 
     About `quote_events_target` in a full day, in proportion in a shorter one; the opening and
     closing quotes come on top, so that a short day is as well quoted as a long one.
@@ -75,15 +100,34 @@ def refreshes(prices: TruePrices, rng: np.random.Generator) -> tuple[Ints, Ints]
     rows.append(everybody)  # closing quotes
     seconds.append(np.full(n, clock.seconds - 1))
     at, when = np.concatenate(rows), np.concatenate(seconds)
-    single = rng.poisson(max(budget - (at.size - 2 * n), 0.02 * budget))
+    start = clock.session.open_ns
+    massed = Refreshes(at, start + NS_PER_SECOND * when, np.ones(at.size, np.bool_))
+    again = [
+        Refreshes(everybody, np.full(n, stop, np.int64), np.ones(n, np.bool_))
+        for _, stop in halts(config, clock)
+    ]
+    after = _after_moves(prices, int(config.move_share * budget))
+    single = rng.poisson(max(budget - after.rows.size - (at.size - 2 * n), 0.02 * budget))
     which = rng.choice(n, size=single, p=importance(prices, 0))
     drawn = _busy_seconds(clock.seconds, single, rng)
     late = rng.integers(*REACTION_NS, size=single)
-    return (
-        np.concatenate([at, which]),
-        clock.session.open_ns
-        + np.concatenate([NS_PER_SECOND * when, NS_PER_SECOND * drawn + late]),
-    )
+    alone = Refreshes(which, start + NS_PER_SECOND * drawn + late, np.zeros(single, np.bool_))
+    return joined((massed, after, alone, *again))
+
+
+def _after_moves(prices: TruePrices, budget: int) -> Refreshes:
+    """Each maker's refresh, `maker_delays_ms` after the largest moves of spot in a second."""
+    config, clock = prices.config, prices.clock
+    delays = np.unique(np.rint(np.array(config.maker_delays_ms) * 1e6).astype(np.int64))
+    moves = min(MOVES_PER_DAY * clock.seconds // FULL_DAY_SECONDS, clock.seconds - 1)
+    near = min(budget // max(moves * delays.size, 1), len(prices.chain))
+    size = np.abs(np.diff(prices.path.log_return))
+    seconds = np.sort(np.argsort(-size, kind="stable")[:moves]) + 1
+    leaders = np.sort(np.argsort(-importance(prices, 0), kind="stable")[:near])
+    instants = (clock.session.open_ns + NS_PER_SECOND * seconds[:, None] + delays).ravel()
+    instants = instants[instants < clock.session.close_ns]
+    rows = np.tile(leaders, instants.size)
+    return Refreshes(rows, np.repeat(instants, near), np.zeros(rows.size, np.bool_))
 
 
 def _busy_seconds(seconds: int, size: int, rng: np.random.Generator) -> Ints:
@@ -94,32 +138,3 @@ def _busy_seconds(seconds: int, size: int, rng: np.random.Generator) -> Ints:
     limit = np.interp(seconds / FULL_DAY_SECONDS, grid, share)
     drawn = np.interp(rng.random(size) * limit, share, grid) * FULL_DAY_SECONDS
     return np.minimum(drawn.astype(np.int64), seconds - 1)
-
-
-def quote_events(
-    prices: TruePrices, rows: Ints, ts_ns: Ints, rng: np.random.Generator
-) -> NDArray[np.void]:
-    """QUOTE events of `rows` at `ts_ns`, in the order given."""
-    config, chain = prices.config, prices.chain
-    second = prices.clock.index(ts_ns)
-    fair = prices.fair(rows, second)
-    width = prices.half_width(rows, second, fair)
-    sd = config.width_noise_sd_log
-    noise = np.exp(sd * rng.standard_normal((2, rows.size)) - 0.5 * sd * sd)
-    tick_e9 = chain.tick_below_e9[rows]
-    tick = tick_e9 / 1e9
-    bid = np.floor((fair.price - width * noise[0]) / tick).astype(np.int64)
-    ask = np.ceil((fair.price + width * noise[1]) / tick).astype(np.int64)
-    bid = np.maximum(bid, 0)
-    ask = np.maximum(ask, bid + 1)
-    lots = np.exp(0.8 * rng.standard_normal((2, rows.size))) * config.quote_size_median_lots
-    lots = np.maximum(np.rint(lots), 1.0).astype(np.int64)
-    out = empty(rows.size)
-    out["ts_event_ns"] = out["ts_recv_ns"] = ts_ns
-    out["bid_e9"] = bid * tick_e9
-    out["ask_e9"] = ask * tick_e9
-    out["bid_lots"] = np.where(bid > 0, lots[0], 0)
-    out["ask_lots"] = lots[1]
-    out["instrument"] = rows
-    out["kind"] = Kind.QUOTE
-    return out

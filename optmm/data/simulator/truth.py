@@ -1,8 +1,10 @@
 """Ground truth of a simulated day: for tests and for grading a desk, never for the desk.
 
-truth/spot.parquet     a second     ts_ns, spot, variance (of the second that ends there)
+truth/spot.parquet     a second     ts_ns, spot, variance (of the second that ends there), and the
+                                    factors skew, curvature, term in standard deviations
 truth/slices.parquet   a minute and slice: forward, df, years, theta, raw SVI parameters
 truth/takers.parquet   a taker      what it wanted, what it knew
+truth/faults.parquet   a fault      what the feed did wrong, when and to which row
 truth/truth.json       schema, seed, config, kappa
 """
 
@@ -13,14 +15,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from optmm.data.simulator.faults import Fault, Faults
+from optmm.data.simulator.sheet import TrueSheet
 from optmm.data.simulator.takers import TakerTruth
-from optmm.data.simulator.theo import Fair, TruePrices
+from optmm.data.simulator.theo import Fair, TruePrices, growth_of
 from surfaces.units import years_between
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-SCHEMA = "optmm.truth/1"
+SCHEMA = "optmm.truth/2"
 SLICE_SECONDS = 60
 
 
@@ -31,6 +35,7 @@ class Truth:
     seed: int
     prices: TruePrices
     takers: TakerTruth
+    faults: Faults
 
     @property
     def ts_ns(self) -> Ints:
@@ -60,6 +65,23 @@ class Truth:
         """True value with its European delta, vega and vol."""
         return self.prices.fair(*self._pairs(rows, ts_ns))
 
+    def theo_at(self, ts_ns: int) -> TrueSheet:
+        """The truth of every option at one instant: prices, Greeks at fixed vols, forwards."""
+        prices, n = self.prices, len(self.prices.chain)
+        rows, second = self._pairs(np.arange(n), ts_ns)
+        value = prices.fair(rows, second)
+        now = int(self.ts_ns[second[0]])
+        years = np.maximum(years_between(np.int64(now), prices.chain.fixing_ns), 0.0)
+        forward = prices.forward(prices.chain.slice_of.astype(np.int64), second)
+        spot, carry = float(self.spot[second[0]]), growth_of(prices.config, years)
+        # Black's gamma from its vega: vega = gamma F^2 vol T df^-1 in forward terms
+        safe = np.where(value.vol * years > 0.0, value.vol * years, np.inf)
+        return TrueSheet(
+            ts_ns=now, spot=spot, price=value.price, delta=value.delta,
+            gamma=value.vega / (forward**2 * safe) * carry**2, vega=value.vega, vol=value.vol,
+            years=years, forward=forward, df=np.exp(-prices.config.rate_per_year * years),
+        )  # fmt: skip
+
     def premium(self, rows: ArrayLike, ts_ns: ArrayLike) -> Floats:
         """Early-exercise premium inside `theo`, USD per share."""
         return self.prices.premium(*self._pairs(rows, ts_ns))
@@ -85,16 +107,22 @@ class Truth:
 
 
 def write_truth(truth: Truth, folder: Path) -> Path:
-    """Write the four files into `folder` (made if absent) and return it."""
+    """Write the five files into `folder` (made if absent) and return it."""
     import polars as pl
 
     folder.mkdir(parents=True, exist_ok=True)
-    spot = pl.DataFrame({"ts_ns": truth.ts_ns, "spot": truth.spot, "variance": truth.variance})
+    spot = pl.DataFrame({"ts_ns": truth.ts_ns, "spot": truth.spot, "variance": truth.variance}
+                        | truth.prices.smile.factors)  # fmt: skip
+    wrong = {f.name: getattr(truth.faults, f.name) for f in fields(truth.faults)}
+    wrong["kind"] = [Fault(int(kind)).name.lower() for kind in truth.faults.kind]
     flow = {f.name: getattr(truth.takers, f.name) for f in fields(truth.takers)}
     horizon = flow.pop("horizon_ns")
     spot.write_parquet(folder / "spot.parquet")
     pl.DataFrame(_slices(truth)).write_parquet(folder / "slices.parquet")
     pl.DataFrame(flow).write_parquet(folder / "takers.parquet")
+    pl.DataFrame(wrong, schema_overrides={"kind": pl.String}).write_parquet(
+        folder / "faults.parquet"
+    )
     config = truth.prices.config
     head = {
         "schema": SCHEMA,

@@ -5,13 +5,15 @@ import pytest
 
 from optmm.data.simulator.clock import activity
 from optmm.data.simulator.config import SimulationConfig
-from optmm.data.simulator.spot import forward_variance, simulate_spot, underlying_quotes
+from optmm.data.simulator.opening import forward_variance
+from optmm.data.simulator.spot import simulate_spot
+from optmm.data.simulator.stock import underlying_quotes
 
 LEVERAGE = 35.0
 
 
 def _streams(seed: int) -> dict[str, np.random.Generator]:
-    names = ("spot", "variance", "jumps")
+    names = ("spot", "variance", "jumps", "events")
     children = np.random.SeedSequence(seed).spawn(len(names))
     return {n: np.random.default_rng(c) for n, c in zip(names, children, strict=True)}
 
