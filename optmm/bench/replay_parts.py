@@ -57,6 +57,16 @@ def run(
         say("one asset beside hftbacktest")
         rows["peer"], peers, failed = hft.run(quick=quick, with_peers=with_peers)
         wrong += failed
+    if "memory" in parts:
+        from optmm.bench import memory
+
+        rows["memory"], failed = memory.run(quick=quick, say=say)
+        wrong += failed
+    if "profile" in parts:
+        from optmm.bench import profile
+
+        rows["profile"], failed = profile.run(data, quick=quick, say=say)
+        wrong += failed
     about = timing.machine() | {
         "core": pinned or "not pinned",
         "method": "best of many, CPU time of the thread, warmed up",
