@@ -188,7 +188,7 @@ def opened(book: Book, band: int) -> tables.EngineState:
     chain = list_chain([Option(ROOT, expiry, 1, 1_000_000)], date=DATE, underlying=stock)
     state = tables.create(chain, "queue")
     for name, value in (
-        ("latency_ns", LATENCY_NS), ("stale_spot_ns", FAR_NS), ("stale_quote_ns", FAR_NS),
+        ("latency_ns", LATENCY_NS), ("order_ns", LATENCY_NS), ("stale_spot_ns", FAR_NS), ("stale_quote_ns", FAR_NS),
         ("guard_ns", FAR_NS), ("on_event", 1), ("share_pm", 1000),
         # half a tick more than the band: it is counted in whole ticks on both sides
         ("hysteresis", (band + 0.5) / HALF_TICKS),

@@ -8,25 +8,22 @@ way: buffers drained when they fill and at every fill, the sheet refreshed out o
 import hashlib
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optmm.bench.replay_tape import SPOT, Mix, Tape, shares
-from optmm.bench.rows import Row
+from optmm.config import DeskConfig
 from optmm.engine import core
 from optmm.engine import state as tables
 from optmm.engine.reasons import Reason
-from optmm.market.events import Kind
+from optmm.engine.settings import configure
+from optmm.market.chain import DataQuality, MarketDay
+from optmm.market.events import empty
 
 E9 = 1_000_000_000
 SWEEPS_A_SECOND = 50
-LATENCY_NS = 1_000_000
-HALF_SHARE = 0.4  # of the market's half width, as the desk's default
-HYSTERESIS = 0.5  # likewise
-LOTS = 5
 FAR_NS = 1 << 60
 WHOLE = 1 << 62  # a block that holds any tape
 CORRECT = "correct: "
@@ -42,17 +39,30 @@ class Pass:
     acts: NDArray[np.void]
 
 
-def opened(tape: Tape) -> tables.EngineState:
-    """The queue world of `tape` after its opening: every option quoted, every message landed."""
-    state = tables.create(tape.chain, "queue")
-    _configure(state)
+def desk(**quoting: float) -> DeskConfig:
+    """The desk's defaults with the sweeps of the measure, and no trip that would end the quoting."""
+    return DeskConfig.model_validate(
+        {
+            "quoting": {"sweep_s": 1.0 / SWEEPS_A_SECOND} | quoting,
+            "protections": {"max_fills": 100_000, "max_lots": 1_000_000_000},
+        }
+    )
+
+
+def opened(tape: Tape, config: DeskConfig) -> tables.EngineState:
+    """The queue world of `tape` a second after its open: options quoted, messages landed."""
     it, n = tape.sheet, len(tape.chain)
+    day = MarketDay(tape.chain, tape.session, empty(0), 0, DataQuality(), ())
+    state = configure(tables.create(tape.chain, "queue"), config, day)
     tables.publish_theo(
         state, theo=it.theo, delta=it.delta, gamma=it.gamma, df=it.df, growth=it.growth,
-        spot_ref=SPOT, taylor_range=0.005,
+        spot_ref=SPOT, taylor_range=config.surface.taylor_range,
     )  # fmt: skip
-    zero, lots = np.zeros(n, np.int64), np.full(n, LOTS)
-    half = np.maximum(0.005, HALF_SHARE * it.half) + 1e-4 * it.vega
+    # as the quoter has it where fair value is certain: a share of the market's width, and vol
+    quoting = config.quoting
+    half = np.maximum(quoting.min_half_width_usd, quoting.market_share * it.half)
+    half += quoting.vol_edge * it.vega
+    zero, lots = np.zeros(n, np.int64), np.full(n, quoting.max_lots)
     tables.publish_quotes(
         state, half_bid=half, half_ask=half, skew=np.zeros(n), cap_bid=lots, cap_ask=lots,
         why_bid=zero, why_ask=zero,
@@ -63,20 +73,9 @@ def opened(tape: Tape) -> tables.EngineState:
     return replayed(state, events, WHOLE).state
 
 
-def _configure(state: tables.EngineState) -> None:
-    """The desk's default settings for an event feed, without trips and budgets that bind."""
-    head = state.head
-    for name, value in (
-        ("latency_ns", LATENCY_NS), ("stale_spot_ns", FAR_NS), ("stale_quote_ns", FAR_NS),
-        ("middle_ns", 60 * E9), ("sweep_ns", E9 // SWEEPS_A_SECOND), ("guard_ns", FAR_NS),
-        ("on_event", 1), ("share_pm", 500), ("middle_edge", 0.5), ("hysteresis", HYSTERESIS),
-    ):  # fmt: skip
-        head[name] = value
-
-
 def replayed(start: tables.EngineState, events: NDArray[np.void], block: int) -> Pass:
     """Run a copy of `start` over `events`, `block` at a time; the CPU time is of this thread."""
-    state = tables.EngineState(*(table.copy() for table in start))
+    state = tables.restored(tables.snapshot(start), start)
     acts: list[NDArray[np.void]] = []
     begun = time.thread_time()
     for first in range(0, events.size, block):
@@ -87,7 +86,6 @@ def replayed(start: tables.EngineState, events: NDArray[np.void], block: int) ->
                 state = tables.grown(state)
             if tables.pending(state).size:
                 acts.append(tables.drained(state))
-                acts[-1]["event"] += first
             if reasons & Reason.END:
                 break
     seconds = time.thread_time() - begun
@@ -128,11 +126,11 @@ def requoted(acts: NDArray[np.void]) -> int:
 
 
 def measured(
-    mix: Mix, *, events: int, rounds: int, seed: int = 7
+    mix: Mix, config: DeskConfig, *, events: int, rounds: int, seed: int = 7
 ) -> tuple[float, dict[str, float | str], list[str]]:
     """(events a second at best, what happened in a second of event time, what is wrong)."""
     tape = Tape(mix, seed)
-    start = opened(tape)
+    start = opened(tape, config)
     rows = np.concatenate(list(tape.blocks(events)))
     best = min(replayed(start, rows, WHOLE).seconds for _ in range(rounds))
     whole, blocks = replayed(start, rows, WHOLE), replayed(start, rows, 4096)
@@ -148,6 +146,7 @@ def measured(
         "event_seconds": seconds,
         "quotes_that_change_a_price": found["price"],
         "quotes_that_change_a_size_only": found["size only"],
+        "instruments_decided_per_second": int(head["requotes"] - was["requotes"]) / seconds,
         "instruments_requoted_per_second": requoted(whole.acts) / seconds,
         "messages_per_second": int(head["messages"] - was["messages"]) / seconds,
         "throttled_per_second": int(head["throttled"] - was["throttled"]) / seconds,

@@ -15,7 +15,6 @@ from optmm.bench.replay_tape import Mix
 from optmm.bench.rows import Report, Row
 
 PARTS = ("loop", "peer", "memory", "profile")
-BARS = {True: 8.0, False: 15.0}  # M events/s, by whether the underlying moves
 LOOP_EVENTS = 3_000_000
 ROUNDS = 9
 Say = Callable[[str], None]
@@ -77,19 +76,23 @@ def run(
 
 def loop(*, events: int, rounds: int) -> tuple[list[Row], dict[str, Any], list[str]]:
     """(rows, figures for JSON, what is wrong) of the tape with and without spot moves."""
-    from optmm.bench.replay import CORRECT, EVENTS, measured
+    from optmm.bench.replay import CORRECT, EVENTS, desk, measured
 
     rows: list[Row] = []
     figures: dict[str, Any] = {}
     wrong: list[str] = []
-    for moves, bar in BARS.items():
-        speed, about, failed = measured(Mix(moves=moves), events=events, rounds=rounds)
-        label = "the underlying moves" if moves else "no spot moves"
+    for name, moves, config, bar, label in (
+        ("", True, desk(), 8.0, "the underlying moves"),
+        ("_two_ticks", True, desk(min_change_ticks=2), None, "quotes move by two ticks or more"),
+        ("_without_moves", False, desk(), 15.0, "no spot moves"),
+    ):
+        mix = Mix(moves=moves)
+        speed, about, failed = measured(mix, config, events=events, rounds=rounds)
         rows.append(Row(f"replay, {label}", speed / 1e6, EVENTS, bar, True, note=_words(about)))
         rows.append(Row(f"{CORRECT}blocks and books, {label}", len(failed), "", 0.0))
         wrong += [f"{label}: {what}" for what in failed]
-        figures["events_per_second" if moves else "events_per_second_without_moves"] = speed
-        figures["tape" if moves else "tape_without_moves"] = about
+        figures[f"events_per_second{name}"] = speed
+        figures[f"tape{name}"] = about
     return rows, figures, wrong
 
 
@@ -103,7 +106,8 @@ def _words(about: dict[str, float | str]) -> str:
         f"{about['mix']}, over {about['event_seconds']:.0f} s; "
         f"{about['quotes_that_change_a_price']:.0%} of the quotes change a price, "
         f"{about['quotes_that_change_a_size_only']:.0%} a size only; a second of event time: "
-        f"{rate('sweeps')} sweeps, {rate('instruments_requoted')} instruments requoted, "
+        f"{rate('sweeps')} sweeps, {rate('instruments_decided')} instruments decided anew, "
+        f"{rate('instruments_requoted')} requoted, "
         f"{rate('messages')} messages, {rate('throttled')} held back, {rate('fills')} fills; "
         f"{about['quoted_two_sided']:.1%} quoted on both sides at the end"
     )
