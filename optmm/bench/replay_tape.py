@@ -71,6 +71,8 @@ class Sheet:
     df: NDArray[np.float64]
     growth: NDArray[np.float64]
     half: NDArray[np.float64]  # of the displayed market
+    years: NDArray[np.float64]
+    vol: NDArray[np.float64]
 
     def fair(self, rows: NDArray[np.int64], spot: NDArray[np.float64]) -> NDArray[np.float64]:
         """Fair value of `rows` at `spot`, to second order."""
@@ -113,7 +115,8 @@ def sheet(chain: Chain, now_ns: int) -> Sheet:
     )  # fmt: skip
     delta = found.delta * growth
     half = 0.004 + 1e-4 * found.vega + 0.01 * delta * delta
-    return Sheet(found.price, delta, found.gamma * growth**2, found.vega, df, growth, half)
+    return Sheet(found.price, delta, found.gamma * growth**2, found.vega, df, growth, half,
+                 years, vol)  # fmt: skip
 
 
 class Tape:
