@@ -11,13 +11,15 @@ Rule   bid and ask at the middle less and plus two ticks, outward to the tick, l
        band round the target; decided at every event of the tape.
 
 Passes are taken in turns, the best counts. What they do is compared: orders sent, orders replaced,
-fills, each within 5 %. Two bands are run. Inside half the half width, just under a tick, an order
-always follows its target, and the two agree. Inside a whole tick it may stay behind when the market
-improves; when the market comes back, we start behind all that is displayed, as a top of book cannot
-say whose size that is, while the peer keeps the place it had. It fills more often, so that row is
-shown without a bar.
+fills, each within 5 %. The bars are on a tape with the mix of real ticks and a band under a tick,
+so that an order always follows its target. Two more are shown. Inside a whole tick an order may
+stay behind when the market improves; when it comes back, we start behind all that is displayed,
+as a top of book cannot say whose size that is, while the peer keeps the place it had and fills more
+often. And a tape whose prices move four times as often, where messages and fills, each of which
+comes back to Python, outweigh the events.
 """
 
+import datetime as dt
 import json
 import math
 import os
@@ -26,7 +28,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +49,17 @@ FAILURES = "OPTMM_REPLAY_PEERS_FAILED"  # lines "distribution <tab> why", from s
 PEER = "hftbacktest"
 
 E9 = 1_000_000_000
+EXPIRY = dt.date(2025, 12, 19)
 TICK_E9 = 10_000_000
 MIDDLE = 10_000  # ticks, where the tape starts
 REACH = 9_000  # ticks from there that the tape stays inside
 RATE = 1_000.0  # events a second of event time
 LATENCY_NS = 250_000
 HALF_TICKS = 2
-BANDS = (0, 1)  # ticks that a target may be away
-PRINTS, PRICES = 0.03, 0.15  # shares of the events; the others are sizes
+THROUGH = 0.02  # of the prints: a tick beyond the touch, as the end of a sweep
 AGREE, LEAST, TIMES = 0.05, 3.0, "times"
 COUNTS = ("sent", "replaced", "fills")
-EVENTS_OF_TAPE = 1_000_000
+EVENTS_OF_TAPE, QUICK_EVENTS = 1_000_000, 200_000
 BID, ASK = 1 << 29, 1 << 28  # hftbacktest's event bits
 BOTH_SEE = 1 << 31 | 1 << 30
 DEPTH, TRADE = 1, 2
@@ -68,6 +70,26 @@ THEIRS = np.dtype(
     ],
     align=True,
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What a tape is made of and how orders follow it. Shares of the events; the rest are sizes."""
+
+    label: str
+    prints: float
+    prices: float
+    band: int = 0  # ticks that a target may be away
+    barred: bool = False
+
+
+FLOWS = (
+    # of AIG's ticks on 2013-10-07 (LEAN's sample) 2.3 % are prints, and of the changes of one
+    # exchange's side 3.7 % move its price
+    Flow("single asset", 0.023, 0.036, barred=True),
+    Flow("single asset, orders stay within a tick", 0.023, 0.036, band=1),
+    Flow("single asset, prices move four times as often", 0.023, 0.15),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +111,11 @@ class Book:
     ask_lots: NDArray[np.int64]
 
 
-def drawn(events: int, seed: int = 11) -> Book:
+def drawn(flow: Flow, events: int, seed: int = 11) -> Book:
     """A book four or five ticks wide whose sides move a tick at a time; the first row is a size."""
     rng = np.random.Generator(np.random.PCG64(seed))
     u = rng.random(events)
-    kind = np.where(u < PRINTS, 2, np.where(u < PRINTS + PRICES, 1, 0))
+    kind = np.where(u < flow.prints, 2, np.where(u < flow.prints + flow.prices, 1, 0))
     kind[0] = 0
     side = np.where(rng.random(events) < 0.5, 1, -1)
     priced = kind == 1
@@ -111,10 +133,10 @@ def drawn(events: int, seed: int = 11) -> Book:
         new = (kind < 2) & (side == which)
         new[0] = True
         shown.append(size[np.maximum.accumulate(np.where(new, np.arange(events), 0))])
-    through = rng.random(events) < 0.1
+    through = rng.random(events) < THROUGH
     touch = np.where(side > 0, bid, ask)
     px = np.where((kind == 2) & through, touch - side, touch)
-    lots = rng.geometric(0.08, events) * np.where(through, 100, 1)
+    lots = rng.geometric(0.5, events) * np.where(through, 100, 1)
     gaps = np.maximum(rng.exponential(E9 / RATE, events).astype(np.int64), 1)
     start = product(ROOT).session(DATE).open_ns
     return Book(start + np.cumsum(gaps), kind, side, px, lots, bid, ask, shown[0], shown[1])
@@ -184,12 +206,11 @@ def theirs(book: Book) -> NDArray[np.void]:
 def opened(book: Book, band: int) -> tables.EngineState:
     """Our world before the first event: fair value is the underlying's middle."""
     stock = Underlying(ROOT, "equity", 1, TICK_E9)
-    expiry = np.datetime64("2025-12-19").item()
-    chain = list_chain([Option(ROOT, expiry, 1, 1_000_000)], date=DATE, underlying=stock)
+    chain = list_chain([Option(ROOT, EXPIRY, 1, 1_000_000)], date=DATE, underlying=stock)
     state = tables.create(chain, "queue")
     for name, value in (
-        ("latency_ns", LATENCY_NS), ("order_ns", LATENCY_NS), ("stale_spot_ns", FAR_NS), ("stale_quote_ns", FAR_NS),
-        ("guard_ns", FAR_NS), ("on_event", 1), ("share_pm", 1000),
+        ("latency_ns", LATENCY_NS), ("order_ns", LATENCY_NS), ("stale_spot_ns", FAR_NS),
+        ("stale_quote_ns", FAR_NS), ("guard_ns", FAR_NS), ("on_event", 1), ("share_pm", 1000),
         # half a tick more than the band: it is counted in whole ticks on both sides
         ("hysteresis", (band + 0.5) / HALF_TICKS),
     ):  # fmt: skip
@@ -267,7 +288,7 @@ def _asked(child: subprocess.Popen[str]) -> dict[str, Any]:
 
     Raises
     ------
-    PeerFailed
+    PeerError
         It ended instead; with the last line it said.
     """
     assert child.stdin is not None and child.stdout is not None and child.stderr is not None
@@ -279,20 +300,20 @@ def _asked(child: subprocess.Popen[str]) -> dict[str, Any]:
         line = ""
     if not line:
         said = child.stderr.read().strip().splitlines()
-        raise PeerFailed(said[-1] if said else f"ended with code {child.wait()}")
+        raise PeerError(said[-1] if said else f"ended with code {child.wait()}")
     found: dict[str, Any] = json.loads(line)
     return found
 
 
-class PeerFailed(RuntimeError):
+class PeerError(RuntimeError):
     """The peer is not installed or could not run; the text says what it said."""
 
 
-def beside(band: int, *, events: int, rounds: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def beside(flow: Flow, *, events: int, rounds: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """(ours, the peer's): events a second at best, orders sent and replaced, fills, position."""
-    book = drawn(events)
-    start, rows = opened(book, band), ours(book)
-    with _peer(book, band) as child:
+    book = drawn(flow, events)
+    start, rows = opened(book, flow.band), ours(book)
+    with _peer(book, flow.band) as child:
         counts = _asked(child)  # compiles
         mine = replayed(start, rows, WHOLE)
         theirs_s, ours_s = math.inf, math.inf
@@ -313,24 +334,23 @@ def run(*, quick: bool, with_peers: bool) -> tuple[list[Row], list[dict[str, Any
     rows: list[Row] = []
     peers: list[dict[str, Any]] = []
     wrong: list[str] = []
-    for band in BANDS:
+    for flow in FLOWS:
         try:
-            mine, other = beside(band, events=200_000 if quick else EVENTS_OF_TAPE, rounds=5)
-        except PeerFailed as failed:
+            mine, other = beside(flow, events=QUICK_EVENTS if quick else EVENTS_OF_TAPE, rounds=5)
+        except PeerError as failed:
             why = _failures().get(PEER) or str(failed)
             peers.append({"peer": PEER, "note": f"not measured: {why}"})
             note = f"{PEER} was not measured: {why}; scripts/bench replay installs it"
             return [skipped(what, TIMES, LEAST, note)], peers, wrong
-        rows += _rows(band, mine, other)
-        peers.append({"peer": PEER, "band_ticks": band, "ours": mine, "theirs": other})
+        rows += _rows(flow, mine, other)
+        peers.append({"peer": PEER, "flow": asdict(flow), "ours": mine, "theirs": other})
     wrong = [row.what for row in rows if row.what.startswith(CORRECT) and row.verdict == "misses"]
     return rows, peers, wrong
 
 
-def _rows(band: int, mine: dict[str, Any], other: dict[str, Any]) -> list[Row]:
-    """Speeds, their ratio and the counts; only the narrow band has bars."""
-    barred = band == BANDS[0]
-    label = "single asset" if barred else f"single asset, orders stay within {band} tick"
+def _rows(flow: Flow, mine: dict[str, Any], other: dict[str, Any]) -> list[Row]:
+    """Speeds, their ratio and the counts; only one flow has bars."""
+    barred, label = flow.barred, flow.label
     ratio = mine["events_per_second"] / other["events_per_second"]
     rows = [
         Row(f"{label}: ours", mine["events_per_second"] / 1e6, EVENTS),

@@ -4,9 +4,9 @@ It imports nothing of ours. Run as `python hft_peer.py TAPE.npy SETTINGS.json`; 
 for one pass, a line of JSON on stdout answers: CPU seconds of this thread, orders sent, orders
 replaced, fills, position. The first pass compiles. An empty line or the end of stdin stops it.
 
-The quoting rule is the caller's: one order a side at the middle less and plus a half width, outward
-to the tick, left alone inside a band, post-only, one lot. Orders move by `modify`, one request each,
-which is the least work the library can be asked for.
+The quoting rule is the caller's: one order a side at the middle less and plus a half width,
+outward to the tick, left alone inside a band, post-only, one lot. Orders move by `modify`, one
+request each, which is the least work the library can be asked for.
 """
 
 import json
@@ -30,7 +30,7 @@ def follow(hbt, orders, side, order_id, next_id, want, sent_tick, band, tick, ou
         return order_id, sent_tick, next_id
     if order_id != FREE:
         order = orders.get(order_id)
-        if order is not None and (order.status == NEW or order.status == PARTIAL):
+        if order is not None and order.status in (NEW, PARTIAL):
             if order.req != REQ_NONE:
                 return order_id, sent_tick, next_id  # the request before is still on its way
             hbt.modify(0, order_id, want * tick, 1.0, False)

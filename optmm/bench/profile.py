@@ -11,7 +11,7 @@ from pathlib import Path
 
 from optmm.bench import replay_day
 from optmm.bench.memory import command
-from optmm.bench.python_share import INTERPRETER, CannotWatch, watched
+from optmm.bench.python_share import INTERPRETER, CannotWatchError, watched
 from optmm.bench.replay import CORRECT
 from optmm.bench.rows import Row, skipped
 
@@ -29,7 +29,9 @@ def run(data: Path, *, quick: bool, say: Callable[[str], None]) -> tuple[list[Ro
         say("profile: the day that memory is measured on")
         day, times = Path(folder) / "day", QUICK_TIMES if quick else TIMES
         events = replay_day.stored(replay_day.recorded(), times, day)
-        tapes = [(f"{events / 1e6:.1f} M events", day, (), LIMIT)]
+        tapes: list[tuple[str, Path, tuple[str, ...], float | None]] = [
+            (f"{events / 1e6:.1f} M events", day, (), LIMIT)
+        ]
         lean = data / "data" / "lean"
         if lean.is_dir():
             tapes.append(("GOOG 2015-12-24", lean, GOOG, None))
@@ -39,7 +41,7 @@ def run(data: Path, *, quick: bool, say: Callable[[str], None]) -> tuple[list[Ro
             say(f"profile: {name}")
             try:
                 split = watched(command(path, Path(folder) / f"run-{number}", *more))
-            except CannotWatch as failed:
+            except CannotWatchError as failed:
                 rows.append(skipped(f"{name}: {WHAT}", "%", bar, str(failed)))
                 continue
             note = f"{split.total:,} samples: {split.words()}"

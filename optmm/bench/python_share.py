@@ -32,7 +32,7 @@ GIVEN = ("numba", "numpy", "polars", "SQLite")  # what the measure sets apart
 INTERPRETER = "interpreter"
 
 
-class CannotWatch(RuntimeError):
+class CannotWatchError(RuntimeError):
     """This system does not let one process sample another; the text says why."""
 
 
@@ -56,7 +56,7 @@ class Split:
 
     @property
     def outside(self) -> float:
-        """Share outside numba, numpy, polars and SQLite: the interpreter and every other library."""
+        """Share outside numba, numpy, polars and SQLite: the interpreter and all other code."""
         return 1.0 - self.share(*GIVEN)
 
     def words(self) -> str:
@@ -151,17 +151,19 @@ def watched(command: Sequence[str], *, rate_hz: int = RATE_HZ) -> Split:
 
     Raises
     ------
-    CannotWatch
+    CannotWatchError
         Not Linux on x86-64, or tracing is forbidden here.
     """
     if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise CannotWatch(f"needs Linux on x86-64, this is {sys.platform} {platform.machine()}")
+        raise CannotWatchError(
+            f"needs Linux on x86-64, this is {sys.platform} {platform.machine()}"
+        )
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     tracer = _Tracer()
     if not tracer.ask(SEIZE, child.pid):
         child.kill()
         child.wait()
-        raise CannotWatch("tracing a child is forbidden here (ptrace)")
+        raise CannotWatchError("tracing a child is forbidden here (ptrace)")
     maps, found = _Maps(child.pid), Counter[str]()
     known = {child.pid}
     code: int | None = None

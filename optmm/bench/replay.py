@@ -40,7 +40,7 @@ class Pass:
 
 
 def desk(**quoting: float) -> DeskConfig:
-    """The desk's defaults with the sweeps of the measure, and no trip that would end the quoting."""
+    """The desk's defaults with the sweeps of the measure, and no trip to end the quoting."""
     return DeskConfig.model_validate(
         {
             "quoting": {"sweep_s": 1.0 / SWEEPS_A_SECOND} | quoting,

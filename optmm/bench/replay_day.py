@@ -1,4 +1,4 @@
-"""A recorded-looking day of any length, stored block by block: a simulated one, its quotes repeated.
+"""A day of any length as a feed shows it, stored block by block: a simulated one, repeated.
 
 The simulator's day (685,000 events) gives prices, times and who trades. Takers become the prints
 they would have left: at the displayed touch, where they would have paid it. Then every option quote
@@ -9,7 +9,6 @@ Only the simulated day and one block of the longer one are in memory.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np

@@ -87,7 +87,7 @@ def listing(instruments: int) -> Chain:
     dates = expiries(sessions, np.datetime64(DATE, "D"))
     days = np.maximum((dates - np.datetime64(DATE, "D")).astype(np.int64), 1)
     step = np.where(days <= 130, 1.0, 5.0)
-    found = []
+    found: list[tuple[float, float, str]] = []
     for j in range(dates.size):
         strike = step[j] * np.arange(np.ceil(0.4 * SPOT / step[j]), 1.5 * SPOT / step[j])
         far = np.abs(np.log(strike / SPOT)) / (0.2 * np.sqrt(days[j] / 365.0) + 0.01)
@@ -257,8 +257,8 @@ class Tape:
         row, quoted = rows[at], ~prints[at]
         begins = np.flatnonzero(np.concatenate([[True], np.diff(row) != 0]))
         seen = np.cumsum(quoted)
-        earlier = (seen - quoted)[begins]
-        nth = seen - np.repeat(earlier, np.diff(np.append(begins, at.size)))
+        earlier: NDArray[np.int64] = (seen - quoted)[begins]
+        nth: NDArray[np.int64] = seen - np.repeat(earlier, np.diff(np.append(begins, at.size)))
         quotes = empty(at.size)
         self._quote(quotes, row, spot[at], self._count[row] + nth)
         # the last quote of the same option, in this block or before it

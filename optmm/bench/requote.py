@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optmm.bench import timing
 from optmm.bench.replay import CORRECT, desk, opened
 from optmm.bench.replay_tape import SPOT, Mix, Tape
-from optmm.bench.rows import Row
+from optmm.bench.rows import Report, Row
 from optmm.bench.timing import race
 from optmm.engine import core
 from optmm.engine import state as tables
@@ -168,13 +169,19 @@ def disagreements(start: tables.EngineState, off_e9: int) -> tuple[int, int]:
     return wrong, sum(int(np.count_nonzero(now[name] != other[name])) for name in sent)
 
 
-def run(*, quick: bool) -> tuple[list[Row], list[str]]:
-    """(rows, what is wrong). Pin the process first (`timing.pin`)."""
+def report(*, quick: bool, pinned: str = "") -> Report:
+    """Every row. Pin the process first (`timing.pin`); `pinned` is what that said."""
     tape = Tape(Mix(instruments=OPTIONS, events_per_s=2_000.0 if quick else 20_000.0))
     start = fresh(opened(tape, desk()), sweep_ns=0)
     rows = [*_taylor(start, tape), *_reprice(start, tape)]
-    wrong = [row.what for row in rows if row.what.startswith(CORRECT) and row.verdict == "misses"]
-    return rows, wrong
+    wrong = tuple(
+        row.what for row in rows if row.what.startswith(CORRECT) and row.verdict == "misses"
+    )
+    about = timing.machine() | {
+        "core": pinned or "not pinned",
+        "method": "best of many, CPU time, warmed up, measured in turns",
+    }
+    return Report("quoting", {"quoting": rows}, about, wrong=wrong)
 
 
 def _taylor(start: tables.EngineState, tape: Tape) -> list[Row]:
@@ -227,13 +234,15 @@ def _reprice(start: tables.EngineState, tape: Tape) -> list[Row]:
     state, it, chain, n = fresh(start), tape.sheet, tape.chain, len(tape.chain)
     told(state, 0)
     columns = Columns.of(state)
-    options = {
-        "right": chain.right, "forward": SPOT * it.growth, "strike": chain.strike,
-        "years": it.years, "vol": it.vol, "df": it.df, "which": ("price", "delta", "gamma"),
-    }  # fmt: skip
+
+    def price() -> Any:
+        return black.greeks(
+            right=chain.right, forward=SPOT * it.growth, strike=chain.strike, years=it.years,
+            vol=it.vol, df=it.df, which=("price", "delta", "gamma"),
+        )  # fmt: skip
 
     def install() -> None:
-        found = black.greeks(**options)
+        found = price()
         tables.publish_theo(
             state, theo=found.price, delta=found.delta * it.growth,
             gamma=found.gamma * it.growth**2, df=it.df, growth=it.growth, spot_ref=SPOT,
@@ -245,17 +254,12 @@ def _reprice(start: tables.EngineState, tape: Tape) -> list[Row]:
         requote_rows(state, 0, n)
 
     def by_numpy() -> None:
-        found = black.greeks(**options)
+        found = price()
         columns.mkt["theo"], columns.mkt["delta"] = found.price, found.delta * it.growth
         columns.mkt["gamma_half"] = 0.5 * found.gamma * it.growth**2
         wanted(columns, SPOT)
 
-    took = race(
-        {
-            "price": lambda: black.greeks(**options), "install": install, "whole": whole,
-            "numpy": by_numpy,
-        }
-    )  # fmt: skip
+    took = race({"price": price, "install": install, "whole": whole, "numpy": by_numpy})
     return [
         Row(f"full reprice, {n:,} options: Black, the sheet, every quote decided",
             1e6 * took["whole"], US, REPRICE,

@@ -190,6 +190,32 @@ def replay(
     _show(report, as_json, strict)
 
 
+@app.command("quoting")
+def quoting(
+    with_peers: Annotated[
+        bool, typer.Option("--peers", help="no more than without: the peer is numpy, always there")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="a shorter warm-up")] = False,
+    core: Annotated[int | None, CORE] = None,
+    strict: Annotated[bool, STRICT] = False,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Measure a requote of 10,000 options: by Taylor and from new vols, decisions included.
+
+    Exit code 1 when quotes are not what numpy and a full pass say; a missed bar is only shown,
+    unless --strict.
+
+    Example: optmm bench quoting --json
+    """
+    from optmm.bench import timing
+
+    pinned = timing.pin(core)
+    from optmm.bench import requote as table
+
+    _say("a requote of 10,000 options")
+    _show(table.report(quick=quick, pinned=pinned), as_json, strict)
+
+
 def _chosen(
     parts: list[str] | None, known: tuple[str, ...], usual: tuple[str, ...]
 ) -> tuple[str, ...]:

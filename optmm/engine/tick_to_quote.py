@@ -16,8 +16,8 @@ upper edge of its bucket, so it is never stated too low, and at most 1.1 % too h
 
 import time
 from bisect import bisect_left
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
