@@ -5,6 +5,7 @@ what counts is the largest resident set the system saw. The days are `replay_day
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,6 +19,13 @@ TIMES = (10, 100)  # each quote of the simulated day is shown so often: 7 and 70
 QUICK_TIMES = (1, 10)
 LIMIT_MB = 1000.0
 MB = "MB"
+STARTER = """
+import os, sys
+quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
+_, status, usage = os.wait4(child, 0)
+print(usage.ru_maxrss, usage.ru_utime + usage.ru_stime, status)
+"""
 
 
 def command(day: Path, out: Path, *more: str) -> list[str]:
@@ -27,17 +35,20 @@ def command(day: Path, out: Path, *more: str) -> list[str]:
 
 
 def peak_mb(line: Sequence[str]) -> tuple[float, float, int]:
-    """Run `line` to its end: (largest resident set in MB, CPU seconds, exit code)."""
+    """Run `line` to its end: (largest resident set in MB, CPU seconds, exit code).
+
+    A small process starts it and asks: a child begins with its parent's peak on its record, and
+    ours may be larger than what is measured.
+    """
     home = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH", ""))))
-    quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    child = os.posix_spawn(
-        line[0], list(line), os.environ | {"PYTHONPATH": path}, file_actions=quiet
-    )
-    _, status, usage = os.wait4(child, 0)
+    said = subprocess.run(
+        [sys.executable, "-S", "-c", STARTER, *line], env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    largest, seconds, status = said.stdout.split()
     unit = 1.0 if sys.platform == "darwin" else 1024.0  # bytes there, KiB elsewhere
-    spent = usage.ru_utime + usage.ru_stime
-    return usage.ru_maxrss * unit / 1e6, spent, os.waitstatus_to_exitcode(status)
+    return float(largest) * unit / 1e6, float(seconds), os.waitstatus_to_exitcode(int(status))
 
 
 def run(*, quick: bool, say: Callable[[str], None]) -> tuple[list[Row], list[str]]:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 RATE_HZ = 250
+PATIENCE_S = 1e-4
 STACK_BYTES = 4096
 SEIZE, INTERRUPT, CONT, GETREGS, LISTEN = 0x4206, 0x4207, 7, 12, 0x4208
 WALL = 0x40000000
@@ -205,10 +206,16 @@ def _take(
     """Wait for the stop that was asked for and count where the thread is; its code if it ended."""
     while True:
         try:
-            _, status = os.waitpid(tid, WALL)
+            got, status = os.waitpid(tid, WALL | os.WNOHANG)
         except ChildProcessError:
             known.discard(tid)
-            return None
+            return None if tid != pid else 0
+        if got == 0:
+            # the first thread cannot be waited for before every other that ended was
+            for other in sorted(known - {tid}):
+                _passed_on(tracer, pid, other, known)
+            time.sleep(PATIENCE_S)
+            continue
         if not os.WIFSTOPPED(status):
             known.discard(tid)
             return os.waitstatus_to_exitcode(status) if tid == pid else None
