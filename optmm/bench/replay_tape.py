@@ -12,6 +12,7 @@ stand real ticks: of the changes of one exchange's side of AIG's book on 2013-10
 3.7 % move the price and the others the size.
 """
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -94,7 +95,7 @@ def listing(instruments: int) -> Chain:
         found += zip(far.tolist(), strike.tolist(), [str(dates[j])] * strike.size, strict=True)
     found.sort()
     options = [
-        Option(ROOT, np.datetime64(expiry).item(), right, round(strike * E9))
+        Option(ROOT, dt.date.fromisoformat(expiry), right, round(strike * E9))
         for _, strike, expiry in found[: instruments // 2]
         for right in (1, -1)
     ]
