@@ -8,4 +8,7 @@ Arrays in, decisions out. This floor knows neither an exchange nor a clock.
     hedger.py  `decide`: one hedge order, or why not
     costs.py   fees, and the price of the touch
     expiry.py  the legs of an expiring series
+    early_exercise.py  who exercises an American option this evening
+    lottery.py  draws fixed by their keys, for assignment
+    pin.py  what a book near its strikes may deliver
 """

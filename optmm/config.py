@@ -14,13 +14,21 @@ from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
 
+from optmm.config_days import (
+    Carry,
+    Corporate,
+    Exercise,
+    Marks,
+    Section,
+    Settlement,
+    Synthetic,
+)
 from optmm.errors import ConfigError
 
 World = Literal["pessimistic", "queue", "optimistic"]
@@ -29,12 +37,6 @@ Rule = float | Literal["sticky_strike", "sticky_moneyness", "local_vol", "sticky
 # of the skew-stickiness ratio, as `surfaces.dynamics` has them: reading it here would load numba
 RULES = ("sticky_strike", "sticky_moneyness", "local_vol", "sticky_local_vol")
 STICKINESS = (-1.0, 3.0)
-
-
-class Section(BaseModel):
-    """A frozen section that refuses keys it does not know."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Rates(Section):
@@ -142,6 +144,15 @@ class Quoting(Section):
     )
     max_lots: int = Field(5, ge=1, le=10_000)
     hysteresis: float = Field(0.5, ge=0.0, lt=0.9, description="of the half width")
+    min_change_ticks: int = Field(
+        1, ge=1, le=100, description="a smaller move of a quote that has its edge is not sent"
+    )
+    spot_source: Literal["mid", "microprice", "future"] = Field(
+        "mid", description="the underlying's level for fair value; hedges and marks keep to its mid"
+    )
+    basis_half_life_s: float = Field(
+        300.0, gt=0.0, le=86_400.0, description="of the future's average basis to the mid"
+    )
     guard_s: float = Field(
         5.0, ge=0.0, description="event feeds: how often quotes that spot has reached are moved"
     )
@@ -172,14 +183,23 @@ class Limits(Section):
 
 
 class Protections(Section):
-    """Rolling-window trips, staleness and message budget."""
+    """Rolling-window trips, staleness and message budget. None and 0 switch a protection off."""
 
-    window_s: float = Field(1.0, gt=0.0, le=3600.0)
-    max_fills: int = Field(15, ge=1)
+    window_s: float = Field(1.0, gt=0.0, le=3600.0, description="of the five limits that follow")
+    max_fills: int = Field(15, ge=1, le=100_000)
     max_lots: int = Field(150, ge=1)
+    max_notional_usd: float | None = Field(None, gt=0.0, description="premium traded, gross")
+    max_delta_usd: float | None = Field(None, gt=0.0, description="|sum of signed dollar delta|")
+    max_vega_usd_per_volpt: float | None = Field(None, gt=0.0, description="|sum of signed vega|")
+    same_side_strikes: int = Field(
+        0, ge=0, description="series that trade on one side within the window before all is pulled"
+    )
+    same_side_window_s: float = Field(1.0, gt=0.0, le=3600.0)
     rearm_s: float = Field(60.0, gt=0.0, description="quoting resumes this long after a trip")
     stale_underlying_s: float = Field(15.0, gt=0.0)
-    messages_per_s: float = Field(100_000.0, gt=0.0)
+    messages_per_s: float = Field(
+        100_000.0, gt=0.0, le=1_000_000.0, description="in any second; cancels pass, and count"
+    )
 
 
 class Hedging(Section):
@@ -214,8 +234,19 @@ class Replay(Section):
 
     bounds: tuple[World, ...] = Field(("pessimistic", "queue", "optimistic"), min_length=1)
 
-    order_latency_ms: float = Field(5.0, gt=0.0, le=60_000.0)
+    feed_latency_ms: float = Field(0.0, ge=0.0, le=60_000.0, description="the market to the desk")
+    order_latency_ms: float = Field(5.0, gt=0.0, le=60_000.0, description="the desk to the venue")
+    latency_sigma_log: float = Field(
+        0.0, ge=0.0, le=3.0, description="0: constant; else lognormal, the two above are medians"
+    )
+    latency_stress: float = Field(
+        0.0, ge=0.0, le=100.0, description="x (1 + stress x excess of recent vol over its average)"
+    )
+    queue_model: Literal["price_time", "pro_rata"] = "price_time"
     queue_share: float = Field(0.5, gt=0.0, le=1.0, description="of prints behind the queue ahead")
+    customer_share: float = Field(
+        0.0, ge=0.0, le=1.0, description="of displayed size: customers', who trade before makers"
+    )
 
     @field_validator("bounds")
     @classmethod
@@ -238,6 +269,12 @@ class DeskConfig(Section):
     hedging: Hedging = Hedging()
     fees: Fees = Fees()
     replay: Replay = Replay()
+    synthetic: Synthetic = Synthetic()
+    settlement: Settlement = Settlement()
+    corporate: Corporate = Corporate()
+    carry: Carry = Carry()
+    exercise: Exercise = Exercise()
+    marks: Marks = Marks()
 
 
 def load(path: Path | None) -> DeskConfig:

@@ -14,7 +14,19 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 
-from optmm.cli import bench, calibrate, data, doctor, iv, journal, price, replay, report, simulate
+from optmm.cli import (
+    backtest,
+    bench,
+    calibrate,
+    data,
+    doctor,
+    iv,
+    journal,
+    price,
+    replay,
+    report,
+    simulate,
+)
 from optmm.errors import OptmmError
 
 app = typer.Typer(
@@ -27,6 +39,7 @@ app = typer.Typer(
 )
 app.command("replay")(replay.replay)
 app.command("demo")(replay.demo)
+app.command("backtest")(backtest.backtest)
 app.command("simulate")(simulate.simulate)
 app.command("report")(report.report)
 app.command("calibrate")(calibrate.calibrate)

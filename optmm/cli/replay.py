@@ -46,6 +46,10 @@ def replay(
     config: Config = None,
     out: Out = None,
     resume: Resume = False,
+    positions: Annotated[
+        Path | None,
+        typer.Option("--positions", help="table of symbol, lots, px_usd: held before the open"),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="of what the venue draws", min=0)] = 0,
     bounds: Annotated[
         str | None,
@@ -78,7 +82,7 @@ def replay(
                 "--bounds is for recorded days; a simulated one has one world, simulated"
             )
         command = f"replay {feed.chain.underlying.symbol} {feed.dates}"
-        _run(feed, desk, out, seed, command, live, as_json, pace, resume)
+        _run(feed, desk, out, seed, command, live, as_json, pace, resume, positions)
 
 
 def demo(
@@ -145,7 +149,7 @@ def _free_folder(name: str) -> Path:
 
 def _run(
     feed: "Feed", desk: "DeskConfig", out: Path | None, seed: int, command: str, live: bool,
-    as_json: bool, speed: float | None, resume: bool,
+    as_json: bool, speed: float | None, resume: bool, positions: Path | None = None,
 ) -> None:  # fmt: skip
     """Run the sessions, write the report, print it; an interrupted folder is kept."""
     import gc
@@ -178,7 +182,7 @@ def _run(
         ):
             it = engine.run(
                 feed, desk, folder, seed=seed, command=command, progress=screen.update,
-                control=pacer, resume=resume,
+                control=pacer, resume=resume, positions=positions,
             )  # fmt: skip
         report = write(folder)
         engine.complete_run(folder)

@@ -244,9 +244,13 @@ class StoredDaysReader:
             names, when = store.title(day)
             if underlying.upper() in names and when == date:
                 found.append(day)
-        if len(found) != 1:
-            raise DataError(f"{path} holds {len(found)} days of {underlying} {date}, must be one")
-        return found[0]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            twice = ", ".join(each.name for each in found)
+            raise DataError(f"{path} holds {underlying} {date} more than once: {twice}")
+        listed = "; ".join(f"{x.underlying} {', '.join(x.dates)}" for x in self.days(path))
+        raise DataError(f"{path} has no {underlying} {date}", remedy=f"There is {listed}.")
 
     def _inside(self, path: Path) -> list[Path]:
         from optmm.data import store

@@ -85,3 +85,16 @@ def prints_frame(it: "Run") -> pl.DataFrame:
         "bid_e9": acts["bid_e9"], "ask_e9": acts["ask_e9"], "delta": acts["delta"],
         "vega": vega, "theo_e9": acts["mark_e9"],
     })  # fmt: skip
+
+
+PIN_SCHEMA = {
+    "bound": pl.String, "ts_ns": pl.Int64, "instrument": pl.Int32, "symbol": pl.String,
+    "lots": pl.Int64, "strike": pl.Float64, "exercise": pl.Float64, "at_strike": pl.Float64,
+    "near": pl.Boolean, "sd_lots": pl.Float64, "expiry": pl.String, "total_sd_lots": pl.Float64,
+    "mean_lots": pl.Float64, "gap_usd": pl.Float64, "without_vol": pl.Int64,
+}  # fmt: skip
+
+
+def pins_frame(it: "Run") -> pl.DataFrame:
+    """pins.parquet: positions that deliver, at the last timer before their fixing."""
+    return pl.DataFrame([row for w in it.worlds for row in w.pins], schema=PIN_SCHEMA)

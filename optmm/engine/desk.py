@@ -10,14 +10,15 @@ import numpy as np
 
 from hedging import costs
 from optmm.config import DeskConfig
-from optmm.engine import core, explain, hedge, quote, settlement, stops
+from optmm.engine import books, core, explain, hedge, settings, settlement, stops, sweep
 from optmm.engine import state as tables
+from optmm.engine.closing_marks import Marked
+from optmm.engine.fixing_prices import Fixing
 from optmm.engine.journal import Journal
 from optmm.engine.marks import Marks
+from optmm.engine.positions_file import OpeningBook, Position
 from optmm.engine.reasons import Reason
 from optmm.engine.records import FillLog, QuoteLog
-from optmm.engine.settlement import Fixing
-from optmm.errors import LimitBreached
 from optmm.market.chain import Session
 from optmm.market.feed import Feed
 from optmm.quoting import quoter
@@ -25,7 +26,6 @@ from optmm.quoting.obligations import Presence
 
 E9 = 1_000_000_000
 MARKET_STOPS = Reason.TIMER | Reason.TAYLOR | Reason.END | Reason.HALT
-MONEY_BOUND = 1 << 62
 COMMIT_NS = 300 * E9  # a block of a replay, in event time: nothing of it leaves the process earlier
 NOTIONAL_BOUND_E9 = 1_000_000_000 * E9
 
@@ -39,17 +39,27 @@ class World:
     feed, config : what is traded and how
     journal : open and empty
     quotes : where quote messages are logged
+    seed : of the lots that are dealt and the latencies that are drawn
+    opening : what is held before the first session
     """
 
     def __init__(
-        self, name: str, feed: Feed, config: DeskConfig, journal: Journal, quotes: QuoteLog
+        self,
+        name: str,
+        feed: Feed,
+        config: DeskConfig,
+        journal: Journal,
+        quotes: QuoteLog,
+        *,
+        seed: int = 0,
+        opening: tuple[Position, ...] = (),
     ) -> None:
         self.name, self.feed, self.chain, self.config = name, feed, feed.chain, config
         self.session: Session = feed.session
+        self.seed, self.opening = seed, OpeningBook(opening)
         self.journal = journal
         self.n = len(feed.chain)
-        self.state = tables.create(feed.chain, name)
-        self._configure()
+        self.state = settings.configure(tables.create(feed.chain, name), config, feed, seed=seed)
         self.terms: quoter.Terms | None = None
         self.plan: quoter.Plan | None = None
         self.marks = Marks(self.n)
@@ -63,9 +73,11 @@ class World:
         self.prints: list[np.ndarray] = []
         self.print_vega: list[np.ndarray] = []
         self._held = (np.zeros(self.n, np.int64), 0.0)  # shares and hedge when the sheet came
+        self.marked: Marked | None = None  # the last close, under every policy
+        self.pins: list[dict] = []
         self.explained = np.zeros(len(explain.LINES))  # USD, by line
         self.breaches: dict[str, float] = {}  # hard limits passed, and how far at worst
-        self.fees_e9 = 0
+        self.fees_e9 = self.carry_e9 = 0
         self.hedges = self.hedge_lots = 0
         self.pending_hedge = 0
         self.worst_inventory_usd = 0.0
@@ -76,6 +88,7 @@ class World:
         self._committed_ns = 0
         self.priced = False  # a sheet of this session is in force
         self.opening_net_e9 = 0  # of this session
+        self.close_e9 = 0  # of the underlying at the last close
         self.settled: set[int] = set()
         self.fees = costs.schedule(
             option=config.fees.option_usd_per_contract,
@@ -83,36 +96,6 @@ class World:
             future=config.fees.future_usd_per_lot,
         )
         self.exercise_e9 = costs.to_e9(config.fees.exercise_usd_per_contract)
-
-    def _configure(self) -> None:
-        c, head, bar_s = self.config, self.state.head, self.feed.bar_ns / E9
-        # between two bars nothing can be known: three bars without one are stale, not one
-        stale_s = max(c.protections.stale_underlying_s, 3.0 * bar_s)
-        for name, seconds in (
-            ("latency_ns", c.replay.order_latency_ms / 1e3),
-            ("stale_spot_ns", stale_s),
-            ("stale_quote_ns", c.surface.stale_quote_s),
-            ("sweep_ns", c.quoting.sweep_s),
-            ("guard_ns", c.quoting.guard_s),
-            ("message_cost_ns", 1.0 / c.protections.messages_per_s),
-            ("message_burst_ns", max(1.0, 1.0 / c.protections.messages_per_s)),
-            ("fill_window_ns", c.protections.window_s),
-            ("fill_cost_ns", c.protections.window_s / c.protections.max_fills),
-            ("lots_cost_ns", c.protections.window_s / c.protections.max_lots),
-        ):
-            head[name] = round(seconds * E9)
-        # a bar feed repeats nothing: there an old quote is one that still stands
-        if self.feed.bar_ns == 0:
-            head["middle_ns"] = round(c.quoting.middle_age_s * E9)
-        else:
-            head["middle_ns"] = head["stale_quote_ns"]
-        head["on_event"] = int(self.feed.bar_ns == 0)
-        head["spot_from_prints"] = int(self.chain.underlying.kind == "index")
-        head["share_pm"] = round(1000 * c.replay.queue_share)
-        head["middle_edge"] = c.quoting.middle_edge_share
-        head["hysteresis"] = c.quoting.hysteresis
-        head["headroom_usd"] = c.limits.inventory_usd
-        head["max_fill_usd"] = c.limits.max_fill_usd
 
     # ---- the loop ------------------------------------------------------------------------------
 
@@ -124,14 +107,14 @@ class World:
             if reasons & Reason.WIRE_FULL:
                 self.state = tables.grown(self.state)
             since = len(self.fills)
-            self._drain(events)
+            self._drain()
             if reasons & (Reason.FILL | Reason.TRIP):
                 self._after_fill(since)
             if reasons & MARKET_STOPS:
                 # our own fills and hedges are handled above; a stop is what every world shares
                 return at, int(reasons & MARKET_STOPS)
 
-    def _drain(self, events: np.ndarray) -> None:
+    def _drain(self) -> None:
         rows = tables.pending(self.state)
         if rows.size == 0:
             return
@@ -141,7 +124,7 @@ class World:
         tables.empty_acts(self.state)
         kind = rows["kind"]
         if (kind == tables.ACT_PRINT).any():
-            self._log_prints(rows[kind == tables.ACT_PRINT], events)
+            self._log_prints(rows[kind == tables.ACT_PRINT])
         for row in rows[np.isin(kind, (tables.ACT_FILL, tables.ACT_HEDGE))]:
             self._book(row)
         for row in rows[kind == tables.ACT_TRIP]:
@@ -154,15 +137,12 @@ class World:
                 int(refused["ts_ns"][-1]), "hedge_refused", {"orders": refused.size}
             )
 
-    def _log_prints(self, rows: np.ndarray, events: np.ndarray) -> None:
-        """Keep the public part of each print with the vega of now; a bar's high is in its event."""
+    def _log_prints(self, rows: np.ndarray) -> None:
+        """Keep the public part of each print with the vega of now; its high is in `own_lots`."""
         unknown = np.full(rows.size, np.nan)
         sheet = None if self.terms is None else self.terms.sheet
         self.print_vega.append(unknown if sheet is None else sheet.vega[rows["instrument"]])
-        high = np.where(self.name == "simulated", rows["px_e9"], events["ask_e9"][rows["event"]])
-        out = rows.copy()
-        out["own_lots"] = np.maximum(high, rows["px_e9"])
-        self.prints.append(out)
+        self.prints.append(rows)
 
     def _book(self, row: np.void) -> None:
         """Turn an act row into a fill, its fee and its journal entry."""
@@ -216,8 +196,11 @@ class World:
         sheet = terms.sheet
         tables.publish_theo(
             self.state, theo=sheet.theo, delta=sheet.delta, gamma=sheet.gamma, df=sheet.df,
-            growth=sheet.growth, spot_ref=sheet.spot,
+            growth=sheet.growth, spot_ref=sheet.spot, vega=sheet.vega,
             taylor_range=self.config.surface.taylor_range,
+            parts=tables.SheetParts(
+                sheet.vol, sheet.years, sheet.rate, sheet.delta_at_strike
+            ),
         )  # fmt: skip
         if self.terms is not None:
             self.explained += explain.between(self.terms.sheet, sheet, *self._held)
@@ -246,8 +229,7 @@ class World:
         while int(self.state.head["wire_count"][0]) + 2 * self.n + 2 > self.state.wire.size:
             self.state = tables.grown(self.state)
         first, stop = (0, self.n) if rows is None else (rows.start, rows.stop)
-        s = self.state
-        quote.requote_rows(s.head, s.mkt, s.own, s.wire, first, stop)
+        sweep.requote_rows(self.state, first, stop)
 
     def on_timer(self, now_ns: int, terms: quoter.Terms | None, fixings: dict[int, Fixing]) -> None:
         """One slow-path step: meter, settle, publish, mark, stop, hedge, requote, record."""
@@ -257,8 +239,10 @@ class World:
         if terms is not None:
             self.publish(terms)
         self.marks.refresh(self.state)
+        for leg in self.opening.at_marks(self.marks.e9, self.marks.known()):
+            books.book_leg(self, now_ns, leg)
         self.fills.capture(now_ns, self.marks.e9)
-        self._snapshot(now_ns)
+        books.snapshot(self, now_ns)
         stops.check(self, now_ns)
         if hedge.due(self, now_ns):
             self.hedged_ns = now_ns
@@ -295,73 +279,31 @@ class World:
             self.journal.append(now_ns, "kill", {"why": why})
         self.quotes.add(tables.kill(self.state))
 
-    # ---- books ---------------------------------------------------------------------------------
-
-    def book_greeks(self) -> tuple[float, float, float, float]:
-        """Option delta (underlying units), gamma, vega per 1.00, theta per year, at this spot."""
-        if self.terms is None:
-            return 0.0, 0.0, 0.0, 0.0
-        rows = np.flatnonzero(self.lots)
-        sheet = self.terms.sheet
-        live = rows[np.isfinite(sheet.theo[rows])]
-        q = self.lots[live] * self.chain.multiplier[live]
-        move = float(self.state.head["spot"][0]) - sheet.spot
-        delta = float(q @ (sheet.delta[live] + move * sheet.gamma[live]))
-        return (
-            delta, float(q @ sheet.gamma[live]), float(q @ sheet.vega[live]),
-            float(q @ sheet.theta[live]),
-        )  # fmt: skip
-
-    def net_e9(self) -> int:
-        """Ledger P&L now: cash, plus positions at marks, less fees. Exact."""
-        own, mkt = self.state.own, self.state.mkt
-        held = np.flatnonzero(own["qty"])
-        qty, mark, unit = own["qty"][held], self.marks.e9[held], mkt["multiplier"][held]
-        if float(np.abs(qty.astype(np.float64) * mark * unit).sum()) >= MONEY_BOUND:
-            raise LimitBreached("the book's value is beyond what 1e-9 USD in 64 bits can hold")
-        return int(own["cash_e9"].sum()) + int((qty * mark * unit).sum()) - self.fees_e9
-
-    def _snapshot(self, now_ns: int) -> None:
-        own, h = self.state.own, self.state.head[0]
-        delta, gamma, vega, theta = self.book_greeks()
-        unit = self.chain.underlying.multiplier
-        net = self.net_e9()
-        cash = int(own["cash_e9"].sum()) - self.fees_e9
-        inventory = self.plan.inventory if self.plan else None
-        self.pnl.append(
-            {
-                "bound": self.name, "ts_ns": now_ns, "spot": float(h["spot"]), "cash_e9": cash,
-                "mtm_e9": net - cash, "net_e9": net, "fees_e9": self.fees_e9,
-                "fills": int(h["fills"]), "contracts": int(h["contracts"]),
-                "hedge_lots": int(own["qty"][-1]),
-                "delta_shares": delta + float(own["qty"][-1]) * unit,
-                "option_delta_shares": delta, "gamma_shares_per_usd": gamma,
-                "vega_usd_per_volpt": vega / 100.0, "theta_usd_per_day": theta / 365.0,
-                "gross_premium_usd": inventory.premium_usd if inventory else 0.0,
-                "inventory_usd": inventory.total_usd if inventory else 0.0,
-                "live_sides": int((own["bid_lots"] > 0).sum() + (own["ask_lots"] > 0).sum()),
-            }
-        )  # fmt: skip
-
     # ---- sessions ------------------------------------------------------------------------------
 
     def begin(self, session: Session) -> None:
         """Start a session: nothing is known of its market yet."""
         self.session, self._seen_ns = session, session.open_ns
         self.priced = False
-        self.opening_net_e9 = self.net_e9()
+        self.opening_net_e9 = books.net_e9(self)
         tables.begin_session(self.state)
         self.journal.append(session.open_ns, "session", {
             "date": session.date, "close_ns": session.close_ns,
         })  # fmt: skip
+        for leg in self.opening.at_open():
+            books.book_leg(self, session.open_ns, leg)
 
-    def end(self, now_ns: int, fixings: dict[int, Fixing]) -> None:
-        """End a session: settle, mark the close, and let no markout reach beyond it."""
+    def end(self, now_ns: int, fixings: dict[int, Fixing], official_e9: np.ndarray) -> None:
+        """End a session: settle, mark the close, and let no markout reach beyond it.
+
+        `official_e9` (n + 1,) are official closes, `closing_marks.ABSENT` where there is none.
+        """
         settlement.settle_expired(self, now_ns, fixings)
-        self.marks.refresh(self.state)
+        self.marked = books.mark_close(self, official_e9)
+        self.close_e9 = int(self.marks.e9[-1])
         self.fills.capture(None, self.marks.e9)
         self.presence.close()
-        self._snapshot(now_ns)
+        books.snapshot(self, now_ns)
         self._seen_ns = now_ns
         self.journal.commit()
 
@@ -378,7 +320,8 @@ class World:
             {
                 "positions": {str(i): [int(own["qty"][i]), int(own["cash_e9"][i])] for i in held},
                 "fees_e9": self.fees_e9,
-                "net_e9": self.net_e9(),
+                "carry_e9": self.carry_e9,
+                "net_e9": books.net_e9(self),
                 "spot_e9": int(self.marks.e9[-1]),
                 "marks": hashlib.sha256(self.marks.e9.tobytes()).hexdigest(),
                 "files": files,

@@ -16,10 +16,11 @@ from optmm.errors import DataError
 
 FILL_KINDS = {
     "fill": "quote", "hedge": "hedge", "settlement": "settlement", "exercise": "exercise",
+    "opening": "opening", "split": "split", "roll": "roll",
 }  # fmt: skip
 MISSHAPEN = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 OPEN_KEYS = ("bound", "config", "data", "seed", "session", "underlying", "bounds")
-CLOSE_KEYS = ("positions", "fees_e9", "net_e9", "spot_e9", "marks", "files")
+CLOSE_KEYS = ("positions", "fees_e9", "carry_e9", "net_e9", "spot_e9", "marks", "files")
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class Story:
     held: dict[int, list[int]] = field(default_factory=dict)
     multiplier: dict[int, int] = field(default_factory=dict)
     fees_e9: int = 0
+    carry_e9: int = 0
     killed: str | None = None
 
 
@@ -73,6 +75,8 @@ def story_of(folder: Path, bound: str) -> Story:
                 story.sessions.append([body["date"], row.ts_ns, body["close_ns"]])
             elif row.kind in FILL_KINDS:
                 _book(story, row)
+            elif row.kind == "carry":
+                story.carry_e9 += whole(row.payload, "amount_e9")
             elif row.kind == "seal":
                 story.seals.append(_with_keys(row, ("segment", "rows", "sha256")))
             elif row.kind == "kill" and story.killed is None:
@@ -120,5 +124,7 @@ def _book(story: Story, row: Row) -> None:
 def _fold(story: Story) -> None:
     """The closing row's positions and fees are the sums of the fills before it."""
     kept = {str(i): held for i, held in story.held.items() if held != [0, 0]}
-    if kept != story.closed["positions"] or story.fees_e9 != whole(story.closed, "fees_e9"):
+    sums = {"fees_e9": story.fees_e9, "carry_e9": story.carry_e9}
+    agree = all(whole(story.closed, name) == total for name, total in sums.items())
+    if kept != story.closed["positions"] or not agree:
         raise DataError(f"{story.name}: its fills do not add up to its closing positions")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hedging import bands, hedger
 from hedging.delta import book_delta
+from optmm.engine import books
 from optmm.engine import state as tables
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def hedge(world: "World", now_ns: int) -> None:
         hedge_multiplier=world.chain.underlying.multiplier,
         hedge_lots=int(own["qty"][-1]),
     )
-    gamma = world.book_greeks()[1]
+    gamma = books.greeks(world)[1]
     decision = hedger.decide(
         hedger.HedgeInputs(
             book_delta_lots=delta_lots,

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from optmm.config import DeskConfig
+from optmm.config_days import exact_e9
+from optmm.engine import books, overnight
 from optmm.engine.reasons import Reason
 from optmm.market.chain import Session
 from optmm.market.events import Bits, Kind, empty
 from optmm.market.feed import FeedDay
+from optmm.market.synthetic import roll_legs
 
 if TYPE_CHECKING:
     from optmm.engine.replay import Run
@@ -101,17 +104,38 @@ def run_session(
 ) -> int:
     """Take every world through `day`; return the last instant seen."""
     due = timers(day.session, it.feed.bar_ns, it.config)
+    pins = _pin_timers(it, day.session, due)
     now_ns = day.session.open_ns
-    for whole in timed(day.blocks(), due):
+    for whole in timed(_hedged(it, day.blocks()), due):
         for piece in _paced(it, whole, control):
-            it.levels.see(piece)
-            now_ns = _advance(it, piece)
+            it.fixings.see(piece)
+            now_ns = _advance(it, piece, pins)
             if progress is not None and it.worlds[0].pnl:
-                progress(it, now_ns, int(it.worlds[0].state.head["events"][0]) / it.total)
+                done = int(it.worlds[0].state.head["events"][0])
+                progress(it, now_ns, min(done / it.total, 1.0))
     return max(now_ns, day.session.close_ns)
 
 
-def _advance(it: "Run", piece: np.ndarray) -> int:
+def _hedged(it: "Run", blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The blocks with the declared future's quotes among them, where there is one."""
+    if it.synthetic is None:
+        yield from blocks
+        return
+    for block in blocks:
+        yield it.synthetic.see(block)
+    yield it.synthetic.finish()
+
+
+def _pin_timers(it: "Run", session: Session, due: np.ndarray) -> dict[int, int]:
+    """By the last timer before a fixing of this session: the latest fixing it stands before."""
+    chain = it.feed.chain
+    fixing = np.unique(chain.fixing_ns[chain.slice_start[:-1]])
+    inside = fixing[(fixing > due[0]) & (fixing <= session.close_ns)]
+    at = due[np.searchsorted(due, inside, side="left") - 1]
+    return dict(zip(at.tolist(), inside.tolist(), strict=True))
+
+
+def _advance(it: "Run", piece: np.ndarray, pins: dict[int, int]) -> int:
     """Every world to the end of `piece`, stopping together where market data ask for it."""
     at = 0
     lead = it.worlds[0]
@@ -120,14 +144,20 @@ def _advance(it: "Run", piece: np.ndarray) -> int:
         if len(set(stops)) != 1:
             raise RuntimeError(f"worlds stopped apart at {stops}: a stop depends on our own fills")
         at, reasons = stops[0]
+        now_ns = int(lead.state.head["now_ns"][0])
         if reasons & (Reason.TIMER | Reason.TAYLOR):
-            _decide(it, int(lead.state.head["now_ns"][0]), reasons)
+            _decide(it, now_ns, reasons)
+        if reasons & Reason.TIMER and now_ns in pins:
+            for world in it.worlds:
+                world.pins += overnight.pinned(world, now_ns, pins[now_ns], it.next_open_ns)
     return int(lead.state.head["now_ns"][0])
 
 
 def _decide(it: "Run", now_ns: int, reasons: int) -> None:
     """One surface or sheet for all worlds, then each world's own decisions."""
     lead = it.worlds[0].state
+    if reasons & Reason.TIMER:
+        _between_decisions(it, now_ns)
     terms = None
     if reasons & Reason.TIMER and it.market.due(now_ns):
         terms = it.market.refit(now_ns, lead)
@@ -135,5 +165,23 @@ def _decide(it: "Run", now_ns: int, reasons: int) -> None:
             it.journal_surface(now_ns)
     elif reasons & Reason.TAYLOR:
         terms = it.market.reprice(now_ns, lead)
+    fixings = it.fixings.due(now_ns)
     for world in it.worlds:
-        world.on_timer(now_ns, terms, it.levels.fixings)
+        world.on_timer(now_ns, terms, fixings)
+
+
+def _between_decisions(it: "Run", now_ns: int) -> None:
+    """What a timer sees first: a session that opened far away, a hedge that changed contract."""
+    if it.unseen and it.worlds[0].state.head["spot_ns"][0] > 0:
+        it.unseen = False
+        for world in it.worlds:
+            overnight.opened(world, now_ns)
+    if it.synthetic is None:
+        return
+    rolls, it.synthetic.rolls[:] = list(it.synthetic.rolls), []
+    half_e9 = exact_e9(it.config.synthetic.half_spread_usd)
+    for roll in rolls:
+        for world in it.worlds:
+            lots = int(world.state.own["qty"][-1])
+            for leg in roll_legs(roll, lots, instrument=world.n, half_e9=half_e9):
+                books.book_leg(world, now_ns, leg)

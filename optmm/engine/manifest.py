@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from optmm.config import DeskConfig, canonical, digest
-from optmm.engine import closing, explain
+from optmm.engine import books, closing, explain
 from optmm.market.feed import Feed
 
 if TYPE_CHECKING:
@@ -56,17 +56,12 @@ def heading(
 def results(it: "Run") -> dict:
     """What came out of a run whose worlds have closed."""
     quality = it.feed.quality
-    chain = it.feed.chain
     return {
         "wall_seconds": round(time.perf_counter() - it.started, 3),
         "events": int(it.worlds[0].state.head["events"][0]),
         "fits": it.market.fits,
         "bounds": {w.name: _results(w) for w in it.worlds},
-        "fixings": [
-            {"expiry": str(chain.expiry[chain.slice_start[j]]),
-             "px_e9": fixing.px_e9, "source": fixing.source}
-            for j, fixing in it.levels.fixings.items()
-        ],
+        "fixings": it.settled,
         "data_quality": {
             "rows": quality.rows,
             "quarantined": dict(quality.quarantined),
@@ -90,11 +85,16 @@ def _results(world: "World") -> dict:
         "hedges": world.hedges,
         "hedge_lots": world.hedge_lots,
         "killed": world.stopped,
-        "ledger_net_e9": world.net_e9(),
+        "closing_marks": {
+            "policy": config.marks.policy,
+            "against_e9": {} if world.marked is None else dict(world.marked.against_e9),
+        },
+        "ledger_net_e9": books.net_e9(world),
         "explained_usd": {
             name: float(usd) for name, usd in zip(explain.LINES, world.explained, strict=True)
         },
         "fees_e9": world.fees_e9,
+        "carry_e9": world.carry_e9,
         "closing_spot_e9": int(world.marks.e9[-1]),
         "limit": {
             "inventory_usd": config.limits.inventory_usd,

@@ -14,6 +14,7 @@ from optmm.engine.state import EngineState
 from optmm.errors import DataError
 from optmm.market.chain import Chain, Session
 from optmm.market.feed import Feed
+from optmm.market.synthetic import is_synthetic
 from optmm.quoting import quoter, theo
 from optmm.risk import limits as risk_limits
 from surfaces.curves.cash import CashDividends
@@ -52,7 +53,8 @@ def fit_config(chain: Chain, config: DeskConfig) -> FitConfig:
         dividends=CashDividends.of_dates(map(date.fromisoformat, paid.ex_dates), paid.cash_usd)
         if paid.ex_dates
         else None,
-        future=chain.underlying.kind == "future",
+        # a declared future is one expiry's forward; the others differ from it by their carry
+        future=chain.underlying.kind == "future" and not is_synthetic(chain.underlying),
         certificate_points=config.surface.certificate_points,
         clock=replace(CALENDAR, events=events)
         if plain

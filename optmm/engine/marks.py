@@ -7,7 +7,7 @@ import numpy as np
 
 from optmm.engine.state import EngineState
 
-SOURCES = ("settlement", "theo", "mid", "last", "none")
+SOURCES = ("settlement", "theo", "mid", "last", "none", "official")
 SETTLEMENT, THEO, MID, LAST, NONE = range(5)
 
 
@@ -38,6 +38,10 @@ class Marks:
         if state.head["spot_e9"][0] > 0:
             self.e9[-1] = state.head["spot_e9"][0]
             self.source[-1] = MID
+
+    def known(self) -> np.ndarray:
+        """Which instruments have a mark, (n + 1,)."""
+        return self.source != NONE
 
     def settle(self, instrument: int, value_e9: int) -> None:
         """Fix an expired option at its settlement value for good."""

@@ -1,113 +1,215 @@
-"""What stops us, inside the loop: rolling-window protections, the message budget, the worst case.
+"""What stops us, inside the loop: rolling windows over our fills, one-sided trading, the budget.
 
-Rates are kept by the generic cell rate algorithm (ITU-T I.371, virtual scheduling form): one int64,
-the theoretical arrival time, replaces a list of past times. With cost c and window w at most w / c
-arrivals fit any instant of rest, and the count over a rolling window never exceeds 2 w / c.
+Every window is exact and half open: what happened at t counts until, and not at, t + window. Our
+fills are kept in a ring that cannot overflow: one fill more than `max_fills` trips, none follows
+until that is re-armed, and re-arming empties it. The message budget is a ring of the last
+`message_cap` sending times: a quote goes out only if the oldest of them has left the window.
 """
 
-import numba as nb
+import math
 
-import surfaces.kernels  # noqa: F401  decides numba's cache folder before anything is decorated
+from optmm.engine.compiled import inlined, inner
+from optmm.engine.layout import ACT_QUOTE, ACT_TRIP, FAIR_HI, FAIR_LO, FAR
 from optmm.engine.reasons import Why
-from optmm.engine.state import ACT_QUOTE, ACT_TRIP
 
-TRIPPED = int(Why.TRIPPED)
-
-
-@nb.njit(cache=True, error_model="numpy")
-def admits(tat_ns, now_ns, cost_ns, window_ns):
-    """Return (allowed, new theoretical arrival time) for one arrival of `cost_ns`."""
-    start = max(tat_ns, now_ns)
-    if cost_ns > 0 and start + cost_ns - now_ns > window_ns:
-        return False, tat_ns
-    return True, start + cost_ns
+TRIPPED, SAME_SIDE = int(Why.TRIPPED), int(Why.SAME_SIDE)
 
 
-@nb.njit(cache=True, error_model="numpy")
-def take_token(head):
-    """Spend one message; False when the budget is used up."""
+@inlined
+def may_send(head, sends):
+    """Whether the budget has room for one quote message now."""
     h = head[0]
-    allowed, tat = admits(
-        h["message_tat_ns"], h["now_ns"], h["message_cost_ns"], h["message_burst_ns"]
-    )
-    h["message_tat_ns"] = tat
-    if not allowed:
-        h["throttled"] += 1
-    return allowed
+    return h["now_ns"] - sends[h["sends_next"]] >= h["message_window_ns"]
 
 
-@nb.njit(cache=True, error_model="numpy")
-def purged(h, act, event, i, side):
-    """Record that a live quote is gone, as a cancel that landed would be."""
+@inner
+def room(head, sends, wanted):
+    """Whether the budget has room for `wanted` quote messages now."""
+    h = head[0]
+    if wanted <= 0:
+        return True
+    if wanted > sends.size:
+        return False
+    at = (h["sends_next"] + wanted - 1) % sends.size
+    return h["now_ns"] - sends[at] >= h["message_window_ns"]
+
+
+@inlined
+def count_message(head, sends):
+    """Put a message sent now into the budget's window; cancels count as quotes do."""
+    h = head[0]
+    sends[h["sends_next"]] = h["now_ns"]
+    h["sends_next"] = h["sends_next"] + 1 if h["sends_next"] + 1 < sends.size else 0
+    h["messages"] += 1
+
+
+@inlined
+def leave_unquoted(head, own, i, edge_e6):
+    """Set the edge (1e-6 USD) that row `i` leaves unquoted for want of messages."""
+    h, o = head[0], own[i]
+    if edge_e6 == o["unquoted_e6"]:
+        return
+    waited = h["now_ns"] - h["unquoted_ns"]
+    h["unquoted_usd_s"] += h["unquoted_e6"] * 1e-6 * (waited * 1e-9)
+    h["unquoted_ns"] = h["now_ns"]
+    h["unquoted_e6"] += edge_e6 - o["unquoted_e6"]
+    o["unquoted_e6"] = edge_e6
+
+
+@inlined
+def void_row(cert, sheet, i):
+    """Let row `i` be decided at its next event or sweep."""
+    c = cert[i]
+    c["bid_hi"] = -1
+    c["fair_lo"] = math.inf
+    c["fair_hi"] = -math.inf
+    sheet[FAIR_LO, i] = math.inf
+    sheet[FAIR_HI, i] = -math.inf
+
+
+@inner
+def void_rows(head, cert, sheet):
+    """Let every row be decided at its next event or sweep."""
+    h = head[0]
+    for i in range(cert.size):
+        void_row(cert, sheet, i)
+    h["cert_lo"] = -math.inf
+    h["cert_hi"] = math.inf
+    h["cert_until_ns"] = FAR
+
+
+@inner
+def note(h, act, kind, i, side, lots, why):
+    """Append an act row that no market or fair value belongs to."""
     a = act[h["act_count"]]
     a["ts_ns"] = h["now_ns"]
-    a["event"] = event
-    a["kind"] = ACT_QUOTE
+    a["event"] = h["events"]
+    a["kind"] = kind
     a["instrument"] = i
     a["side"] = side
     a["px_e9"] = 0
-    a["lots"] = 0
+    a["lots"] = lots
     a["mark_e9"] = 0
     a["spot_e9"] = h["spot_e9"]
     a["bid_e9"] = 0
     a["ask_e9"] = 0
     a["own_lots"] = 0
     a["delta"] = 0.0
-    a["why"] = TRIPPED
+    a["why"] = why
     h["act_count"] += 1
 
 
-@nb.njit(cache=True, error_model="numpy")
-def trip(head, own, wire, act, event):
-    """Purge every quote, live and in flight, in this event; the slow path hears of it after."""
+@inner
+def trip(state, why):
+    """Purge every quote, live and in flight, in this event; the slow path hears of it after.
+
+    `why`: bits beside TRIPPED that say which guard it was.
+    """
+    head, own, wire, act = state[0], state[2], state[3], state[4]
     h = head[0]
     h["is_tripped"] = 1
+    h["trip_why"] = why
     h["trips"] += 1
     for i in range(own.size - 1):
         row = own[i]
         if row["bid_lots"] > 0:
-            purged(h, act, event, i, 1)
+            note(h, act, ACT_QUOTE, i, 1, 0, TRIPPED | why)
         if row["ask_lots"] > 0:
-            purged(h, act, event, i, -1)
+            note(h, act, ACT_QUOTE, i, -1, 0, TRIPPED | why)
         row["bid_lots"] = 0
         row["ask_lots"] = 0
         row["sent_bid_lots"] = 0
         row["sent_ask_lots"] = 0
+        leave_unquoted(head, own, i, 0)
     for j in range(h["wire_count"]):
         message = wire[(h["wire_first"] + j) % wire.size]
         if message["kind"] == 0:
             message["lots"] = 0
-    a = act[h["act_count"]]
-    a["ts_ns"] = h["now_ns"]
-    a["event"] = event
-    a["kind"] = ACT_TRIP
-    a["instrument"] = -1
-    a["side"] = 0
-    a["px_e9"] = 0
-    a["lots"] = h["fills"]
-    a["mark_e9"] = 0
-    a["spot_e9"] = h["spot_e9"]
-    a["bid_e9"] = 0
-    a["ask_e9"] = 0
-    a["own_lots"] = 0
-    a["delta"] = 0.0
-    a["why"] = 0
-    h["act_count"] += 1
+    note(h, act, ACT_TRIP, -1, 0, h["fills"], why)
+    void_rows(head, state[5], state[6])
 
 
-@nb.njit(cache=True, error_model="numpy")
-def after_fill(head, lots, unit_usd):
+@inner
+def remember_fill(h, recent, side, lots, px_e9, m):
+    """Add a fill to the window, drop what has left it; True if a limit over it is passed."""
+    while h["recent_count"] > 0:
+        young = h["now_ns"] - recent[h["recent_first"]]["ts_ns"] < h["fill_window_ns"]
+        if young and h["recent_count"] < recent.size:
+            break
+        h["recent_first"] = (h["recent_first"] + 1) % recent.size
+        h["recent_count"] -= 1
+    row = recent[(h["recent_first"] + h["recent_count"]) % recent.size]
+    h["recent_count"] += 1
+    unit = float(lots * m["multiplier"])
+    slope = m["delta"] + 2.0 * m["gamma_half"] * (h["spot"] - m["spot_ref"])
+    known = not math.isnan(m["theo"])
+    row["ts_ns"] = h["now_ns"]
+    row["lots"] = lots
+    row["notional_usd"] = unit * (px_e9 * 1e-9)
+    row["delta_usd"] = side * unit * slope * h["spot"] if known else 0.0
+    row["vega_usd"] = side * unit * 0.01 * m["vega"] if known else 0.0
+    # summed afresh: a running sum of floats would not come back to zero
+    total, notional, delta, vega = 0, 0.0, 0.0, 0.0
+    for j in range(h["recent_count"]):
+        row = recent[(h["recent_first"] + j) % recent.size]
+        total += row["lots"]
+        notional += row["notional_usd"]
+        delta += row["delta_usd"]
+        vega += row["vega_usd"]
+    return (
+        h["recent_count"] > h["max_fills"]
+        or total > h["max_lots"]
+        or notional > h["max_notional_usd"]
+        or abs(delta) > h["max_delta_usd"]
+        or abs(vega) > h["max_vega_usd"]
+    )
+
+
+@inner
+def after_fill(head, recent, m, side, lots, px_e9, unit_usd):
     """Count a fill. Return 0, 1 (a protection is full) or 2 (the next fill could break a limit)."""
     h = head[0]
     h["used_usd"] += lots * unit_usd
-    fits, tat = admits(h["fill_tat_ns"], h["now_ns"], h["fill_cost_ns"], h["fill_window_ns"])
-    h["fill_tat_ns"] = tat
-    fits_lots, tat = admits(
-        h["lots_tat_ns"], h["now_ns"], h["lots_cost_ns"] * lots, h["fill_window_ns"]
-    )
-    h["lots_tat_ns"] = tat
+    full = remember_fill(h, recent, side, lots, px_e9, m)
     if h["used_usd"] + h["max_fill_usd"] > h["headroom_usd"]:
         return 2
-    if not (fits and fits_lots):
-        return 1
-    return 0
+    return 1 if full else 0
+
+
+@inner
+def take_node(tide, anchor, node):
+    """Take a series out of its side's list."""
+    row = tide[node]
+    tide[row["before"]]["after"] = row["after"]
+    tide[row["after"]]["before"] = row["before"]
+    row["before"] = node
+    row["after"] = node
+    tide[anchor]["count"] -= 1
+
+
+@inner
+def one_sided(head, tide, i, side):
+    """Note a trade in series `i` whose aggressor bought (+1) or sold (-1).
+
+    True if as many different series as the guard allows traded on that side within its window.
+    """
+    h = head[0]
+    series = tide.size // 2 - 1
+    first = 0 if side > 0 else tide.size // 2  # where the side's rows begin
+    anchor, node = first + series, first + i
+    if tide[node]["after"] != node:
+        take_node(tide, anchor, node)
+    while tide[anchor]["count"] > 0:
+        oldest = tide[anchor]["after"]
+        if h["now_ns"] - tide[oldest]["ts_ns"] < h["side_window_ns"]:
+            break
+        take_node(tide, anchor, oldest)
+    last = tide[anchor]["before"]
+    row = tide[node]
+    row["ts_ns"] = h["now_ns"]
+    row["before"] = last
+    row["after"] = anchor
+    tide[last]["after"] = node
+    tide[anchor]["before"] = node
+    tide[anchor]["count"] += 1
+    return tide[anchor]["count"] >= h["side_strikes"]

@@ -7,9 +7,8 @@ import math
 
 import numba as nb
 
-from optmm.engine.protect import take_token
+from optmm.engine.compiled import inlined
 from optmm.engine.reasons import Why
-from optmm.engine.state import QUOTE_MESSAGE
 
 NO_THEO, STALE, CLOSED, HALTED = (
     int(Why.NO_THEO),
@@ -18,9 +17,7 @@ NO_THEO, STALE, CLOSED, HALTED = (
     int(Why.HALTED),
 )
 TRIPPED, KILLED, BELOW_TICK = int(Why.TRIPPED), int(Why.KILLED), int(Why.BELOW_TICK)
-THROTTLED, CROSS_GUARD, BOUND_GUARD = int(Why.THROTTLED), int(Why.CROSS_GUARD), int(Why.BOUND_GUARD)
-NO_MARKET = int(Why.NO_MARKET)
-LEAST_EDGE = 0.0  # of the half width, to fair value: less is moved between sweeps
+CROSS_GUARD, BOUND_GUARD, NO_MARKET = int(Why.CROSS_GUARD), int(Why.BOUND_GUARD), int(Why.NO_MARKET)
 NO_HEADROOM, MID_GUARD = int(Why.NO_HEADROOM), int(Why.MID_GUARD)
 
 
@@ -50,7 +47,7 @@ def tick_over(px_e9, split_e9, below_e9, above_e9):
     return ceil_tick(px_e9 + 1, split_e9, below_e9, above_e9)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def theo_now(m, spot):
     """Fair value at `spot` by the sheet's Taylor terms, USD >= 0; NaN where there is none."""
     move = spot - m["spot_ref"]
@@ -60,7 +57,7 @@ def theo_now(m, spot):
     return value
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def blocked_all(h):
     """`Why` bits that forbid every quote now: closed, halted, no fresh underlying."""
     why = 0
@@ -73,7 +70,7 @@ def blocked_all(h):
     return why
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def blocked(h, m):
     """`Why` bits that forbid any quote in this instrument now."""
     why = blocked_all(h)
@@ -82,7 +79,7 @@ def blocked(h, m):
     if h["resumed_ns"] > 0 and m["quote_ns"] < h["resumed_ns"]:
         why |= HALTED
     if h["is_tripped"] != 0:
-        why |= TRIPPED
+        why |= TRIPPED | h["trip_why"]
     if h["is_killed"] != 0:
         why |= KILLED
     if math.isnan(m["theo"]):
@@ -92,7 +89,7 @@ def blocked(h, m):
     return why
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def bounds(m, spot):
     """No-arbitrage (least ask, greatest bid) in USD; American options also have spot intrinsic."""
     w = m["right"]
@@ -106,7 +103,7 @@ def bounds(m, spot):
     return floor, cap
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def displayed_middle(h, m):
     """Middle of a fresh two-sided market in USD; 0 if there is none to be held to.
 
@@ -119,8 +116,8 @@ def displayed_middle(h, m):
     return 0.5e-9 * (m["bid_e9"] + m["ask_e9"])
 
 
-@nb.njit(cache=True, error_model="numpy")
-def bid_target(h, m, o, fair):
+@inlined
+def bid_target(h, m, o, fair, middle, cap):
     """Return (price e9, lots, why) of the bid we want; lots 0 is no bid."""
     why = o["slow_bid"]
     if o["cap_bid"] <= 0:
@@ -128,11 +125,9 @@ def bid_target(h, m, o, fair):
     split, below, above = m["tick_split_e9"], m["tick_below_e9"], m["tick_above_e9"]
     # inventory may bring a quote to fair value, never through it
     want = min(fair + o["skew"] - o["half_bid"], fair)
-    _, cap = bounds(m, h["spot"])
     if want > cap:
         want = cap
         why |= BOUND_GUARD
-    middle = displayed_middle(h, m)
     if middle > 0.0 and want > middle - h["middle_edge"] * o["half_bid"]:
         want = middle - h["middle_edge"] * o["half_bid"]
         why |= MID_GUARD
@@ -147,19 +142,17 @@ def bid_target(h, m, o, fair):
     return px, o["cap_bid"], why
 
 
-@nb.njit(cache=True, error_model="numpy")
-def ask_target(h, m, o, fair):
+@inlined
+def ask_target(h, m, o, fair, middle, floor):
     """Return (price e9, lots, why) of the ask we want; lots 0 is no ask."""
     why = o["slow_ask"]
     if o["cap_ask"] <= 0:
         return 0, 0, why | (NO_HEADROOM if why == 0 else 0)
     split, below, above = m["tick_split_e9"], m["tick_below_e9"], m["tick_above_e9"]
     want = max(fair + o["skew"] + o["half_ask"], fair)
-    floor, _ = bounds(m, h["spot"])
     if want < floor:
         want = floor
         why |= BOUND_GUARD
-    middle = displayed_middle(h, m)
     if middle > 0.0 and want < middle + h["middle_edge"] * o["half_ask"]:
         want = middle + h["middle_edge"] * o["half_ask"]
         why |= MID_GUARD
@@ -170,7 +163,7 @@ def ask_target(h, m, o, fair):
     return px, o["cap_ask"], why
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def stays(side, sent_px, sent_lots, px, lots, band_e9, worst_e9):
     """Whether the quote already sent may be left alone: near the target, not beyond `worst_e9`."""
     if lots == 0:
@@ -180,10 +173,9 @@ def stays(side, sent_px, sent_lots, px, lots, band_e9, worst_e9):
     return abs(px - sent_px) <= band_e9 and side * (sent_px - worst_e9) <= 0
 
 
-@nb.njit(cache=True, error_model="numpy")
-def worst_prices(h, m, fair):
+@inlined
+def worst_prices(m, fair, floor, cap):
     """(Highest bid, lowest ask) e9 that may rest: fair value, no-arbitrage bounds, no crossing."""
-    floor, cap = bounds(m, h["spot"])
     bid = math.floor(min(fair, cap) * 1e9)
     ask = math.ceil(max(fair, floor) * 1e9)
     if m["ask_e9"] > 0:
@@ -193,88 +185,39 @@ def worst_prices(h, m, fair):
     return bid, ask
 
 
-@nb.njit(cache=True, error_model="numpy")
-def send(head, own, wire, i, side, px, lots, why):
-    """Put one quote message on the wire; cancels pass even when the budget is used up."""
-    h = head[0]
-    if lots > 0 and not take_token(head):
-        return False
-    row = wire[(h["wire_first"] + h["wire_count"]) % wire.size]
-    row["land_ns"] = h["now_ns"] + h["latency_ns"]
-    row["px_e9"] = px
-    row["lots"] = lots
-    row["instrument"] = i
-    row["side"] = side
-    row["kind"] = QUOTE_MESSAGE
-    row["why"] = why
-    if side > 0:
-        own[i]["bid_flying"] += 1
-    else:
-        own[i]["ask_flying"] += 1
-    h["wire_count"] += 1
-    h["messages"] += 1
-    return True
+@inlined
+def band_of(h, m, half, sent_px, why):
+    """How far (e9) the target may be from the quote sent before a message is worth it.
+
+    A quote held back by the other market side follows it tick by tick.
+    """
+    if why & CROSS_GUARD != 0:
+        return 0
+    tick = m["tick_below_e9"] if sent_px < m["tick_split_e9"] else m["tick_above_e9"]
+    return max(int(h["hysteresis"] * half * 1e9), h["min_change_ticks"] * tick - 1)
 
 
-@nb.njit(cache=True, error_model="numpy")
-def requote(head, mkt, own, wire, i):
-    """Compare what we want in instrument `i` with what was sent; send the difference."""
-    h, m, o = head[0], mkt[i], own[i]
-    bid_px, bid_lots, ask_px, ask_lots = 0, 0, 0, 0
+@inlined
+def decide(h, m, o):
+    """What both sides should be, and whether what was sent may stay; nothing is changed.
+
+    Returns (blocking why, bid, ask), each side as (price e9, lots, why, stays, has edge): a quote
+    "has edge" if it may rest where it is, at the size it has, though it should move.
+    """
     why = blocked(h, m)
-    why_bid, why_ask = why, why
-    band_bid, band_ask, worst_bid, worst_ask = 0, 0, 0, 0
-    if why == 0:
-        fair = theo_now(m, h["spot"])
-        worst_bid, worst_ask = worst_prices(h, m, fair)
-        bid_px, bid_lots, why_bid = bid_target(h, m, o, fair)
-        ask_px, ask_lots, why_ask = ask_target(h, m, o, fair)
-        band_bid = int(h["hysteresis"] * o["half_bid"] * 1e9)
-        band_ask = int(h["hysteresis"] * o["half_ask"] * 1e9)
-        if (why_bid & CROSS_GUARD) != 0:
-            band_bid = 0
-        if (why_ask & CROSS_GUARD) != 0:
-            band_ask = 0
-    if not stays(1, o["sent_bid_e9"], o["sent_bid_lots"], bid_px, bid_lots, band_bid, worst_bid):
-        if not send(head, own, wire, i, 1, bid_px, bid_lots, why_bid):
-            bid_px, bid_lots, why_bid = 0, 0, why_bid | THROTTLED
-            if o["sent_bid_lots"] > 0:  # a price that must move and may not is taken away
-                send(head, own, wire, i, 1, 0, 0, why_bid)
-        o["sent_bid_e9"] = bid_px
-        o["sent_bid_lots"] = bid_lots
-    if not stays(-1, o["sent_ask_e9"], o["sent_ask_lots"], ask_px, ask_lots, band_ask, worst_ask):
-        if not send(head, own, wire, i, -1, ask_px, ask_lots, why_ask):
-            ask_px, ask_lots, why_ask = 0, 0, why_ask | THROTTLED
-            if o["sent_ask_lots"] > 0:
-                send(head, own, wire, i, -1, 0, 0, why_ask)
-        o["sent_ask_e9"] = ask_px
-        o["sent_ask_lots"] = ask_lots
-    if (why_bid | why_ask) & THROTTLED != 0:
-        h["sweep_due"] = 1
-    o["why_bid"] = why_bid
-    o["why_ask"] = why_ask
-
-
-@nb.njit(cache=True, error_model="numpy")
-def guard_rows(head, mkt, own, wire):
-    """Requote only where spot has eaten a quote's edge: the cheap sweep between sweeps."""
-    h = head[0]
-    for i in range(own.size - 1):
-        m, o = mkt[i], own[i]
-        if o["sent_bid_lots"] == 0 and o["sent_ask_lots"] == 0:
-            continue
-        fair = theo_now(m, h["spot"])
-        low = (fair - LEAST_EDGE * o["half_bid"]) * 1e9
-        high = (fair + LEAST_EDGE * o["half_ask"]) * 1e9
-        if (o["sent_bid_lots"] > 0 and o["sent_bid_e9"] > low) or (
-            o["sent_ask_lots"] > 0 and o["sent_ask_e9"] < high
-        ):
-            requote(head, mkt, own, wire, i)
-
-
-@nb.njit(cache=True, error_model="numpy")
-def requote_rows(head, mkt, own, wire, first, stop):
-    """Requote options `first` to `stop`; the ring must have room for two messages each."""
-    for i in range(first, stop):
-        requote(head, mkt, own, wire, i)
-    head[0]["sweeps"] += 1
+    if why != 0:
+        none_bid, none_ask = o["sent_bid_lots"] == 0, o["sent_ask_lots"] == 0
+        return why, (0, 0, why, none_bid, False), (0, 0, why, none_ask, False)
+    fair, middle = theo_now(m, h["spot"]), displayed_middle(h, m)
+    floor, cap = bounds(m, h["spot"])
+    worst_bid, worst_ask = worst_prices(m, fair, floor, cap)
+    px, lots, why = bid_target(h, m, o, fair, middle, cap)
+    sent, sent_lots = o["sent_bid_e9"], o["sent_bid_lots"]
+    band = band_of(h, m, o["half_bid"], sent, why)
+    stay = stays(1, sent, sent_lots, px, lots, band, worst_bid)
+    bid = (px, lots, why, stay, 0 < sent_lots <= lots and sent <= worst_bid)
+    px, lots, why = ask_target(h, m, o, fair, middle, floor)
+    sent, sent_lots = o["sent_ask_e9"], o["sent_ask_lots"]
+    band = band_of(h, m, o["half_ask"], sent, why)
+    stay = stays(-1, sent, sent_lots, px, lots, band, worst_ask)
+    return 0, bid, (px, lots, why, stay, 0 < sent_lots <= lots and sent >= worst_ask)

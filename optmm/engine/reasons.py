@@ -26,6 +26,8 @@ class Why(IntFlag):
     MID_GUARD = 131072
     NO_MARKET = 262144
     UNCERTIFIED = 524288
+    SAME_SIDE = 1048576
+    PICKED_OFF = 2097152
 
 
 ABSENT = (
@@ -58,6 +60,8 @@ TEXT = {
     Why.REJECTED: "the venue refused the quote: it would have crossed when it landed",
     Why.NO_MARKET: "nobody else offers: no displayed ask to stand beside",
     Why.UNCERTIFIED: "the surface is not certified free of arbitrage at this strike",
+    Why.SAME_SIDE: "many series traded on one side at once",
+    Why.PICKED_OFF: "filled while the message that replaced it was on its way",
     Why.CROSS_GUARD: "moved behind the opposite market side, so as not to cross",
     Why.WIDE_MARKET: "wider because the market is wide",
     Why.WIDE_UNCERTAINTY: "wider because fair value is uncertain",

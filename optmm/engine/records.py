@@ -21,6 +21,7 @@ from optmm.market.chain import Chain
 E9 = 1_000_000_000
 HORIZONS_S = (60, 300)
 SEGMENT_ROWS = 200_000
+WAITING = 4  # segments that may wait to be written
 QUOTE_COLUMNS = (
     ("ts_ns", np.int64), ("instrument", np.int32), ("side", np.int8), ("px_e9", np.int64),
     ("lots", np.int64), ("why", np.int32),
@@ -164,6 +165,8 @@ class QuoteWriter:
         arrays = [pa.array([bound] * rows, pa.string())]
         arrays += [pa.array(columns[name]) for name, _ in QUOTE_COLUMNS]
         table = pa.Table.from_arrays(arrays, schema=self._schema)
+        while len(self._written) >= WAITING:  # a run faster than the disk waits for it
+            self._written.pop(0).result()
         self._written.append(self._thread.submit(self._writer.write_table, table))
 
     def close(self) -> None:

@@ -9,15 +9,17 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from optmm.config import DeskConfig
-from optmm.engine import closing, manifest
+from optmm.engine import closing, manifest, overnight, positions_file
+from optmm.engine.closing_marks import ABSENT, read_official
 from optmm.engine.desk import World
+from optmm.engine.fixing_prices import FixingPrices
 from optmm.engine.journal import Journal
 from optmm.engine.loop import Control, Progress, run_session
 from optmm.engine.market import MarketView
@@ -29,12 +31,13 @@ from optmm.engine.records import (
     write_frame,
     write_json,
 )
-from optmm.engine.settlement import Levels
 from optmm.errors import DataError, UsageError
 from optmm.market.chain import MarketDay
 from optmm.market.events import Kind
-from optmm.market.feed import Feed, FeedDay, feed_of
+from optmm.market.feed import Feed, FeedDay, feed_of, with_splits
+from optmm.market.synthetic import SyntheticFuture, declared
 
+DAY_NS = 86_400_000_000_000
 SAME_RUN = ("config_hash", "data_hash", "seed", "bounds", "underlying", "sessions")
 MakeMarket = Callable[[Feed, DeskConfig], MarketView]
 
@@ -47,10 +50,14 @@ class Run:
     config: DeskConfig
     market: MarketView
     worlds: list[World]
-    levels: Levels
+    fixings: FixingPrices
+    synthetic: SyntheticFuture | None  # the declared future that hedges, if one is configured
     folder: Path
-    total: int  # events, ours and the tape's, as far as it is known
+    total: int  # events of the tape
     started: float
+    next_open_ns: int = 0  # after this session
+    unseen: bool = True  # the underlying has shown no level in this session
+    settled: list[dict] = field(default_factory=list)  # fixings, with where they came from
 
     def journal_surface(self, now_ns: int) -> None:
         """Put the version in force and the hash of its content on every chain."""
@@ -74,6 +81,7 @@ def run(
     progress: Progress | None = None,
     control: Control | None = None,
     market: MakeMarket = MarketView,
+    positions: Path | None = None,
     resume: bool = False,
 ) -> Run:
     """Quote one or several sessions and write the run folder (without the report, which reads it).
@@ -86,6 +94,7 @@ def run(
     progress : called every few seconds of event time with (run, time ns, share of the tape done)
     control : paces, pauses and stops the run; None is as fast as the machine can
     market : makes the view of the market; another one prices by another model
+    positions : table of what is held before the first session (docs/days.md)
     resume : go on with the interrupted run that `folder` holds
 
     Raises
@@ -95,10 +104,13 @@ def run(
     DataError
         If the day has no usable events, or what a journal holds is not derived again.
     """
-    feed = day if isinstance(day, Feed) else feed_of(day)
+    feed = prepared(day if isinstance(day, Feed) else feed_of(day), config, positions)
     bounds = ("simulated",) if feed.simulated else config.replay.bounds
     for each in feed.days:
-        check_day(each, feed)
+        check_day(each, feed, config)
+    held = () if positions is None else positions_file.read(
+        positions, feed.chain, open_ns=feed.session.open_ns
+    )  # fmt: skip
     head = manifest.heading(feed, config, bounds, seed, command)
     if resume:
         reclaim_folder(folder, head)
@@ -115,9 +127,13 @@ def run(
             "seed": seed, "session": feed.session.date, "underlying": feed.chain.underlying.symbol,
             "bounds": list(bounds),
         })  # fmt: skip
-        worlds.append(World(name, feed, config, journal, QuoteLog(name, writer, journal)))
-    it = Run(feed, config, market(feed, config), worlds, Levels(feed.chain), folder,
-             feed.events, started)  # fmt: skip
+        log = QuoteLog(name, writer, journal)
+        worlds.append(World(name, feed, config, journal, log, seed=seed, opening=held))
+    it = Run(
+        feed, config, market(feed, config), worlds,
+        FixingPrices(feed.chain, config.settlement, rate=config.rates.prior),
+        _synthetic(feed, config), folder, feed.events, started,
+    )  # fmt: skip
     try:
         _sessions(it, progress, control)
         writer.close()
@@ -130,22 +146,55 @@ def run(
     return it
 
 
+def prepared(feed: Feed, config: DeskConfig, positions: Path | None) -> Feed:
+    """The feed as this run needs it: its declared hedge, the series a split makes, its sources."""
+    if config.synthetic.enabled:
+        feed = replace(feed, chain=declared(feed.chain, config.synthetic))
+    feed = with_splits(feed, config.corporate)
+    for path in (positions, Path(config.marks.official_file)):
+        if path is not None and path.is_file():
+            feed = replace(feed, sources=(*feed.sources, (path.name, file_digest(path))))
+    return feed
+
+
+def _synthetic(feed: Feed, config: DeskConfig) -> SyntheticFuture | None:
+    """The declared future of a run, if it has one."""
+    if not config.synthetic.enabled:
+        return None
+    return SyntheticFuture(
+        feed.chain, config.synthetic, rate=config.rates.prior,
+        until_ns=feed.days[-1].session.close_ns, daily=feed.daily,
+    )  # fmt: skip
+
+
 def _sessions(it: Run, progress: Progress | None, control: Control | None) -> None:
-    """Every session in turn; positions and cash go straight through."""
+    """Every session in turn, with the night after it; positions and cash go straight through."""
+    file = it.config.marks.official_file
+    official = read_official(Path(file), it.feed.chain) if file else {}
+    absent = np.full(len(it.feed.chain) + 1, ABSENT, np.int64)
     now_ns = it.feed.session.open_ns
-    for day in it.feed.days:
-        it.levels.begin(day.session)
+    for k, day in enumerate(it.feed.days):
+        last = k + 1 == len(it.feed.days)
+        it.next_open_ns = (
+            day.session.open_ns + DAY_NS if last else it.feed.days[k + 1].session.open_ns
+        )
+        it.unseen = True
+        it.fixings.open(day.session)
         it.market.begin(day.session)
         for world in it.worlds:
             world.begin(day.session)
         now_ns = run_session(it, day, progress=progress, control=control)
+        fixings = it.fixings.due(now_ns)
+        it.settled += it.fixings.labels(now_ns)
         for world in it.worlds:
-            world.end(now_ns, it.levels.fixings)
+            world.end(now_ns, fixings, official.get(day.session.date, absent))
+            if not last:
+                overnight.between(world, day.session, it.feed.days[k + 1].session)
     for world in it.worlds:
         world.quotes.seal(world.journal, now_ns)
 
 
-def check_day(day: FeedDay, feed: Feed) -> None:
+def check_day(day: FeedDay, feed: Feed, config: DeskConfig) -> None:
     """Refuse a day that cannot be quoted, before anything is written.
 
     Raises
@@ -156,7 +205,7 @@ def check_day(day: FeedDay, feed: Feed) -> None:
     name = f"{feed.chain.underlying.symbol} {day.session.date}"
     index = feed.chain.underlying.kind == "index"
     level = Kind.UNDERLYING_TRADE if index else Kind.UNDERLYING_QUOTE
-    quoted = shown = False
+    quoted, shown = False, config.synthetic.enabled  # the declared future follows the options
     for block in day.blocks():
         kind, bid = block["kind"], block["bid_e9"]
         quoted |= bool(((kind == Kind.QUOTE) & (bid > 0) & (block["ask_e9"] > bid)).any())
@@ -172,8 +221,8 @@ def check_day(day: FeedDay, feed: Feed) -> None:
     what = "prints" if index else "quotes"
     raise DataError(
         f"{name} has no {what} of the underlying, so nothing says where it trades",
-        remedy=f"Add the underlying's {what} of that date beside the options, or choose a date "
-        "that `optmm data info` lists with them.",
+        remedy=f"Add the underlying's {what} of that date beside the options, choose a date that "
+        "`optmm data info` lists with them, or hedge an index with [synthetic] (docs/days.md).",
     )
 
 
@@ -256,6 +305,7 @@ def _write_tables(it: Run) -> dict[str, str]:
         "smiles.parquet": it.market.smiles_frame(),
         "prints.parquet": closing.prints_frame(it),
         "presence.parquet": pl.concat(presence),
+        "pins.parquet": closing.pins_frame(it),
     }
     for name, frame in frames.items():
         write_frame(it.folder / name, frame)

@@ -1,13 +1,20 @@
-"""The engine's state: five tables of records, declared here once, changed by the engine only.
+"""The engine's state: tables of records, declared in `engine.layout`, changed by the engine only.
 
-head  1 row            clock, underlying, switches, counters, limits, ring cursors
-mkt   n + 1 rows       the market: top of book, theo and its Taylor terms; the same in every world
-own   n + 1 rows       ours: live and sent quote, queue ahead, widths, skew, caps, position, cash
-wire  ring             messages in flight
-act   buffer           what the kernel did, drained by the slow path
+head    1 row           clock, underlying, switches, counters, limits, ring cursors
+mkt     n + 1 rows      the market: top of book, theo and its Taylor terms; the same in every world
+own     n + 1 rows      ours: live and sent quote, queue ahead, widths, skew, caps, position, cash
+wire    ring            messages in flight
+act     buffer          what the kernel did, drained by the slow path
+cert    n + 1 rows      where each row's decision holds (`engine.certify`)
+sheet   5 x (n + 1)     theo, delta, gamma / 2, fair_lo, fair_hi: what a sweep reads, array by array
+work    2 x (n + 1)     rows to decide in a sweep, and how urgent each is
+recent  ring            our fills of the protections' window
+tide    2 (n + 1) rows  series by their last trade, a list a side
+sends   ring            when the messages of the budget's window were sent
+book    25 x (n + 1)    what the sheet was made of, for new prices inside the loop
 
 Row n of `mkt` and `own` is the underlying. Between calls of `advance` the slow path changes state
-only through the functions of this module.
+only through the functions of this module: what changes a row's inputs voids its certificate.
 
 Units: prices and cash int64 1e-9 USD (`_e9`), theory float64 USD, time int64 ns UTC (`_ns`), sizes
 in lots. `side` is +1 for our bid, -1 for our ask.
@@ -17,189 +24,93 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optmm.engine import latency, reprice
+from optmm.engine.layout import (
+    ACT,
+    ACT_FILL,
+    ACT_HEDGE,
+    ACT_HEDGE_REJECT,
+    ACT_PRINT,
+    ACT_QUOTE,
+    ACT_REJECT,
+    ACT_TRIP,
+    BOOK_ROWS,
+    CERT,
+    DELTA,
+    DF,
+    FAIR_HI,
+    FAIR_LO,
+    FAR,
+    GAMMA_HALF,
+    GROWTH,
+    HEAD,
+    HEDGE_ORDER,
+    MKT,
+    OWN,
+    QUOTE_MESSAGE,
+    RATE,
+    RECENT,
+    RIGHT,
+    STRIKE,
+    THEO,
+    TIDE,
+    VOL,
+    WIRE,
+    WORLDS,
+    YEARS,
+    lines,
+)
 from optmm.engine.reasons import Why
 from optmm.market.chain import Chain
 
-HEAD = np.dtype(
-    [
-        ("now_ns", np.int64),
-        ("spot_ns", np.int64),
-        ("spot_e9", np.int64),  # mid; half a nano is dropped
-        ("spot", np.float64),
-        ("spot_lo", np.float64),  # the Taylor range: beyond it the sheet must be refreshed
-        ("spot_hi", np.float64),
-        ("is_open", np.int64),
-        ("is_halted", np.int64),
-        ("is_tripped", np.int64),
-        ("is_killed", np.int64),
-        ("world", np.int64),
-        ("latency_ns", np.int64),
-        ("stale_spot_ns", np.int64),
-        ("stale_quote_ns", np.int64),
-        ("on_event", np.int64),  # 1: requote inside the loop; 0: only when the slow path asks
-        ("sweep_ns", np.int64),
-        ("swept_ns", np.int64),
-        ("sweep_due", np.int64),
-        ("guard_ns", np.int64),  # at most this often: pull quotes that spot has reached
-        ("guarded_ns", np.int64),
-        ("blocked", np.int64),  # Why bits that forbid every quote, as of the last event
-        ("resumed_ns", np.int64),  # after a halt: only a market shown since then counts
-        ("spot_from_prints", np.int64),  # 1: an index, whose prints are its level
-        ("middle_ns", np.int64),  # a displayed market older than this does not hold us back
-        ("middle_edge", np.float64),  # of the half width: least edge against the displayed middle
-        ("share_pm", np.int64),  # our share of a print at our price, per mille
-        ("hysteresis", np.float64),  # of the half width; a quote inside the band is left alone
-        ("message_tat_ns", np.int64),  # GCRA: theoretical arrival time, cost of one, burst
-        ("message_cost_ns", np.int64),
-        ("message_burst_ns", np.int64),
-        ("fill_tat_ns", np.int64),
-        ("fill_cost_ns", np.int64),
-        ("fill_window_ns", np.int64),
-        ("lots_tat_ns", np.int64),
-        ("lots_cost_ns", np.int64),
-        ("headroom_usd", np.float64),  # of the inventory limit when the caps were set
-        ("used_usd", np.float64),  # worst case consumed by fills since
-        ("max_fill_usd", np.float64),  # no live quote can consume more in one fill
-        ("wire_first", np.int64),
-        ("wire_count", np.int64),
-        ("act_count", np.int64),
-        ("events", np.int64),
-        ("messages", np.int64),
-        ("throttled", np.int64),
-        ("rejected", np.int64),
-        ("fills", np.int64),
-        ("contracts", np.int64),
-        ("trips", np.int64),
-        ("sweeps", np.int64),
-    ],
-    align=True,
-)
-
-MKT = np.dtype(
-    [
-        ("bid_e9", np.int64),
-        ("ask_e9", np.int64),
-        ("bid_lots", np.int64),
-        ("ask_lots", np.int64),
-        ("quote_ns", np.int64),
-        ("theo", np.float64),  # NaN: no fair value
-        ("delta", np.float64),
-        ("gamma_half", np.float64),
-        ("spot_ref", np.float64),
-        ("df", np.float64),
-        ("growth", np.float64),  # forward / spot
-        ("strike", np.float64),
-        ("close_ns", np.int64),  # the series stops being quoted
-        ("tick_split_e9", np.int64),
-        ("tick_below_e9", np.int64),
-        ("tick_above_e9", np.int64),
-        ("multiplier", np.int64),
-        ("right", np.int32),
-        ("american", np.int32),
-    ],
-    align=True,
-)
-
-OWN = np.dtype(
-    [
-        ("bid_e9", np.int64),  # live at the venue
-        ("ask_e9", np.int64),
-        ("bid_lots", np.int64),  # 0: no quote
-        ("ask_lots", np.int64),
-        ("sent_bid_e9", np.int64),  # what the last message said
-        ("sent_ask_e9", np.int64),
-        ("sent_bid_lots", np.int64),
-        ("sent_ask_lots", np.int64),
-        ("bid_flying", np.int64),  # in flight: while there are any, `sent` is the last
-        ("ask_flying", np.int64),
-        ("bid_ahead", np.int64),  # displayed lots that trade before ours
-        ("ask_ahead", np.int64),
-        ("bid_credit", np.int64),  # per mille of a lot of queue share not yet filled
-        ("ask_credit", np.int64),
-        ("half_bid", np.float64),  # USD from reservation to our bid
-        ("half_ask", np.float64),
-        ("skew", np.float64),  # USD added to theo by inventory
-        ("cap_bid", np.int64),  # lots we want to show
-        ("cap_ask", np.int64),
-        ("unit_usd", np.float64),  # worst inventory use of one lot
-        ("qty", np.int64),
-        ("cash_e9", np.int64),
-        ("fills", np.int64),
-        ("slow_bid", np.int64),  # Why bits from the slow path
-        ("slow_ask", np.int64),
-        ("why_bid", np.int64),  # Why bits now
-        ("why_ask", np.int64),
-    ],
-    align=True,
-)
-
-WIRE = np.dtype(
-    [
-        ("land_ns", np.int64),
-        ("px_e9", np.int64),
-        ("lots", np.int64),
-        ("instrument", np.int32),
-        ("side", np.int32),
-        ("kind", np.int32),
-        ("why", np.int32),
-    ],
-    align=True,
-)
-
-ACT = np.dtype(
-    [
-        ("ts_ns", np.int64),
-        ("event", np.int64),
-        ("px_e9", np.int64),
-        ("lots", np.int64),
-        ("mark_e9", np.int64),
-        ("spot_e9", np.int64),
-        ("bid_e9", np.int64),
-        ("ask_e9", np.int64),
-        ("own_lots", np.int64),
-        ("delta", np.float64),
-        ("instrument", np.int32),
-        ("side", np.int32),
-        ("kind", np.int32),
-        ("why", np.int32),
-    ],
-    align=True,
-)
-
-# kinds of wire messages
-QUOTE_MESSAGE, HEDGE_ORDER = 0, 1
-# kinds of act rows
-ACT_QUOTE, ACT_FILL, ACT_TRIP, ACT_REJECT, ACT_HEDGE, ACT_HEDGE_REJECT, ACT_PRINT = range(1, 8)
-# worlds: how a resting quote is filled
-PESSIMISTIC, QUEUE, OPTIMISTIC, SIMULATED = range(4)
-WORLDS = {
-    "pessimistic": PESSIMISTIC,
-    "queue": QUEUE,
-    "optimistic": OPTIMISTIC,
-    "simulated": SIMULATED,
-}
-
+__all__ = [
+    "ACT", "ACT_FILL", "ACT_HEDGE", "ACT_HEDGE_REJECT", "ACT_PRINT", "ACT_QUOTE", "ACT_REJECT",
+    "ACT_TRIP", "HEAD", "HEDGE_ORDER", "MKT", "OWN", "QUOTE_MESSAGE", "WIRE", "WORLDS",
+]  # fmt: skip
 ACT_ROWS = 1 << 16
 
 
+class SheetParts(NamedTuple):
+    """What a theo sheet was made of, arrays (n,): vols and rates a year, years to the fixing."""
+
+    vol: np.ndarray
+    years: np.ndarray
+    rate: np.ndarray
+    delta_at_strike: np.ndarray  # at a fixed strike's vol, USD per USD of spot
+
+
 class EngineState(NamedTuple):
-    """The five tables. Arrays of records: `head` (1,), `mkt` and `own` (n + 1,), rings."""
+    """The tables, see above."""
 
     head: np.ndarray
     mkt: np.ndarray
     own: np.ndarray
     wire: np.ndarray
     act: np.ndarray
+    cert: np.ndarray
+    sheet: np.ndarray
+    work: np.ndarray
+    recent: np.ndarray
+    tide: np.ndarray
+    sends: np.ndarray
+    book: np.ndarray
 
 
 def create(chain: Chain, world: str) -> EngineState:
-    """Return the state of a world before its first event: closed, flat, nothing quoted."""
+    """Return the state of a world before its first event: closed, flat, nothing quoted.
+
+    Its protections, budget and guards are off: `engine.settings.configure` sets them.
+    """
     n = len(chain)
     head = np.zeros(1, HEAD)
     head["world"] = WORLDS[world]
     head["spot_hi"] = np.inf
     head["blocked"] = int(Why.CLOSED)
-    mkt = np.zeros(n + 1, MKT)
+    head["min_change_ticks"] = 1
+    head["max_lots"] = FAR
+    for name in ("max_notional_usd", "max_delta_usd", "max_vega_usd"):
+        head[name] = np.inf
+    mkt = lines(n + 1, MKT)
     mkt["theo"] = np.nan
     mkt["df"] = mkt["growth"] = 1.0
     mkt["strike"][:n] = chain.strike
@@ -215,8 +126,39 @@ def create(chain: Chain, world: str) -> EngineState:
         mkt[name][n] = chain.underlying.tick_e9
     wire_rows = 1 << max(14, int(8 * (n + 1)).bit_length())
     act_rows = max(ACT_ROWS, acts_for(wire_rows, n))
-    own, wire, act = np.zeros(n + 1, OWN), np.zeros(wire_rows, WIRE), np.zeros(act_rows, ACT)
-    return EngineState(head, mkt, own, wire, act)
+    tide = lines(2 * (n + 1), TIDE)
+    tide["before"] = tide["after"] = np.arange(2 * (n + 1))
+    out = EngineState(
+        head=head, mkt=mkt, own=lines(n + 1, OWN), wire=np.zeros(wire_rows, WIRE),
+        act=np.zeros(act_rows, ACT), cert=lines(n + 1, CERT), sheet=np.zeros((5, n + 1)),
+        work=np.zeros((2, n + 1), np.int32), recent=np.zeros(0, RECENT), tide=tide,
+        sends=np.zeros(0, np.int64), book=np.zeros((BOOK_ROWS, n + 1)),
+    )  # fmt: skip
+    out.book[RIGHT, :n], out.book[STRIKE, :n] = chain.right, chain.strike
+    void(out)
+    return sized(out, max_fills=1_000, messages=100_000)
+
+
+def sized(state: EngineState, *, max_fills: int, messages: int) -> EngineState:
+    """Return the state with room for what its rolling windows may hold, both of them emptied.
+
+    At most `max_fills` fills in the protections' window (the next one trips), and `messages`
+    messages in a second (further quotes wait for the oldest of them to leave it).
+    """
+    head = state.head[0]
+    head["max_fills"], head["recent_first"], head["recent_count"] = max_fills, 0, 0
+    head["message_cap"], head["message_window_ns"], head["sends_next"] = messages, 10**9, 0
+    long_ago = np.full(messages, -FAR, np.int64)
+    return state._replace(recent=np.zeros(max_fills + 2, RECENT), sends=long_ago)
+
+
+def void(state: EngineState) -> None:
+    """Let every row be decided again at its next event or sweep."""
+    state.cert["fair_lo"], state.cert["fair_hi"] = np.inf, -np.inf
+    state.cert["bid_hi"] = -1
+    state.sheet[FAIR_LO], state.sheet[FAIR_HI] = np.inf, -np.inf
+    head = state.head[0]
+    head["cert_lo"], head["cert_hi"], head["cert_until_ns"] = -np.inf, np.inf, FAR
 
 
 def acts_for(wire_rows: int, options: int) -> int:
@@ -234,8 +176,13 @@ def publish_theo(
     growth: np.ndarray,
     spot_ref: float,
     taylor_range: float,
+    vega: np.ndarray | None = None,
+    parts: SheetParts | None = None,
 ) -> None:
     """Install a theo sheet: arrays (n,) in USD per share; NaN theo withdraws the fair value.
+
+    `vega` per 1.00 of vol is what the vega protection counts; without it that sees none. With
+    `parts` the loop reprices by itself, at once, where spot leaves the range.
 
     `taylor_range` is the relative spot move beyond which the loop must ask for a new sheet.
     """
@@ -244,6 +191,28 @@ def publish_theo(
     rows["df"], rows["growth"], rows["spot_ref"] = df, growth, spot_ref
     state.head["spot_lo"] = spot_ref * (1.0 - taylor_range)
     state.head["spot_hi"] = spot_ref * (1.0 + taylor_range)
+    state.head["spot_ref"] = spot_ref
+    rows["vega"] = 0.0 if vega is None else vega
+    priced = np.isfinite(theo)
+    for row, values in ((THEO, theo), (DELTA, delta), (GAMMA_HALF, rows["gamma_half"])):
+        state.sheet[row, :-1] = np.where(priced, values, 0.0)
+    void(state)
+    state.head["has_book"] = 0
+    if parts is not None:
+        _publish_parts(state, parts, df, growth, priced)
+
+
+def _publish_parts(
+    state: EngineState, parts: SheetParts, df: np.ndarray, growth: np.ndarray, priced: np.ndarray
+) -> None:
+    """Keep what the sheet was made of; rows without fair value get numbers that hurt nobody."""
+    for row, values, harmless in (
+        (YEARS, parts.years, 1.0), (VOL, parts.vol, 0.2), (RATE, parts.rate, 0.0), (DF, df, 1.0),
+        (GROWTH, growth, 1.0),
+    ):  # fmt: skip
+        state.book[row, :-1] = np.where(priced, values, harmless)
+    state.head["book_spot"], state.head["book_ns"] = state.head["spot_ref"], state.head["now_ns"]
+    reprice.anchor(state, np.ascontiguousarray(parts.delta_at_strike, np.float64))
 
 
 def publish_quotes(
@@ -262,6 +231,7 @@ def publish_quotes(
     rows["half_bid"], rows["half_ask"], rows["skew"] = half_bid, half_ask, skew
     rows["cap_bid"], rows["cap_ask"] = cap_bid, cap_ask
     rows["slow_bid"], rows["slow_ask"] = why_bid, why_ask
+    void(state)
 
 
 def set_limits(
@@ -276,9 +246,16 @@ def set_limits(
 
 def rearm(state: EngineState) -> None:
     """Lift a protection trip. A kill is never lifted: it latches for the life of the run."""
-    state.head["is_tripped"] = 0
-    for name in ("fill_tat_ns", "lots_tat_ns"):
+    for name in ("is_tripped", "trip_why", "recent_count"):
         state.head[name] = 0
+    forget_tide(state)
+    void(state)
+
+
+def forget_tide(state: EngineState) -> None:
+    """Empty the lists of series that traded on one side."""
+    state.tide["before"] = state.tide["after"] = np.arange(state.tide.size)
+    state.tide["ts_ns"] = state.tide["count"] = 0
 
 
 def kill(state: EngineState) -> np.ndarray:
@@ -299,7 +276,8 @@ def withdraw(state: EngineState, why: int) -> np.ndarray:
     gone = np.zeros(sum(rows.size for rows, _ in sides), ACT)
     gone["instrument"] = np.concatenate([rows for rows, _ in sides])
     gone["side"] = np.concatenate([np.full(rows.size, side) for rows, side in sides])
-    gone["ts_ns"], gone["event"], gone["spot_e9"] = head["now_ns"], head["events"], head["spot_e9"]
+    gone["ts_ns"], gone["spot_e9"] = head["now_ns"], head["spot_e9"]
+    gone["event"] = max(int(head["events"]) - 1, 0)  # the one it followed
     gone["kind"], gone["why"] = ACT_QUOTE, why
     for name in ("bid_lots", "ask_lots", "sent_bid_lots", "sent_ask_lots"):
         state.own[name][:-1] = 0
@@ -307,6 +285,9 @@ def withdraw(state: EngineState, why: int) -> np.ndarray:
     rows = pending % state.wire.size
     quotes = rows[state.wire["kind"][rows] == QUOTE_MESSAGE]
     state.wire["lots"][quotes] = 0
+    head["unquoted_usd_s"], head["unquoted_ns"] = unquoted_usd_s(state), head["now_ns"]
+    own["unquoted_e6"] = head["unquoted_e6"] = 0
+    void(state)
     return gone
 
 
@@ -315,9 +296,21 @@ def begin_session(state: EngineState) -> None:
     for name in ("bid_e9", "ask_e9", "bid_lots", "ask_lots", "quote_ns"):
         state.mkt[name] = 0
     state.mkt["theo"] = np.nan
-    for name in ("spot_ns", "resumed_ns", "is_halted"):
+    for name in ("spot_ns", "resumed_ns", "is_halted", "has_book", "future_mid", "basis_ns"):
         state.head[name] = 0
     state.head["spot_lo"], state.head["spot_hi"] = 0.0, np.inf
+    void(state)
+
+
+def unquoted_usd_s(state: EngineState) -> float:
+    """Edge that the message budget left without a quote, until now: USD x seconds of event time.
+
+    A side counts while it wants a quote and the budget keeps it without one, or with one it would
+    move: half width x lots x multiplier.
+    """
+    head = state.head[0]
+    waited_ns = int(head["now_ns"]) - int(head["unquoted_ns"])
+    return float(head["unquoted_usd_s"]) + int(head["unquoted_e6"]) * 1e-6 * waited_ns * 1e-9
 
 
 def settle(state: EngineState, *, instrument: int, lots: int, px_e9: int) -> int:
@@ -329,8 +322,11 @@ def settle(state: EngineState, *, instrument: int, lots: int, px_e9: int) -> int
     return cash
 
 
-def send_hedge(state: EngineState, *, lots: int, land_ns: int) -> None:
+def send_hedge(state: EngineState, *, lots: int, land_ns: int | None = None) -> int:
     """Put a hedge order for the underlying on the wire: signed lots, executed at the touch.
+
+    Returns when it lands: at `land_ns`, or by a latency drawn as those of quotes are, and never
+    before a message sent earlier.
 
     Raises
     ------
@@ -342,9 +338,14 @@ def send_hedge(state: EngineState, *, lots: int, land_ns: int) -> None:
         raise RuntimeError(f"wire holds {state.wire.size} messages; call grown(state) first")
     where = (head["wire_first"] + head["wire_count"]) % state.wire.size
     row = state.wire[where]
+    if land_ns is None:
+        land_ns = int(latency.landing(state.head))
+    land_ns = max(land_ns, int(head["landed_ns"]))
+    head["landed_ns"] = land_ns
     row["land_ns"], row["instrument"], row["kind"] = land_ns, state.own.size - 1, HEDGE_ORDER
     row["side"], row["lots"], row["px_e9"], row["why"] = np.sign(lots), abs(lots), 0, 0
     head["wire_count"] += 1
+    return land_ns
 
 
 def grown(state: EngineState) -> EngineState:
@@ -391,6 +392,8 @@ def restored(raw: bytes, like: EngineState) -> EngineState:
     """Rebuild a state from `snapshot` bytes, shaped as `like`."""
     out, at = [], 0
     for table in like:
-        out.append(np.frombuffer(raw[at : at + table.nbytes], table.dtype).copy())
+        held = np.zeros_like(table) if table.dtype.names is None else lines(table.size, table.dtype)
+        held.reshape(-1).view(np.uint8)[:] = np.frombuffer(raw[at : at + table.nbytes], np.uint8)
+        out.append(held)
         at += table.nbytes
     return EngineState(*out)

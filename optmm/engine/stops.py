@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from optmm.engine import books
 from optmm.engine import state as tables
 from optmm.engine.reasons import Why
 from optmm.quoting import quoter
@@ -11,17 +12,16 @@ if TYPE_CHECKING:
     from optmm.engine.desk import World
 
 E9 = 1_000_000_000
-MONEY_BOUND = 1 << 62
 
 
 def check(world: "World", now_ns: int) -> None:
     """Look at every stop once, at a timer."""
     limits = world.config.limits
-    net_usd = (world.net_e9() - world.opening_net_e9) / E9
+    net_usd = (books.net_e9(world) - world.opening_net_e9) / E9
     if net_usd < -limits.loss_stop_usd:
         world.kill(now_ns, f"day loss USD {-net_usd:,.0f} beyond the stop")
     cash = world.state.own["cash_e9"].astype(float)
-    if float(abs(cash).sum()) >= MONEY_BOUND:
+    if float(abs(cash).sum()) >= books.MONEY_BOUND:
         world.kill(now_ns, "cash is beyond what 1e-9 USD in 64 bits can hold")
     if _over_limits(world, now_ns):
         return  # still over: no time has passed towards re-arming

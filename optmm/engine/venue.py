@@ -10,12 +10,8 @@ simulated    takers with a reservation price meet us and the other makers in pri
 
 import math
 
-import numba as nb
-
-from optmm.engine.protect import after_fill, trip
-from optmm.engine.quote import theo_now
-from optmm.engine.reasons import Reason, Why
-from optmm.engine.state import (
+from optmm.engine.compiled import inlined, inner
+from optmm.engine.layout import (
     ACT_FILL,
     ACT_HEDGE,
     ACT_HEDGE_REJECT,
@@ -23,22 +19,24 @@ from optmm.engine.state import (
     ACT_QUOTE,
     ACT_REJECT,
     HEDGE_ORDER,
-    OPTIMISTIC,
-    PESSIMISTIC,
 )
+from optmm.engine.protect import after_fill, trip, void_row
+from optmm.engine.queue import side_lots
+from optmm.engine.quote import theo_now
+from optmm.engine.reasons import Reason, Why
 
-REJECTED = int(Why.REJECTED)
+REJECTED, PICKED_OFF = int(Why.REJECTED), int(Why.PICKED_OFF)
 R_FILL, R_TRIP, R_LIMIT = int(Reason.FILL), int(Reason.TRIP), int(Reason.LIMIT)
 
 
-@nb.njit(cache=True, error_model="numpy")
-def record(state, event, kind, i, side, px, lots, why):
+@inlined
+def record(state, kind, i, side, px, lots, why):
     """Append one act row: what happened, with the market, fair value and underlying then."""
-    head, mkt, own, _, act = state
+    head, mkt, own, act = state[0], state[1], state[2], state[4]
     h, m, o = head[0], mkt[i], own[i]
     a = act[h["act_count"]]
     a["ts_ns"] = h["now_ns"]
-    a["event"] = event
+    a["event"] = h["events"]
     a["px_e9"] = px
     a["lots"] = lots
     a["spot_e9"] = h["spot_e9"]
@@ -52,17 +50,17 @@ def record(state, event, kind, i, side, px, lots, why):
     a["mark_e9"] = h["spot_e9"]
     a["delta"] = 0.0
     if i < own.size - 1 and kind not in (ACT_QUOTE, ACT_REJECT):
-        fair = theo_now(m, h["spot"])
+        fair = theo_now(m, h["mid"])
         if math.isnan(fair):  # lost while a quote was in flight: the displayed middle stands in
             a["mark_e9"] = (m["bid_e9"] + m["ask_e9"]) // 2 if kind == ACT_FILL else 0
             a["delta"] = 0.0
         else:
             a["mark_e9"] = int(fair * 1e9 + 0.5)
-            a["delta"] = m["delta"] + 2.0 * m["gamma_half"] * (h["spot"] - m["spot_ref"])
+            a["delta"] = m["delta"] + 2.0 * m["gamma_half"] * (h["mid"] - m["spot_ref"])
     h["act_count"] += 1
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def two_sided(h, m):
     """Whether the displayed market can be trusted to have traded: both sides, apart, fresh."""
     return (
@@ -72,7 +70,7 @@ def two_sided(h, m):
     )
 
 
-@nb.njit(cache=True, error_model="numpy")
+@inlined
 def trades(h, m):
     """Whether anybody can trade with us here now; a bar that ends at the close still counts."""
     return (
@@ -84,80 +82,62 @@ def trades(h, m):
     )
 
 
-@nb.njit(cache=True, error_model="numpy")
-def remember(o):
+@inlined
+def remember(state, i):
     """Let `sent` say what rests on a side with nothing in flight; else the last message stands."""
+    o = state[2][i]
+    changed = False
     if o["bid_flying"] == 0:
+        changed = o["sent_bid_lots"] != o["bid_lots"] or o["sent_bid_e9"] != o["bid_e9"]
         o["sent_bid_e9"] = o["bid_e9"]
         o["sent_bid_lots"] = o["bid_lots"]
     if o["ask_flying"] == 0:
+        changed |= o["sent_ask_lots"] != o["ask_lots"] or o["sent_ask_e9"] != o["ask_e9"]
         o["sent_ask_e9"] = o["ask_e9"]
         o["sent_ask_lots"] = o["ask_lots"]
+    if changed:
+        void_row(state[5], state[6], i)
 
 
-@nb.njit(cache=True, error_model="numpy")
-def book_fill(state, event, i, side, px, lots):
+@inlined
+def note_pick_off(h, a, o, multiplier):
+    """Mark a fill of a side whose next message is on its way; count what it cost to be late."""
+    flying = o["bid_flying"] if a["side"] > 0 else o["ask_flying"]
+    if flying == 0:
+        return
+    a["why"] |= PICKED_OFF
+    h["picked_lots"] += a["lots"]
+    loss = a["side"] * (a["px_e9"] - a["mark_e9"])
+    h["picked_e9"] += max(loss, 0) * a["lots"] * multiplier
+
+
+@inner
+def book_fill(state, i, side, px, lots):
     """Trade `lots` of our resting quote; return reason bits. Purges in the same event on a trip."""
-    head, mkt, own, wire, act = state
-    h, o = head[0], own[i]
-    record(state, event, ACT_FILL, i, side, px, lots, 0)
+    head, mkt, own, act = state[0], state[1], state[2], state[4]
+    h, m, o = head[0], mkt[i], own[i]
+    record(state, ACT_FILL, i, side, px, lots, 0)
+    note_pick_off(h, act[h["act_count"] - 1], o, m["multiplier"])
     o["qty"] += side * lots
-    o["cash_e9"] -= side * lots * px * mkt[i]["multiplier"]
+    o["cash_e9"] -= side * lots * px * m["multiplier"]
     o["fills"] += 1
     if side > 0:
         o["bid_lots"] -= lots
     else:
         o["ask_lots"] -= lots
-    remember(o)
+    remember(state, i)
     h["fills"] += 1
     h["contracts"] += lots
     h["sweep_due"] = 1
-    verdict = after_fill(head, lots, o["unit_usd"])
+    verdict = after_fill(head, state[8], m, side, lots, px, o["unit_usd"])
     if verdict == 0 or h["is_tripped"] != 0:
         return R_FILL
-    trip(head, own, wire, act, event)
+    trip(state, 0)
     return R_FILL | R_TRIP | (R_LIMIT if verdict == 2 else 0)
 
 
-@nb.njit(cache=True, error_model="numpy")
-def queue_lots(ahead, credit, traded, share_pm):
-    """Split `traded` lots at our price: first those ahead, then our share, carried per mille.
-
-    Returns (lots that reach us, new ahead, new credit).
-    """
-    behind = max(traded - ahead, 0)
-    credit = credit + behind * share_pm
-    lots = credit // 1000
-    return lots, max(ahead - traded, 0), credit - lots * 1000
-
-
-@nb.njit(cache=True, error_model="numpy")
-def side_lots(h, o, side, through, at, traded):
-    """Lots of our quote on `side` that a print of `traded` lots fills, and move the queue."""
-    live = o["bid_lots"] if side > 0 else o["ask_lots"]
-    if live == 0 or not (through or at):
-        return 0
-    world = h["world"]
-    if world == OPTIMISTIC:
-        return min(live, traded)
-    ahead = o["bid_ahead"] if side > 0 else o["ask_ahead"]
-    if through:
-        return min(live, max(traded - ahead, 0))
-    if world == PESSIMISTIC:
-        return 0
-    credit = o["bid_credit"] if side > 0 else o["ask_credit"]
-    lots, ahead, credit = queue_lots(ahead, credit, traded, h["share_pm"])
-    if side > 0:
-        o["bid_ahead"] = ahead
-        o["bid_credit"] = credit
-    else:
-        o["ask_ahead"] = ahead
-        o["ask_credit"] = credit
-    return min(live, lots)
-
-
-@nb.njit(cache=True, error_model="numpy")
-def print_fills(state, event, i, low, high, traded):
+@inner
+def print_fills(state, i, low, high, traded):
     """Test our quote in `i` against prints between `low` and `high`; at most one side fills.
 
     When a bar ran through both our sides, the side it ran through further fills, on a tie neither:
@@ -176,18 +156,18 @@ def print_fills(state, event, i, low, high, traded):
         reach_bid = bid - low > high - ask
         reach_ask = not reach_bid
     if reach_bid:
-        lots = side_lots(h, o, 1, low < bid, low == bid, traded)
+        lots = side_lots(h, m, o, 1, low < bid, low == bid, traded)
         if lots > 0:
-            return book_fill(state, event, i, 1, bid, lots)
+            return book_fill(state, i, 1, bid, lots)
     if reach_ask:
-        lots = side_lots(h, o, -1, high > ask, high == ask, traded)
+        lots = side_lots(h, m, o, -1, high > ask, high == ask, traded)
         if lots > 0:
-            return book_fill(state, event, i, -1, ask, lots)
+            return book_fill(state, i, -1, ask, lots)
     return 0
 
 
-@nb.njit(cache=True, error_model="numpy")
-def taker_fills(state, event, i, side, limit, lots):
+@inner
+def taker_fills(state, i, side, limit, lots):
     """A simulated taker trades with the best of us and the other makers, up to its reservation.
 
     `side` +1 is a seller, who meets bids; -1 a buyer, who meets asks. Better price first; at one
@@ -213,10 +193,12 @@ def taker_fills(state, event, i, side, limit, lots):
     theirs_after = min(their_lots - before_us, lots - before_us - mine) if theirs else 0
     reasons = 0
     if mine > 0:
-        record(state, event, ACT_PRINT, i, -side, our_px, mine, 1)
-        reasons = book_fill(state, event, i, side, our_px, mine)
+        record(state, ACT_PRINT, i, -side, our_px, mine, 1)
+        state[4][h["act_count"] - 1]["own_lots"] = our_px
+        reasons = book_fill(state, i, side, our_px, mine)
     if before_us + theirs_after > 0:
-        record(state, event, ACT_PRINT, i, -side, their_px, before_us + theirs_after, 0)
+        record(state, ACT_PRINT, i, -side, their_px, before_us + theirs_after, 0)
+        state[4][h["act_count"] - 1]["own_lots"] = their_px
         if ours and our_px == their_px:
             if side > 0:
                 o["bid_ahead"] = max(ahead - before_us, 0)
@@ -225,8 +207,8 @@ def taker_fills(state, event, i, side, limit, lots):
     return reasons
 
 
-@nb.njit(cache=True, error_model="numpy")
-def land_quote(state, event, message):
+@inlined
+def land_quote(state, message):
     """A quote message reaches the venue: post-only, so one that would cross or lock is refused."""
     mkt, own = state[1], state[2]
     i, side, px, lots = message["instrument"], message["side"], message["px_e9"], message["lots"]
@@ -264,10 +246,11 @@ def land_quote(state, event, message):
         o["ask_flying"] -= 1
         if crosses:
             o["why_ask"] = REJECTED
-    remember(o)
+    remember(state, i)
+    if crosses:
+        void_row(state[5], state[6], i)
     record(
         state,
-        event,
         ACT_REJECT if crosses else ACT_QUOTE,
         i,
         side,
@@ -277,8 +260,8 @@ def land_quote(state, event, message):
     )
 
 
-@nb.njit(cache=True, error_model="numpy")
-def land_hedge(state, event, message):
+@inner
+def land_hedge(state, message):
     """A hedge order trades at the touch of the underlying, or is refused when there is none."""
     head, mkt, own = state[0], state[1], state[2]
     h = head[0]
@@ -293,18 +276,18 @@ def land_hedge(state, event, message):
         or m["ask_e9"] <= m["bid_e9"]
         or m["bid_e9"] <= 0
     ):
-        record(state, event, ACT_HEDGE_REJECT, i, side, 0, lots, 0)
+        record(state, ACT_HEDGE_REJECT, i, side, 0, lots, 0)
         return R_FILL
     px = m["ask_e9"] if side > 0 else m["bid_e9"]
-    record(state, event, ACT_HEDGE, i, side, px, lots, 0)
+    record(state, ACT_HEDGE, i, side, px, lots, 0)
     o["qty"] += side * lots
     o["cash_e9"] -= side * lots * px * m["multiplier"]
     o["fills"] += 1
     return R_FILL
 
 
-@nb.njit(cache=True, error_model="numpy")
-def land_due(state, event, now_ns):
+@inner
+def land_due(state, now_ns):
     """Deliver the messages whose time has come, in the order sent, each at its own instant."""
     head, wire = state[0], state[3]
     h = head[0]
@@ -315,28 +298,7 @@ def land_due(state, event, now_ns):
         h["wire_first"] = (h["wire_first"] + 1) % wire.size
         h["wire_count"] -= 1
         if message["kind"] == HEDGE_ORDER:
-            reasons |= land_hedge(state, event, message)
+            reasons |= land_hedge(state, message)
         else:
-            land_quote(state, event, message)
+            land_quote(state, message)
     return reasons
-
-
-@nb.njit(cache=True, error_model="numpy")
-def follow_queue(o, m, was_bid, was_ask):
-    """After a new market quote: nobody is ahead of a price we improve; never more than is shown."""
-    if m["bid_e9"] < o["bid_e9"]:
-        o["bid_ahead"] = 0
-    elif m["bid_e9"] > o["bid_e9"]:
-        o["bid_ahead"] = max(o["bid_ahead"], m["bid_lots"])
-    elif m["bid_e9"] == o["bid_e9"]:
-        o["bid_ahead"] = (
-            min(o["bid_ahead"], m["bid_lots"]) if was_bid == m["bid_e9"] else m["bid_lots"]
-        )
-    if m["ask_e9"] == 0 or m["ask_e9"] > o["ask_e9"]:
-        o["ask_ahead"] = 0
-    elif m["ask_e9"] < o["ask_e9"]:
-        o["ask_ahead"] = max(o["ask_ahead"], m["ask_lots"])
-    elif m["ask_e9"] == o["ask_e9"]:
-        o["ask_ahead"] = (
-            min(o["ask_ahead"], m["ask_lots"]) if was_ask == m["ask_e9"] else m["ask_lots"]
-        )

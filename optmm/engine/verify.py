@@ -239,7 +239,7 @@ def _money(story: Story, chain: pl.DataFrame) -> None:
         value = sum(
             cash + lots * marks[i] * story.multiplier[i] for i, (lots, cash) in story.held.items()
         )
-        net, said = value - story.fees_e9, whole(story.closed, "net_e9")
+        net, said = value - story.fees_e9 + story.carry_e9, whole(story.closed, "net_e9")
     if net != said:
         raise DataError(
             f"{story.name}: fills and marks make {net / 1e9:,.2f} USD, it closed with "
@@ -258,7 +258,8 @@ def _results(bound: str, story: Story, manifest: dict[str, Any]) -> None:
     told = results[bound] | {"inventory_usd": results[bound]["limit"]["inventory_usd"]}
     for key, value in {
         "journal_hash": story.hash, "ledger_net_e9": story.closed["net_e9"],
-        "fees_e9": story.fees_e9, "closing_spot_e9": story.closed["spot_e9"],
+        "fees_e9": story.fees_e9, "carry_e9": story.carry_e9,
+        "closing_spot_e9": story.closed["spot_e9"],
         "fills": len(quoted), "contracts": sum(quoted),
         "hedges": len(hedged), "hedge_lots": sum(hedged), "killed": story.killed,
         "quotes_landed": sum(seal["rows"] for seal in story.seals),

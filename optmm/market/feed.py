@@ -10,8 +10,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from optmm.config_days import Corporate
 from optmm.errors import UsageError
+from optmm.market.adjusted import adjusted_chain
 from optmm.market.chain import Chain, DataQuality, MarketDay, Session
+from optmm.market.span import listed_daily, union
 
 BLOCK = 1 << 17  # events: 8 MB
 
@@ -36,6 +39,7 @@ class Feed:
     sources: tuple[tuple[str, str], ...]
     open_interest: np.ndarray | None = None
     simulated: bool = False
+    daily: np.ndarray | None = None  # slices (m,) that every day lists; None: one day
 
     @property
     def session(self) -> Session:
@@ -98,8 +102,6 @@ def joined(feeds: Sequence[Feed]) -> Feed:
     feeds = sorted(feeds, key=lambda feed: feed.session.open_ns)
     if len(feeds) == 1:
         return feeds[0]
-    from optmm.market.span import union
-
     for one, other in pairwise(feeds):
         last, first = one.days[-1].session, other.days[0].session
         if first.open_ns < last.close_ns:
@@ -118,7 +120,27 @@ def joined(feeds: Sequence[Feed]) -> Feed:
         (f"{feed.dates}/{name}", sha) for feed in feeds for name, sha in feed.sources
     )  # fmt: skip
     interest = _interest(len(chain), feeds[0], rows[0])
-    return Feed(chain, days, feeds[0].bar_ns, sources, interest, feeds[0].simulated)
+    daily = listed_daily(chain, rows)
+    return Feed(chain, days, feeds[0].bar_ns, sources, interest, feeds[0].simulated, daily)
+
+
+def with_splits(feed: Feed, config: Corporate) -> Feed:
+    """The feed with the series that the splits inside its dates make of what is listed before."""
+    chain = feed.chain
+    for after in feed.days[1:]:
+        ratio = config.ratio(after.session.date)
+        if ratio is not None and ratio.denominator == 1:
+            chain = union([chain, adjusted_chain(chain, ratio)])[0]
+    if chain is feed.chain:
+        return feed
+    _, (_, rows) = union([chain, feed.chain])
+    days = tuple(
+        FeedDay(day.session, _mapped(day.blocks, rows), day.events, day.quality)
+        for day in feed.days
+    )
+    interest = _interest(len(chain), feed, rows)
+    daily = None if feed.daily is None else listed_daily(chain, [rows])
+    return Feed(chain, days, feed.bar_ns, feed.sources, interest, feed.simulated, daily)
 
 
 def _mapped(

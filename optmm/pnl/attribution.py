@@ -8,9 +8,10 @@ just before it, delta D, and hedge price S; tau clipped at the close:
     inventory alpha    s q c ([m(close) - m(t+tau)] + round(D [S(t+tau) - S]))
 
 A hedge has hedging cost s q c (m - p) and inventory s q c (m(close) - m). A delivered underlying
-("exercise") is a hedge at the fixing. An option closed at its settlement value ("settlement") is
-inventory s q c (m(close) - p). Opening positions are inventory from their opening mark. Each line
-is summed from its own terms; none is a remainder, and the sum equals `Ledger.net_e9` exactly.
+("exercise") and the change of a declared future's contract ("roll") are hedges. An option closed at
+its settlement value ("settlement"), what a split exchanges ("split") and what was held before the
+first session ("opening") are inventory s q c (m(close) - p). Each line is summed from its own
+terms; none is a remainder, and the sum equals `Ledger.net_e9` exactly.
 
 Units   `_e9` 1e-9 USD; adverse selection <= 0 is a cost; fees enter with their sign reversed.
 Source  R. Huang, H. Stoll, J. Financial Economics 41 (1996) 313-357; SEC Rule 605.
@@ -29,7 +30,9 @@ from optmm.pnl.ledger import Columns, OpeningPosition, column_names
 
 Money = NDArray[np.int64]
 HEADLINE_TAU_S = 300
-KINDS = ("quote", "hedge", "exercise", "settlement")
+AT_PRICE = ("settlement", "split", "opening")  # booked at a mark: no spread was earned or paid
+HEDGES = ("hedge", "exercise", "roll")
+KINDS = ("quote", *HEDGES, *AT_PRICE)
 _LIMIT = float(1 << 62)
 _FIGURE_LIMIT = float(1 << 60)  # so that sums of four figures stay below 2^62
 
@@ -120,7 +123,7 @@ def fill_terms(
     if unknown.any():
         row = int(np.argmax(unknown))
         raise DataError(f"kind[{row}] is '{kind[row]}'", remedy=f"Known are {', '.join(KINDS)}.")
-    quote, settled = kind == "quote", kind == "settlement"
+    quote, settled = kind == "quote", np.isin(kind, AT_PRICE)
     px, mark, spot = (_integers(fills, name) for name in ("px_e9", "mark_e9", "spot_e9"))
     later, spot_later = (_integers(fills, f"{name}_{tau_s}s_e9") for name in ("mark", "spot"))
     close = _closing(_integers(fills, "instrument"), closing_marks_e9, closing_spot_e9)
@@ -162,8 +165,10 @@ def attribute(
         fills, closing_marks_e9=closing_marks_e9, closing_spot_e9=closing_spot_e9, tau_s=tau_s
     )
     kind = np.asarray(fills["kind"]).astype(str)
-    option = (kind == "quote") | (kind == "settlement")
-    carried_in = 0
+    opened = kind == "opening"
+    split_option = (kind == "split") & (_integers(fills, "instrument") < len(closing_marks_e9))
+    option = (kind == "quote") | (kind == "settlement") | split_option
+    carried_in = _sum(terms.inventory[opened])
     for position in opening:
         instrument, lots, mark_e9, multiplier = (int(x) for x in position)
         close = _closing(np.array([instrument]), closing_marks_e9, closing_spot_e9)
@@ -172,7 +177,7 @@ def attribute(
         spread_capture_e9=_sum(terms.spread_capture),
         adverse_selection_e9=_sum(terms.adverse_selection),
         inventory_options_e9=_sum(terms.inventory[option]),
-        inventory_hedges_e9=_sum(terms.inventory[~option]),
+        inventory_hedges_e9=_sum(terms.inventory[~option & ~opened]),
         inventory_opening_e9=carried_in,
         hedging_costs_e9=_sum(terms.hedging),
         carry_e9=int(carry_e9),

@@ -17,7 +17,7 @@ import numpy as np
 from optmm.pnl.ledger import Columns, OpeningPosition
 from optmm.pnl.statistics import Measure, missing, wilson
 
-OPTION_KINDS = ("quote", "settlement")
+OPTION_KINDS = ("quote", "settlement", "split", "opening")
 _NS_PER_MINUTE = 60_000_000_000
 
 

@@ -5,6 +5,7 @@ day and once more here from fills.parquet) share only integer marks; `identity_e
 difference in 1e-9 USD.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from optmm.pnl.attribution import Attribution, attribute
 from optmm.pnl.ledger import Ledger
 from optmm.pnl.roundtrips import OPTION_KINDS, round_trips, trip_statistics
 from optmm.pnl.statistics import Measure, max_drawdown, sharpe, turnover
-from optmm.reports import closing, stress
+from optmm.reports import closing, sessions, stress
 from optmm.reports.measure import measure, missing
 from optmm.reports.run import Run
 
@@ -88,24 +89,34 @@ def _template(row: str, m: Measure, window: str = "session", **more: Any) -> dic
 
 def _turnovers(run: Run, fills: pl.DataFrame) -> dict[str, Any]:
     """RR11 in contracts and in vega; the vega of a series is that of its first fill."""
-    fills = fills.filter(pl.col("kind").is_in(OPTION_KINDS)).sort("ts_ns", maintain_order=True)
-    session = run.manifest["session"]
-    ends = {"start_ns": session["open_ns"], "end_ns": session["close_ns"]}
-    fills = fills.filter(pl.col("ts_ns").is_between(ends["start_ns"], ends["end_ns"]))
+    option = pl.col("kind").is_in(OPTION_KINDS) & (pl.col("instrument") < run.underlying_row)
+    fills = fills.filter(option).sort("ts_ns", maintain_order=True)
+    first, last = run.sessions[0]["open_ns"], run.sessions[-1]["close_ns"]
+    fills = fills.filter(pl.col("ts_ns").is_between(first, last))
+    length = sum(each["close_ns"] - each["open_ns"] for each in run.sessions)
+    ends = {"start_ns": 0, "end_ns": length}
     trades: dict[str, Any] = {
-        "ts_ns": fills["ts_ns"].to_numpy(),
+        "ts_ns": run.elapsed_ns(fills["ts_ns"].to_numpy()),
         "instrument": fills["instrument"].to_numpy(),
         "signed_lots": (fills["side"] * fills["lots"]).to_numpy(),
     }
-    first = (pl.col("vega") * pl.col("multiplier")).first().over("instrument").alias("weight")
-    weight = fills.select(first)["weight"].to_numpy()
+    vega = (pl.col("vega") * pl.col("multiplier")).first().over("instrument").alias("weight")
+    weight = fills.select(vega)["weight"].to_numpy()
     finite = np.isfinite(weight)
-    out = {"inventory_turnover": _template("RR11", turnover(**ends, **trades))}
     by_vega = turnover(
         **ends, **{k: v[finite] for k, v in trades.items()}, weight=np.abs(weight[finite])
     )
-    out["vega_turnover"] = _template("RR11", by_vega)
-    return out
+    return {
+        "inventory_turnover": _template("RR11", _a_session(run, turnover(**ends, **trades))),
+        "vega_turnover": _template("RR11", _a_session(run, by_vega)),
+    }
+
+
+def _a_session(run: Run, whole: Measure) -> Measure:
+    """A count over the whole run as one a session."""
+    if whole.value is None:
+        return whole
+    return replace(whole, value=whole.value / len(run.sessions))
 
 
 def capital(run: Run) -> float:
@@ -114,7 +125,7 @@ def capital(run: Run) -> float:
     return float(limits.get("inventory_usd", 10_000_000.0))
 
 
-def _performance(run: Run, bound: str, net: float) -> dict[str, Any]:
+def _performance(run: Run, bound: str, daily: list[dict[str, Any]]) -> dict[str, Any]:
     """RR12 and RR13: one day gives a drawdown and no Sharpe ratio."""
     usd = capital(run)
     curve = run.world(run.pnl, bound)["net_e9"].to_numpy() / 1e9
@@ -126,21 +137,22 @@ def _performance(run: Run, bound: str, net: float) -> dict[str, Any]:
         share["value"], share["note"] = 100.0 * fall.value, note
     dollars = None if fall.value is None else fall.value * usd
     return {
-        "sharpe": _template("RR12", sharpe([net], capital_usd=usd)),
+        "sharpe": _template("RR12", sharpe([row["net"] for row in daily], capital_usd=usd)),
         "max_drawdown": share,
         "max_drawdown_usd": measure("RR13", dollars, "USD", n=fall.n, note=fall.reason),
     }
 
 
-def _risk(run: Run, bound: str, fills: pl.DataFrame, net: float) -> dict[str, Any]:
+def _risk(run: Run, bound: str, fills: pl.DataFrame, daily: list[dict[str, Any]]) -> dict[str, Any]:
     """RR10-RR16 of one world."""
-    trips = trip_statistics(round_trips(fills))
+    options = fills.filter(pl.col("instrument") < run.underlying_row)
+    trips = trip_statistics(round_trips(options))
     return {
         **stress.value_at_risk(run, bound),
         **_turnovers(run, fills),
-        **_performance(run, bound, net),
+        **_performance(run, bound, daily),
         "win_rate": _template("RR14", trips.win_rate),
-        "win_rate_days": missing("RR14", "one day is no rate", "share of days", n=1),
+        "win_rate_days": _template("RR14", sessions.winning_share(daily)),
         "trade_duration": _template("RR15", trips.duration),
         "half_life": missing("RR15", "not computed by this version", "minutes"),
         "profit_factor": _template("RR16", trips.profit_factor),
@@ -174,6 +186,7 @@ def world(run: Run, bound: str) -> dict[str, Any]:
     again = _ledger_e9(run, fills, carry_e9)
     ledger_e9 = int(engine.get("ledger_net_e9", again))
     quotes = fills.filter(pl.col("kind") == "quote")
+    daily = sessions.days(run, bound)
     return {
         "journal_hash": engine.get("journal_hash"),
         "fills": quotes.height,
@@ -195,7 +208,8 @@ def world(run: Run, bound: str) -> dict[str, Any]:
         "ledger_less_fills_e9": ledger_e9 - again,
         "greeks": _greeks(run, bound),
         "stress": stress.matrix(run, bound),
-        "risk": _risk(run, bound, fills, headline.net_e9 / 1e9),
+        "days": daily,
+        "risk": _risk(run, bound, fills, daily),
     }
 
 

@@ -103,13 +103,24 @@ def _thin(n: int) -> np.ndarray:
 
 
 def _clock(ax: Axes, run: Run, *, most: int = 9) -> None:
-    """Session hours on the x axis, labelled with the exchange's clock; at most `most` labels."""
-    session = run.manifest["session"]
-    end = (session["close_ns"] - session["open_ns"]) / 3600e9
-    step = max(1, math.ceil(end / most))
-    ticks = np.arange(0.0, end + 1e-9, step)
-    labels = [f"{run.local(session['open_ns'] + int(t * 3600e9)):%H:%M}" for t in ticks]
-    ax.set_xticks(ticks, labels)
+    """Session hours on the x axis, labelled with the exchange's clock; at most `most` labels.
+
+    Several sessions follow each other without their nights, each labelled with its date.
+    """
+    sessions = run.sessions
+    end = sum(each["close_ns"] - each["open_ns"] for each in sessions) / 3600e9
+    if len(sessions) > 1:
+        opens = run.hours(np.array([each["open_ns"] for each in sessions]))
+        keep = range(0, len(sessions), math.ceil(len(sessions) / most))
+        ax.set_xticks(opens[list(keep)], [sessions[k]["date"] for k in keep], ha="left")
+        for at in opens[1:]:
+            ax.axvline(at, color=MUTED, linewidth=0.5)
+    else:
+        step = max(1, math.ceil(end / most))
+        ticks = np.arange(0.0, end + 1e-9, step)
+        start = sessions[0]["open_ns"]
+        labels = [f"{run.local(start + int(t * 3600e9)):%H:%M}" for t in ticks]
+        ax.set_xticks(ticks, labels)
     ax.set_xlim(0.0, end)
 
 

@@ -4,7 +4,6 @@ Rows FA1-FA10 of the flow template. What one day of this feed cannot support is 
 reason, never a guess.
 """
 
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,18 @@ import polars as pl
 
 from optmm.flow import markouts
 from optmm.flow.signing import Method, Signed, sign_prints
+from optmm.reports import sessions
 from optmm.reports.measure import measure, missing
 from optmm.reports.run import Run
 
 HORIZONS = (60, 300)
+HOUR_NS = 3_600_000_000_000
 
 ABSENT = {
-    "toxicity": ("FA2", "needs the VPIN distribution of 20 earlier days; this run is one day"),
+    "toxicity": ("FA2", "needs the VPIN distribution of 20 earlier days, which a run has not"),
     "institutional_share": ("FA4", "the feed has no trade condition codes"),
     "order_types": ("FA5", "the feed has no order-level messages or condition codes"),
-    "hit_rate_wide": ("FA8", "needs trailing 20-day spread cells; this run is one day"),
+    "hit_rate_wide": ("FA8", "needs trailing 20-day spread cells, which a run has not"),
     "predictability": ("FA9", "not computed by this version"),
     "kyle_lambda": ("FA10", "not computed by this version"),
 }
@@ -35,27 +36,31 @@ def signed(run: Run) -> Signed:
     return sign_prints(**arrays, low_e9=low, high_e9=high)
 
 
-def _hour_row(run: Run, hour: int, part: pl.DataFrame, sign: np.ndarray) -> dict[str, Any]:
+def _hour_row(run: Run, start_ns: int, part: pl.DataFrame, sign: np.ndarray) -> dict[str, Any]:
     """One session hour: counts and the volume shares of buyers, sellers and the unsigned."""
     lots = part["lots"].to_numpy()
     total = int(lots.sum())
-    start = run.local(run.manifest["session"]["open_ns"]) + timedelta(hours=hour)
+    start = run.local(start_ns)
     shares = {
         name: float(lots[sign == which].sum() / total) if total else None
         for name, which in (("buy_share", 1), ("sell_share", -1), ("unsigned_share", 0))
     }
-    return {"from": f"{start:%H:%M}", "prints": part.height, "contracts": total} | shares
+    head = {"date": f"{start:%Y-%m-%d}", "from": f"{start:%H:%M}"}
+    return head | {"prints": part.height, "contracts": total} | shares
 
 
 def hourly(run: Run, sign: np.ndarray) -> list[dict[str, Any]]:
     """FA1: a row per session hour with prints; local exchange time."""
-    if not run.prints.height:
-        return []
-    hour = np.floor(run.hours(run.prints["ts_ns"].to_numpy())).astype(int)
+    stamp = run.prints["ts_ns"].to_numpy()
+    which = sessions.number_of(run, stamp)
     rows = []
-    for h in range(int(hour.min()), int(hour.max()) + 1):
-        here = hour == h
-        rows.append(_hour_row(run, h, run.prints.filter(pl.Series(here)), sign[here]))
+    for k, session in enumerate(run.sessions):
+        hour = (stamp - session["open_ns"]) // HOUR_NS
+        mine = which == k
+        for h in range(int(hour[mine].min()), int(hour[mine].max()) + 1) if mine.any() else ():
+            here = mine & (hour == h)
+            start_ns = session["open_ns"] + h * HOUR_NS
+            rows.append(_hour_row(run, start_ns, run.prints.filter(pl.Series(here)), sign[here]))
     return rows
 
 

@@ -33,9 +33,11 @@ def _environment() -> Environment:
 def _sections(report: dict[str, Any]) -> list[dict[str, Any]]:
     """Headings, tables and names of figures, in reading order."""
     each = worlds(report)
+    several = len(report["sessions"]) > 1
     stress = [table for bound in each if (table := desk.stress(report, bound))]
     return [
-        {"title": "Result", "figures": ["pnl"], "tables": [desk.headline(report)]},
+        {"title": "Result", "figures": ["pnl"],
+         "tables": [desk.headline(report), *([desk.days(report)] if several else [])]},
         {"title": "Risk", "figures": ["inventory"],
          "tables": [desk.risk(report), desk.limits(report)]},
         {"title": "Book at the close", "figures": [],
@@ -89,15 +91,18 @@ def render(run: Run, report: dict[str, Any], figures: dict[str, str]) -> str:
 
     Numbers come from `report`, so that the page and report.json cannot disagree.
     """
-    session = report["sessions"][0]
-    opened, closed = (run.local(session[key]) for key in ("open_ns", "close_ns"))
+    session, last = report["sessions"][0], report["sessions"][-1]
+    opened, closed = run.local(session["open_ns"]), run.local(last["close_ns"])
+    hours = f"{opened:%H:%M} to {closed:%H:%M}"
+    if last is not session:
+        hours = f"{len(report['sessions'])} sessions to {last['date']}, {hours}"
     return (
         _environment()
         .get_template("report.html")
         .render(
             report=report,
             session=session,
-            hours=f"{opened:%H:%M} to {closed:%H:%M}",
+            hours=hours,
             cards=_cards(report),
             sections=_sections(report),
             figures={name: Markup(svg) for name, svg in figures.items()},

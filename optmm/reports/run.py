@@ -34,6 +34,8 @@ COLUMNS = {
     "chi2:f min_g:f calendar_margin:f calendar_margin_wings:f path:s status:s",
     "smiles": "slice expiry:d root:s strike:f right k:f bid_vol:f ask_vol:f model_vol:f used:b",
     "presence": "bound:s instrument eligible_s:f two_sided_s:f open_s:f",
+    "pins": "bound:s ts_ns instrument symbol:s lots strike:f exercise:f at_strike:f near:b "
+    "sd_lots:f expiry:s total_sd_lots:f mean_lots:f gap_usd:f without_vol",
 }
 FRAMES = tuple(COLUMNS)
 TYPES: dict[str, type[pl.DataType]] = {
@@ -59,6 +61,7 @@ class Run:
     surface: pl.DataFrame
     smiles: pl.DataFrame
     presence: pl.DataFrame
+    pins: pl.DataFrame
 
     @property
     def results(self) -> dict[str, Any]:
@@ -91,9 +94,26 @@ class Run:
         zone = ZoneInfo(self.manifest["session"]["timezone"])
         return datetime.fromtimestamp(ts_ns / 1e9, zone)
 
+    @property
+    def sessions(self) -> list[dict[str, Any]]:
+        """Every session of the run: date, open_ns, close_ns, timezone."""
+        return self.manifest.get("sessions") or [self.manifest["session"]]
+
+    def elapsed_ns(self, ts_ns: np.ndarray) -> np.ndarray:
+        """Session time since the first open, int64, shape of the argument; nights add nothing."""
+        stamp = np.asarray(ts_ns, np.int64)
+        out = np.zeros(stamp.shape, np.int64)
+        for k, session in enumerate(self.sessions):
+            opened, closed = session["open_ns"], session["close_ns"]
+            # what lies outside all sessions stays where it is: before the first, after the last
+            low = opened if k else np.iinfo(np.int64).min
+            high = closed if k < len(self.sessions) - 1 else np.iinfo(np.int64).max
+            out += np.clip(stamp, low, high) - opened
+        return out
+
     def hours(self, ts_ns: np.ndarray) -> np.ndarray:
-        """Hours since the open, shape of the argument."""
-        return (ts_ns - self.manifest["session"]["open_ns"]) / 3600e9
+        """Hours of session time since the first open, shape of the argument."""
+        return self.elapsed_ns(ts_ns) / 3600e9
 
     @property
     def closing_spot_e9(self) -> int:

@@ -58,6 +58,29 @@ def headline(report: dict[str, Any]) -> Table:
     return Table("headline", "Result by fill assumption", columns, tuple(rows), "", strong)
 
 
+def days(report: dict[str, Any]) -> Table:
+    """Each session's P&L, contracts and closing book in every world; a total below."""
+    bounds = report["bounds"]
+    rows = []
+    for k, session in enumerate(report["sessions"]):
+        cells = [session["date"]]
+        for b in bounds.values():
+            row = b["days"][k]
+            cells += [number(row["net"], 2), number(row["contracts"]),
+                      number(row["closing_delta_shares"])]  # fmt: skip
+        rows.append(tuple(cells))
+    total = ["all"]
+    for b in bounds.values():
+        traded = sum(row["contracts"] for row in b["days"])
+        total += [number(sum(row["net"] for row in b["days"]), 2), number(traded), ""]
+    columns = list(words("session"))
+    for name in bounds:
+        columns += [Column(f"{name} net", "USD"), Column("contracts"), Column("delta", "shares")]
+    return Table("days", "Session by session", tuple(columns), (*rows, tuple(total)),
+                 "From close to close; the first session from its opening.",
+                 frozenset({len(rows)}))  # fmt: skip
+
+
 # key in `risk`, label, digits, scale
 RISK = (
     ("var", "VaR 95 %, 1 day", 0, 1.0),

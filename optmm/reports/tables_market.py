@@ -69,11 +69,16 @@ def _surface_row(name: str, e: dict[str, Any]) -> tuple[str, ...]:
     return (name, *quality, *margins, *curve)
 
 
+def _hour(report: dict[str, Any], row: dict[str, Any]) -> str:
+    """When a session hour began, with its date where the run has several."""
+    return row["from"] if len(report["sessions"]) == 1 else f"{row['date']} {row['from']}"
+
+
 def hourly(report: dict[str, Any]) -> Table:
     """FA1: prints and contracts of each session hour, and who started them."""
     flow = report["flow"]
     rows: list[tuple[str, ...]] = [
-        (h["from"], number(h["prints"]), number(h["contracts"]), percent(h["buy_share"]),
+        (_hour(report, h), number(h["prints"]), number(h["contracts"]), percent(h["buy_share"]),
          percent(h["sell_share"]), percent(h["unsigned_share"]))
         for h in flow["hourly"]
     ]  # fmt: skip

@@ -45,9 +45,10 @@ def grid(
 
 
 def _head(report: dict[str, Any]) -> Group:
-    session, q = report["sessions"][0], report["data_quality"]
+    sessions, q = report["sessions"], report["data_quality"]
+    last = "" if len(sessions) == 1 else f" to {sessions[-1]['date']}"
     kind = "simulated exchange" if report["simulated"] else "recorded tape"
-    first = Text(f"{report['underlying']}  {session['date']}", style="bold")
+    first = Text(f"{report['underlying']}  {sessions[0]['date']}{last}", style="bold")
     first.append(
         f"  {kind}, {number(report['events'])} events, {number(report['events_per_second'])} a "
         "second",
@@ -197,6 +198,13 @@ def _flow(report: dict[str, Any]) -> RenderableType:
 CARD = ("Instrument", "Fair", "Market", "Inventory", "Our bid", "Our ask", "Limits")
 
 
+def _days(report: dict[str, Any]) -> RenderableType:
+    """A line a session."""
+    full = desk.days(report)
+    heads = (full.title, *(column.title for column in full.columns[1:]))
+    return grid(heads, full.rows, strong=sorted(full.strong))
+
+
 def _card(report: dict[str, Any]) -> RenderableType:
     """The card's first rows."""
     full = market.quote_card(report)
@@ -209,6 +217,7 @@ def renderable(report: dict[str, Any], *, expiries: list[str] | None = None) -> 
     parts = (
         _head(report),
         _headline(report),
+        *([_days(report)] if len(report["sessions"]) > 1 else []),
         _risk(report),
         _greeks(report, expiries),
         _obligations(report),

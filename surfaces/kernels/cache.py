@@ -33,7 +33,7 @@ class CacheStatus(NamedTuple):
 
 
 # record layouts, codes and bits that kernels and the event loop are compiled with
-CONSTANTS = ("state", "reasons")
+CONSTANTS = ("layout", "reasons")
 COMPILED_IN = ("surfaces/status.py", "surfaces/units.py", "optmm/market/events.py")
 
 
@@ -44,7 +44,10 @@ def sources(root: Path = _ROOT) -> list[Path]:
     """
     kernels = sorted((root / "surfaces" / "kernels").glob("*.py"))
     engine = sorted((root / "optmm" / "engine").glob("*.py"))
-    compiled = [f for f in engine if f.stem in CONSTANTS or b"import numba" in f.read_bytes()]
+    marks = (b"import numba", b"optmm.engine.compiled import")
+    compiled = [
+        f for f in engine if f.stem in CONSTANTS or any(m in f.read_bytes() for m in marks)
+    ]
     named = (root / name for name in COMPILED_IN)
     return kernels + compiled + [file for file in named if file.exists()]
 

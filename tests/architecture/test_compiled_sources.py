@@ -13,7 +13,8 @@ def test_everything_compiled_and_what_it_imports_names_the_cache():
     """A change of `Kind` in market/events.py used to leave the old event loop in the cache."""
     named = {str(path.relative_to(ROOT)) for path in sources(ROOT)}
     files = [path for floor in FLOORS for path in (ROOT / floor).rglob("*.py")]
-    compiled = [p for p in files if "@nb.njit" in p.read_text(encoding="utf-8")]
+    marks = ("@nb.njit", "@inner", "@inlined")
+    compiled = [p for p in files if any(m in p.read_text(encoding="utf-8") for m in marks)]
     assert compiled
     for path in compiled:
         assert str(path.relative_to(ROOT)) in named

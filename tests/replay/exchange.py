@@ -6,7 +6,6 @@ int ns, `side` is +1 for our bid and -1 for our ask. Mirrored rules are written 
 `side` grow in the direction that is better for whoever trades against us.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -82,13 +81,16 @@ class Rules:
     stale_spot_ns: int
     share_pm: int
     window_ns: int
-    fill_cost_ns: int
-    lot_cost_ns: int
+    max_fills: int
+    max_lots: int
     headroom: float
     largest_fill: float
     unit: tuple[float, ...]
     multiplier: tuple[int, ...]  # of the options, then of the underlying
     close_ns: tuple[int, ...]  # last instant a series trades
+    max_usd: float = float("inf")  # of premium within the window
+    pro_rata: bool = False
+    customer_pm: int = 0
 
 
 class Exchange:
@@ -111,16 +113,16 @@ class Exchange:
         self.prints: list[Fill] = []  # of takers; `side` is the taker's
         self.trips: list[int] = []
         self.used = 0.0
-        self.tat = {"fills": 0, "lots": 0}
+        self.recent: list[tuple[int, int, float]] = []  # time, lots and premium of our fills
 
     def send(self, message: Message) -> None:
         """Take a message; it lands with the first event at or after its landing time."""
         self.flying.append(message)
 
     def rearm(self) -> None:
-        """The desk lifts a trip; the rate counters start afresh."""
+        """The desk lifts a trip; the windows start afresh."""
         self.tripped = False
-        self.tat = {"fills": 0, "lots": 0}
+        self.recent = []
 
     def step(self, event: Event) -> None:
         """Land what is due, then apply one event."""
@@ -185,8 +187,12 @@ class Exchange:
             if new_px[side] == 0 or side * mine.px > side * new_px[side]:
                 mine.ahead = 0
             elif mine.px == new_px[side]:
-                stayed = show.px[side] == new_px[side]
-                mine.ahead = min(mine.ahead, new_lots[side]) if stayed else new_lots[side]
+                if show.px[side] == new_px[side]:
+                    joined = max(new_lots[side] - show.lots[side], 0)
+                    customers = -(-joined * self.rules.customer_pm // 1000)
+                    mine.ahead = min(mine.ahead, new_lots[side]) + customers
+                else:
+                    mine.ahead = new_lots[side]
             else:
                 mine.ahead = max(mine.ahead, new_lots[side])
         show.px, show.lots, show.since_ns = new_px, new_lots, e.ts_ns
@@ -205,7 +211,8 @@ class Exchange:
         self._bar(e)
 
     def _bar(self, e: Event) -> None:
-        if self.rules.world == "simulated" or not self._tradable(e):
+        never_met_a_quote = e.bits & (32 | 64 | 128)
+        if self.rules.world == "simulated" or never_met_a_quote or not self._tradable(e):
             return
         extreme = {BID: e.bid, ASK: e.ask}  # the low is what could reach a bid
         passed = {}
@@ -217,7 +224,10 @@ class Exchange:
             return
         side = max(passed, key=lambda s: passed[s])
         mine = self.quotes[e.instrument, side]
-        lots = self._share(mine, through=passed[side] > 0, volume=e.bid_lots)
+        if self.rules.world == "queue" and self.rules.pro_rata and passed[side] == 0:
+            lots = self._part(mine, side, self.display[e.instrument], e.bid_lots)
+        else:
+            lots = self._share(mine, through=passed[side] > 0, volume=e.bid_lots)
         self._fill(e.ts_ns, e.instrument, side, lots)
 
     def _share(self, mine: Quote, *, through: bool, volume: int) -> int:
@@ -233,6 +243,19 @@ class Exchange:
         mine.credit += behind * self.rules.share_pm
         lots, mine.credit = divmod(mine.credit, 1000)
         mine.ahead = max(mine.ahead - volume, 0)
+        return min(mine.lots, lots)
+
+    def _part(self, mine: Quote, side: int, show: Display, volume: int) -> int:
+        """Return our part of a print at our price under pro rata, the remainder carried."""
+        first = others = 0
+        if show.px[side] > 0 and side * show.px[side] > side * mine.px:
+            first = others = show.lots[side]
+        elif show.px[side] == mine.px:
+            first = -(-show.lots[side] * self.rules.customer_pm // 1000)
+            others = show.lots[side] - first
+        rest = max(volume - first, 0)
+        mine.credit += rest * mine.lots * 1000 // (mine.lots + others)
+        lots, mine.credit = divmod(mine.credit, 1000)
         return min(mine.lots, lots)
 
     def _taker(self, e: Event) -> None:
@@ -278,24 +301,25 @@ class Exchange:
         fill = Fill(ts_ns, instrument, side, mine.px, lots)
         self.fills.append(fill)
         self._book(fill)
-        self._protect(ts_ns, lots, self.rules.unit[instrument])
+        usd = lots * self.rules.multiplier[instrument] * (mine.px * 1e-9)
+        self._protect(ts_ns, lots, self.rules.unit[instrument], usd)
 
     def _book(self, fill: Fill) -> None:
         self.position[fill.instrument] += fill.side * fill.lots
         worth = fill.px * self.rules.multiplier[fill.instrument]
         self.cash[fill.instrument] -= fill.side * fill.lots * worth
 
-    def _protect(self, now_ns: int, lots: int, unit: float) -> None:
+    def _protect(self, now_ns: int, lots: int, unit: float, usd: float) -> None:
         rules = self.rules
         self.used += lots * unit
-        trip = self.used + rules.largest_fill > rules.headroom
-        costs: Mapping[str, int] = {"fills": rules.fill_cost_ns, "lots": lots * rules.lot_cost_ns}
-        for name, cost in costs.items():
-            later = max(self.tat[name], now_ns) + cost
-            if later - now_ns > rules.window_ns:
-                trip = True
-            else:
-                self.tat[name] = later
+        self.recent.append((now_ns, lots, usd))
+        self.recent = [row for row in self.recent if now_ns - row[0] < rules.window_ns]
+        trip = (
+            self.used + rules.largest_fill > rules.headroom
+            or len(self.recent) > rules.max_fills
+            or sum(row[1] for row in self.recent) > rules.max_lots
+            or sum(row[2] for row in self.recent) > rules.max_usd
+        )
         if trip and not self.tripped:
             self.tripped = True
             self.trips.append(now_ns)

@@ -128,6 +128,8 @@ def _option_events(rng, chain: Chain, out: np.ndarray, spot: np.ndarray) -> None
     for name in ("bid", "ask"):
         out[name + "_lots"][quote & (rng.random(size) < 0.02)] = 0
     trade, bar, taker = (out["kind"] == k for k in (Kind.TRADE, Kind.BAR, Kind.TAKER))
+    marked = (trade | bar) & (row % 11 == 3)  # auction, complex, floor: for a few series always
+    out["bits"][marked] = (int(Bits.AUCTION) << row % 3)[marked]
     side = rng.choice([-1, 1], size)
     at = _grid(value + side * (half + tick * rng.integers(-2, 4, size)), False)
     out["bid_e9"][trade] = out["ask_e9"][trade] = at[trade]
@@ -179,18 +181,18 @@ def make_state(setup: Setup, chain: Chain) -> tables.EngineState:
     for name, value in (
         ("on_event", 1),
         ("latency_ns", setup.latency_ns),
+        ("order_ns", setup.latency_ns),
         ("stale_spot_ns", 3 * E9 // 2),
         ("stale_quote_ns", 2 * E9),
         ("sweep_ns", E9 // 4),
         ("share_pm", 370),
         ("hysteresis", 0.3),
-        ("message_cost_ns", E9 // 50 if tight else 1),
-        ("message_burst_ns", E9),
         ("fill_window_ns", window),
-        ("fill_cost_ns", window // 8 if tight else 1),
-        ("lots_cost_ns", window // 60 if tight else 1),
     ):
         state.head[name] = value
+    if tight:
+        state = tables.sized(state, max_fills=8, messages=50)
+        state.head["max_lots"] = 60
     set_limits(state, setup)
     return state
 

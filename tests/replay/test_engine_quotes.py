@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import tape
+from bench import Bench
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optmm.engine import quote
 from optmm.engine import state as tables
-from optmm.market.events import Bits, Kind
 
 E9, CENT = tape.E9, tape.BELOW
 # (premium at which the tick changes, tick below, tick above), 1e-9 USD
@@ -131,63 +131,6 @@ def test_a_trip_holds_until_it_is_rearmed_and_then_quotes_return():
     assert int(replay.state.head["messages"][0]) > messages
 
 
-class Bench:
-    """Option 0 at fair value 2.20 with quotes 2.15 and 2.25, ten lots, ten milliseconds away."""
-
-    def __init__(self, **head: int) -> None:
-        setup = tape.Setup(world="pessimistic", options=2, events=10, latency_ns=10_000_000)
-        self.replay = tape.Replay(setup)
-        self.state = self.replay.state
-        self.state.mkt["close_ns"] = tape.FAR
-        self.state.head["hysteresis"] = 0.0
-        self.state.head["stale_spot_ns"] = self.state.head["stale_quote_ns"] = 100 * E9
-        for name, value in head.items():
-            self.state.head[name] = value
-        self.theo(2.20)
-        self.sizes(10, 10)
-        opening = (0, Kind.STATUS, 0, 0, 0, 0, 0, Bits.OPEN)
-        self.feed(opening, (0.5, Kind.UNDERLYING_QUOTE, 2, 9999, 10001, 9, 9, 0))
-
-    @property
-    def own(self) -> np.void:
-        """Our quotes in option 0."""
-        return self.state.own[0]
-
-    def theo(self, value: float) -> None:
-        """Publish a fair value of option 0 that does not depend on the underlying."""
-        flat, theo = np.zeros(2), np.array([value, np.nan])
-        tables.publish_theo(
-            self.state, theo=theo, delta=flat, gamma=flat, df=flat + 1.0, growth=flat + 1.0,
-            spot_ref=100.0, taylor_range=1.0,
-        )  # fmt: skip
-
-    def sizes(self, bid: int, ask: int) -> None:
-        """Publish half widths of five cents and these sizes."""
-        flat, none = np.zeros(2), np.zeros(2, np.int64)
-        tables.publish_quotes(
-            self.state, half_bid=flat + 0.05, half_ask=flat + 0.05, skew=flat, cap_bid=none + bid,
-            cap_ask=none + ask, why_bid=none, why_ask=none,
-        )  # fmt: skip
-
-    def feed(self, *rows: tuple[int, ...]) -> None:
-        """Advance over these events."""
-        self.replay.events, self.replay.at = tape.script(list(rows)), 0
-        while self.replay.at < len(rows):
-            self.replay.step(len(rows))
-
-    def market(self, seconds: float, bid: int, ask: int) -> None:
-        """A market quote in option 0, cents."""
-        self.feed((seconds, Kind.QUOTE, 0, bid, ask, 9, 9, 0))
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass until then; nothing is requoted."""
-        self.feed((seconds, Kind.TIMER, 0, 0, 0, 0, 0, 0))
-
-    def trade(self, seconds: float, px: int, lots: int) -> None:
-        """A print in option 0, cents."""
-        self.feed((seconds, Kind.TRADE, 0, px, px, lots, 0, 0))
-
-
 def test_a_refused_message_does_not_hide_the_one_behind_it():
     """The refusal of a first message used to erase the memory of a second, in flight.
 
@@ -226,7 +169,7 @@ def test_a_fill_does_not_hide_a_smaller_message_in_flight():
 
 def test_a_side_that_gave_way_to_our_other_side_is_quoted_again():
     """With the budget used up by the bid, the ask it removed used to be taken for live for ever."""
-    bench = Bench(message_cost_ns=E9, message_burst_ns=3 * E9)
+    bench = Bench(messages=3, message_window_ns=10 * E9)
     bench.market(1.0, 200, 240)
     bench.theo(2.40)
     bench.market(1.1, 220, 260)  # the bid goes to 2.35, over the ask of 2.25; no budget for the ask

@@ -60,7 +60,7 @@ def test_a_bounds_checked_run_in_its_own_cache_gives_the_same_bytes(tmp_path):
     setup = tape.Setup(events=60_000, options=8, seed=1, tight=True)
     assert checked == {**tape.Replay(setup).run().summary(), "compiled": True, "checked": True}
     compiled = {file.name.split("-")[0] for file in tmp_path.rglob("*.nbi")}
-    assert {"core.advance", "venue.print_fills", "quote.requote", "protect.trip"} <= compiled
+    assert {"core.advance", "venue.print_fills", "sweep.requote", "protect.trip"} <= compiled
 
 
 @pytest.mark.parametrize("world", tape.WORLDS)

@@ -1,0 +1,180 @@
+"""Where a row's decision holds: bounds on fair value, spot and market inside which nothing moves.
+
+A quote stays while its target stays within a band of it. The target is the lower, for a bid, of
+what fair value gives and what the displayed middle allows, rounded out to the tick; so the band
+turns into an interval of fair value and one of the displayed bid + ask. What is lower now decides
+which of the two has to keep the target down. The intervals are drawn in by a unit of 1e-9 USD,
+far more than rounding can move them; an input that is then outside its own interval is pinned to
+its present value, where the decision is known. Between two decisions of a row, an event inside its
+intervals costs a few comparisons and a sweep reads fair value's alone.
+
+Outside the intervals nothing is claimed: the row is decided again. A market that is not two-sided
+always is. The numbers below are prices in 1e-9 USD as floats, exact as such below 2^53.
+"""
+
+import math
+
+from optmm.engine.compiled import inlined
+from optmm.engine.layout import FAIR_HI, FAIR_LO, FAR
+from optmm.engine.quote import (
+    CROSS_GUARD,
+    HALTED,
+    NO_MARKET,
+    band_of,
+    bounds,
+    ceil_tick,
+    displayed_middle,
+    floor_tick,
+    theo_now,
+    tick_over,
+    tick_under,
+)
+
+USD = 1e-9
+
+
+@inlined
+def bid_interval(h, m, o, middle, why):
+    """Target of the bid: not under the first, under the second; both e9, infinite if unbound."""
+    split, below, above = m["tick_split_e9"], m["tick_below_e9"], m["tick_above_e9"]
+    if o["sent_bid_lots"] == 0:
+        return -math.inf, float(ceil_tick(1, split, below, above))
+    if why & CROSS_GUARD != 0:
+        return float(ceil_tick(m["ask_e9"], split, below, above)), math.inf
+    sent = o["sent_bid_e9"]
+    band = band_of(h, m, o["half_bid"], sent, why)
+    low = float(ceil_tick(max(sent - band, 1), split, below, above))
+    high = float(tick_over(floor_tick(sent + band, split, below, above), split, below, above))
+    if middle == 0.0:  # nothing else keeps it off the displayed ask
+        high = min(high, float(m["ask_e9"]))
+    return low, high
+
+
+@inlined
+def ask_interval(h, m, o, middle, why):
+    """Target of the ask: over the first, not over the second; both e9, infinite if unbound."""
+    split, below, above = m["tick_split_e9"], m["tick_below_e9"], m["tick_above_e9"]
+    if why & CROSS_GUARD != 0:
+        return -math.inf, float(floor_tick(m["bid_e9"], split, below, above))
+    sent = o["sent_ask_e9"]
+    band = band_of(h, m, o["half_ask"], sent, why)
+    high = float(floor_tick(sent + band, split, below, above))
+    low = -math.inf
+    if sent - band > below:
+        least = ceil_tick(sent - band, split, below, above)
+        low = float(tick_under(least, split, below, above))
+    if middle == 0.0 and m["bid_e9"] > 0:
+        low = max(low, float(m["bid_e9"]))
+    return low, high
+
+
+@inlined
+def spot_interval(m, spot, least_cap, most_floor):
+    """Spot in which the no-arbitrage cap stays over the first and the floor under the second, USD.
+
+    The present spot alone where they are already too near.
+    """
+    low, high = -math.inf, math.inf
+    carry, strike = m["df"] * m["growth"], m["df"] * m["strike"]
+    american = m["american"] != 0
+    floor, cap = bounds(m, spot)
+    if m["right"] > 0:
+        low = least_cap / (max(carry, 1.0) if american else carry)
+        high = (most_floor + strike) / carry
+        if american:
+            high = min(high, most_floor + m["strike"])
+    else:
+        low = (strike - most_floor) / carry
+        if american:
+            low = max(low, m["strike"] - most_floor)
+    if cap < least_cap or floor > most_floor or not low <= spot <= high:
+        return spot, spot
+    return low, high
+
+
+@inlined
+def write(state, i, fair_lo, fair_hi, spot_lo, spot_hi, sum_lo, sum_hi, bid_hi, ask_lo, by_middle):
+    """Put the certificate where events and sweeps look for it."""
+    h, m, c, sheet = state[0][0], state[1][i], state[5][i], state[6]
+    c["fair_lo"] = fair_lo
+    c["fair_hi"] = fair_hi
+    c["spot_lo"] = spot_lo
+    c["spot_hi"] = spot_hi
+    c["sum_lo"] = sum_lo
+    c["sum_hi"] = sum_hi
+    c["bid_hi"] = bid_hi
+    c["ask_lo"] = ask_lo
+    state[2][i]["by_middle"] = by_middle
+    sheet[FAIR_LO, i] = fair_lo
+    sheet[FAIR_HI, i] = fair_hi
+    h["cert_lo"] = max(h["cert_lo"], spot_lo)
+    h["cert_hi"] = min(h["cert_hi"], spot_hi)
+    if by_middle != 0:
+        h["cert_until_ns"] = min(h["cert_until_ns"], m["quote_ns"] + h["middle_ns"])
+
+
+@inlined
+def certify_absent(state, i, why):
+    """Nothing may be quoted here and nothing is: so it stays until what forbids it goes."""
+    bid_hi = -1 if why & (NO_MARKET | HALTED) != 0 else FAR  # a new market can end these two
+    inf = math.inf
+    write(state, i, -inf, inf, -inf, inf, -FAR, FAR, bid_hi, 0, 0)
+
+
+@inlined
+def certify(state, i, why_bid, why_ask):
+    """Write where the decision just taken for row `i` holds; both sides stay as sent."""
+    h, m, o = state[0][0], state[1][i], state[2][i]
+    fair, middle = theo_now(m, h["spot"]), displayed_middle(h, m)
+    floor, cap = bounds(m, h["spot"])
+    fair_lo, fair_hi, least_cap, most_floor = -math.inf, math.inf, -math.inf, math.inf
+    sum_lo, sum_hi, bid_hi, ask_lo, by_middle, pinned = -FAR, FAR, FAR, 0, 0, False
+    if o["cap_bid"] > 0:
+        low, high = bid_interval(h, m, o, middle, why_bid)
+        gap, hold = min(o["skew"] - o["half_bid"], 0.0), h["middle_edge"] * o["half_bid"]
+        if high < math.inf:
+            if middle > 0.0 and fair + gap > middle - hold:
+                sum_hi = min(sum_hi, int(2.0 * (high + hold * 1e9)) - 4)
+                by_middle = 1
+            else:
+                fair_hi = min(fair_hi, (high - 1.0) * USD - gap)
+            pinned = pinned or cap < fair + gap
+        if low > -math.inf:
+            fair_lo = max(fair_lo, (low + 1.0) * USD - gap)
+            sum_lo = max(sum_lo, int(2.0 * (low + hold * 1e9)) + 4)
+            least_cap = (low + 2.0) * USD
+        if o["sent_bid_lots"] > 0:
+            fair_lo = max(fair_lo, (o["sent_bid_e9"] + 1) * USD)
+            least_cap = max(least_cap, (o["sent_bid_e9"] + 2) * USD)
+            ask_lo = o["sent_bid_e9"] + 1
+        elif m["bid_e9"] <= 0 or m["ask_e9"] <= m["tick_below_e9"]:
+            pinned = True  # it may be the displayed ask that leaves no room for a bid
+    if o["cap_ask"] > 0:
+        low, high = ask_interval(h, m, o, middle, why_ask)
+        gap, hold = max(o["skew"] + o["half_ask"], 0.0), h["middle_edge"] * o["half_ask"]
+        fair_hi = min(fair_hi, (high - 1.0) * USD - gap, (o["sent_ask_e9"] - 1) * USD)
+        sum_hi = min(sum_hi, int(2.0 * (high - hold * 1e9)) - 4)
+        most_floor = (min(high, float(o["sent_ask_e9"])) - 2.0) * USD
+        if low > -math.inf:
+            if middle > 0.0 and fair + gap < middle + hold:
+                sum_lo = max(sum_lo, int(2.0 * (low - hold * 1e9)) + 4)
+                by_middle = 1
+            else:
+                fair_lo = max(fair_lo, (low + 1.0) * USD - gap)
+            pinned = pinned or floor > fair + gap
+        bid_hi = o["sent_ask_e9"] - 1
+    spot_lo, spot_hi = spot_interval(m, h["spot"], least_cap, most_floor)
+    if pinned or not fair_lo <= fair <= fair_hi:
+        fair_lo = fair_hi = fair
+        if pinned:
+            spot_lo = spot_hi = h["spot"]
+    if fair_lo <= 0.0:
+        fair_lo = -math.inf  # fair value is never below zero, its Taylor terms may be
+    two_sided = 0 < m["bid_e9"] < m["ask_e9"]
+    shown = m["bid_e9"] + m["ask_e9"]
+    if two_sided and not sum_lo <= shown <= sum_hi:
+        sum_lo = sum_hi = shown
+        bid_hi = bid_hi if middle > 0.0 else -1  # too old to have counted: it will, shown again
+    if (why_bid | why_ask) & CROSS_GUARD != 0:
+        bid_hi = -1
+    write(state, i, fair_lo, fair_hi, spot_lo, spot_hi, sum_lo, sum_hi, bid_hi, ask_lo, by_middle)
