@@ -3,6 +3,25 @@
 Order inside one event: room in the buffers (else return before it), due messages land, the event
 is applied, fills are tested, protections act, quotes follow. Reasons to call the slow path are
 gathered over the whole event and returned after it; `next` is the first event not consumed.
+
+A market quote inside its option's certificate (`engine.certify`) costs a few comparisons; a move of
+the underlying is followed by a sweep (`engine.sweep`), at most one every `sweep_ns`, that reads
+fair values array by array and decides only the rows that left their interval. Where spot leaves
+the sheet's range the chain is priced anew (`engine.reprice`) before anything else sees it.
+
+To drive it by hand, as benchmarks and tests do:
+
+    state = settings.configure(tables.create(chain, "queue"), config, day, seed=1)
+    tables.publish_theo(state, ..., parts=tables.SheetParts(...)); tables.publish_quotes(state, ...)
+    at = 0
+    while at < events.size:
+        at, reasons = core.advance(state, events, at)
+        if reasons & Reason.WIRE_FULL: state = tables.grown(state)
+        tables.empty_acts(state)
+
+`sweep.rows_due(state)` is the decision of a whole chain at `head["spot"]`: it returns how many rows
+may need a message and lists them in `state.work[0]`. `reprice.reprice(state)` puts Black prices of
+that spot under it. `sweep.requote_rows(state, 0, n)` decides every row and sends.
 """
 
 import numba as nb

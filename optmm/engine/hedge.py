@@ -68,10 +68,9 @@ def hedge(world: "World", now_ns: int) -> None:
     )
     if not decision.lots:
         return
-    land_ns = now_ns + int(head["latency_ns"])
     if int(head["wire_count"]) >= world.state.wire.size:
         world.state = tables.grown(world.state)
-    tables.send_hedge(world.state, lots=decision.lots, land_ns=land_ns)
+    tables.send_hedge(world.state, lots=decision.lots)
     world.pending_hedge += decision.lots
     intent = {"lots": decision.lots, "reason": decision.reason.name}
     world.journal.append(now_ns, "hedge_intent", intent | {"delta_e3": round(delta_lots * 1e3)})

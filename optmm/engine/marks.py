@@ -21,7 +21,7 @@ class Marks:
     def refresh(self, state: EngineState) -> None:
         """Mark at the state's present spot; a settled series keeps its settlement value."""
         mkt = state.mkt
-        move = float(state.head["spot"][0]) - mkt["spot_ref"]
+        move = float(state.head["mid"][0]) - mkt["spot_ref"]  # whatever fair value quotes follow
         theo = np.maximum(mkt["theo"] + move * (mkt["delta"] + move * mkt["gamma_half"]), 0.0)
         open_ = self.source != SETTLEMENT
         two_sided = (mkt["bid_e9"] > 0) & (mkt["ask_e9"] > mkt["bid_e9"])

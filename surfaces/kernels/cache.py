@@ -45,9 +45,7 @@ def sources(root: Path = _ROOT) -> list[Path]:
     kernels = sorted((root / "surfaces" / "kernels").glob("*.py"))
     engine = sorted((root / "optmm" / "engine").glob("*.py"))
     marks = (b"import numba", b"optmm.engine.compiled import")
-    compiled = [
-        f for f in engine if f.stem in CONSTANTS or any(m in f.read_bytes() for m in marks)
-    ]
+    compiled = [f for f in engine if f.stem in CONSTANTS or any(m in f.read_bytes() for m in marks)]
     named = (root / name for name in COMPILED_IN)
     return kernels + compiled + [file for file in named if file.exists()]
 

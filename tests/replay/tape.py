@@ -26,13 +26,21 @@ SD_USD = 2.0  # of the underlying until expiry, for Bachelier's fair values
 FAR = 1 << 62
 STOP_EVERY = 250  # events between two decisions of the desk
 
+RICH = {
+    "feed_ns": 20_000_000, "latency_sigma": 0.8, "latency_stress": 1.5, "seed": 77,
+    "queue_model": 1, "customer_pm": 300, "spot_source": 1, "side_strikes": 6, "side_window_ns": E9,
+    "middle_ns": E9, "middle_edge": 0.4, "max_delta_usd": 30_000.0, "min_change_ticks": 2,
+}  # fmt: skip
 RARE = [Kind.TRADE, Kind.BAR, Kind.TAKER, Kind.UNDERLYING_TRADE, Kind.UNDERLYING_QUOTE, Kind.TIMER]
 SHARES = [0.07, 0.07, 0.09, 0.004, 0.03, 0.002]
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What to replay; `tight` makes protections and the message budget bite."""
+    """What to replay; `tight` makes protections and the message budget bite, `rich` adds the rest.
+
+    That is: drawn and strained latency, pro rata, customers, the microprice, every guard.
+    """
 
     world: str = "queue"
     events: int = 60_000
@@ -40,6 +48,7 @@ class Setup:
     seed: int = 1
     latency_ns: int = 40_000_000
     tight: bool = False
+    rich: bool = False
 
 
 def make_chain(setup: Setup) -> Chain:
@@ -193,6 +202,8 @@ def make_state(setup: Setup, chain: Chain) -> tables.EngineState:
     if tight:
         state = tables.sized(state, max_fills=8, messages=50)
         state.head["max_lots"] = 60
+    for name, value in RICH.items() if setup.rich else ():
+        state.head[name] = value
     set_limits(state, setup)
     return state
 
@@ -359,6 +370,7 @@ def main() -> None:
 
     world, events, options, seed = sys.argv[1], *map(int, sys.argv[2:5])
     setup = replace(Setup(), world=world, events=events, options=options, seed=seed, tight=True)
+    setup = replace(setup, rich=True)
     compiled = hasattr(core.advance, "signatures")
     out = Replay(setup).run().summary()
     checked = bool(numba.config.BOUNDSCHECK)

@@ -151,7 +151,7 @@ def test_four_lots_of_net_risk_fit_and_the_fifth_trips(field, a_lot):
 
 
 def test_a_window_is_half_open():
-    """Fills at 2 s count until, not at, 6 s: the third may come then and not a nanosecond before."""
+    """Fills at 2 s count until, not at, 6 s: the third may come then, not a nanosecond before."""
     for late_ns, trips in ((0, 0), (-1, 1)):
         bench = bench_with_greeks(max_fills=2)
         bench.trade(2.0, 210, 1)

@@ -78,7 +78,7 @@ def test_a_hedge_waits_for_quotes_sent_before_it():
 
 
 @pytest.mark.parametrize(
-    ("stress", "least", "most"), [(0.0, 1.0, 1.0), (1.0, 1.5, 3.2), (50, 10, 10)]
+    ("stress", "least", "most"), [(0.0, 1.0, 1.0), (1.0, 1.5, 3.2), (50.0, 10.0, 10.0)]
 )
 def test_latency_grows_with_recent_volatility_over_its_average(stress, least, most):
     """An hour of 1 bp moves a second, then a minute of 4 bp: recent vol is about thrice as high."""

@@ -45,7 +45,7 @@ def reference(setup: tape.Setup) -> str:
 def test_plain_python_gives_the_same_bytes(world):
     """NUMBA_DISABLE_JIT=1 runs the same source in CPython on 60,000 events."""
     plain = in_a_process(world, events=60_000, options=8, NUMBA_DISABLE_JIT="1")
-    setup = tape.Setup(world=world, events=60_000, options=8, seed=1, tight=True)
+    setup = tape.Setup(world=world, events=60_000, options=8, seed=1, tight=True, rich=True)
     assert not plain["compiled"]
     assert min(plain["fills"], plain["messages"], plain["trips"]) >= 20
     assert plain == {**tape.Replay(setup).run().summary(), "compiled": False, "checked": False}
@@ -57,7 +57,7 @@ def test_a_bounds_checked_run_in_its_own_cache_gives_the_same_bytes(tmp_path):
     checked = in_a_process(
         "queue", events=60_000, options=8, NUMBA_BOUNDSCHECK="1", OPTMM_CACHE_DIR=str(tmp_path)
     )
-    setup = tape.Setup(events=60_000, options=8, seed=1, tight=True)
+    setup = tape.Setup(events=60_000, options=8, seed=1, tight=True, rich=True)
     assert checked == {**tape.Replay(setup).run().summary(), "compiled": True, "checked": True}
     compiled = {file.name.split("-")[0] for file in tmp_path.rglob("*.nbi")}
     assert {"core.advance", "venue.print_fills", "sweep.requote", "protect.trip"} <= compiled
@@ -66,7 +66,7 @@ def test_a_bounds_checked_run_in_its_own_cache_gives_the_same_bytes(tmp_path):
 @pytest.mark.parametrize("world", tape.WORLDS)
 @pytest.mark.parametrize("block", [1, 7, 4096])
 def test_the_result_does_not_depend_on_the_block_size(world, block):
-    setup = tape.Setup(world=world, tight=True)
+    setup = tape.Setup(world=world, tight=True, rich=True)
     blocks = tape.Replay(setup).run(block=block)
     assert blocks.digest(ring=False) == reference(setup)
     assert blocks.calls >= setup.events // min(block, tape.STOP_EVERY)
@@ -75,7 +75,7 @@ def test_the_result_does_not_depend_on_the_block_size(world, block):
 @pytest.mark.parametrize("world", tape.WORLDS)
 def test_stop_anywhere_save_the_bytes_and_resume(world):
     """Twenty stops, each into fresh tables: what is not in the bytes cannot matter."""
-    setup = tape.Setup(world=world, tight=True, latency_ns=300_000_000)
+    setup = tape.Setup(world=world, tight=True, rich=True, latency_ns=300_000_000)
     replay = tape.Replay(setup)
     stops = np.sort(np.random.default_rng(5).integers(1, setup.events, 20))
     in_flight = 0
