@@ -64,10 +64,11 @@ class Report:
     about: dict[str, str]
     peers: list[dict[str, Any]] = field(default_factory=list)
     wrong: tuple[str, ...] = ()
+    figures: dict[str, Any] = field(default_factory=dict)  # plain values beside the rows, JSON only
 
     def as_json(self) -> dict[str, Any]:
         """One object of plain values."""
-        return {
+        return self.figures | {
             "bench": self.bench,
             "about": self.about,
             "parts": {part: [row.as_json() for row in rows] for part, rows in self.rows.items()},

@@ -103,13 +103,8 @@ def surface(
 
     pinned = timing.pin(core)  # before numba and the peers are imported
     from optmm.bench import surface as table
-    from optmm.errors import UsageError
 
-    chosen = tuple(parts or table.PARTS[:-1])
-    unknown = [part for part in chosen if part not in table.PARTS]
-    if unknown:
-        raise UsageError(f"--part is {unknown[0]!r}, must be one of {', '.join(table.PARTS)}")
-
+    chosen = _chosen(parts, table.PARTS, table.PARTS[:-1])
     report = table.run(chosen, data, quick=quick, with_peers=with_peers, pinned=pinned, say=_say)
     _show(report, as_json, strict)
 
@@ -138,12 +133,8 @@ def models(
 
     pinned = timing.pin(core)
     from optmm.bench import models as table
-    from optmm.errors import UsageError
 
-    chosen = tuple(parts or table.PARTS)
-    unknown = [part for part in chosen if part not in table.PARTS]
-    if unknown:
-        raise UsageError(f"--part is {unknown[0]!r}, must be one of {', '.join(table.PARTS)}")
+    chosen = _chosen(parts, table.PARTS, table.PARTS)
     _show(table.run(chosen, data, quick=quick, pinned=pinned, say=_say), as_json, strict)
 
 
@@ -162,6 +153,79 @@ def heston(
     Example: optmm bench heston --quick
     """
     models(["heston"], data, quick, core, strict, as_json)
+
+
+@app.command("replay")
+def replay(
+    parts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            help="loop, peer, memory or profile; may be repeated; default loop and peer",
+        ),
+    ] = None,
+    data: Annotated[Path, DATA] = Path("../shared"),
+    with_peers: Annotated[
+        bool, typer.Option("--peers", help="also hftbacktest on one tape, in a process of its own")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="shorter tapes and fewer rounds")] = False,
+    core: Annotated[int | None, CORE] = None,
+    strict: Annotated[bool, STRICT] = False,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Measure the replay: events a second, a peer beside, peak memory, share of the interpreter.
+
+    Exit code 1 when what was timed is wrong; a missed bar is only shown, unless --strict. Memory
+    stores days of 7 and 70 million events in the temporary folder and takes several minutes.
+
+    Example: optmm bench replay --peers
+    """
+    from optmm.bench import timing
+
+    pinned = timing.pin(core)  # before numba and the peers are imported
+    from optmm.bench import replay_parts as table
+
+    chosen = _chosen(parts, table.PARTS, table.PARTS[:2])
+    report = table.run(chosen, data, quick=quick, with_peers=with_peers, pinned=pinned, say=_say)
+    _show(report, as_json, strict)
+
+
+@app.command("quoting")
+def quoting(
+    with_peers: Annotated[
+        bool, typer.Option("--peers", help="no more than without: the peer is numpy, always there")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="a shorter warm-up")] = False,
+    core: Annotated[int | None, CORE] = None,
+    strict: Annotated[bool, STRICT] = False,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Measure a requote of 10,000 options: by Taylor and from new vols, decisions included.
+
+    Exit code 1 when quotes are not what numpy and a full pass say; a missed bar is only shown,
+    unless --strict.
+
+    Example: optmm bench quoting --json
+    """
+    from optmm.bench import timing
+
+    pinned = timing.pin(core)
+    from optmm.bench import requote as table
+
+    _say("a requote of 10,000 options")
+    _show(table.report(quick=quick, pinned=pinned), as_json, strict)
+
+
+def _chosen(
+    parts: list[str] | None, known: tuple[str, ...], usual: tuple[str, ...]
+) -> tuple[str, ...]:
+    """What was asked for, or the usual; UsageError for a part that there is not."""
+    from optmm.errors import UsageError
+
+    for part in parts or ():
+        if part not in known:
+            raise UsageError(f"--part is {part!r}, must be one of {', '.join(known)}")
+    return tuple(parts or usual)
 
 
 def _say(words: str) -> None:
@@ -193,7 +257,7 @@ def _parts(report: "Report") -> None:
     for part, rows in report.rows.items():
         _rows(out, rows, part)
         out.print()
-    if report.peers:
+    if report.bench == "surface" and report.peers:
         heads = ("peer", "inside %", "core %", "no fit", "g < 0", "crossed", "first s", "again s")
         out.print(grid(heads, [_peer(row) for row in report.peers]))
         for row in report.peers:

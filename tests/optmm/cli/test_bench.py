@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from optmm.bench import models, pricing, surface, timing
+from optmm.bench import models, pricing, replay_parts, requote, surface, timing
 from optmm.bench.rows import PeerRow, Report, Row
 from optmm.cli.main import app
 
@@ -140,3 +140,54 @@ def test_models_fail_when_what_was_timed_is_wrong(models_bench):
     assert ran.exit_code == 1 and "wrong: heston: gradient off by 1" in ran.stderr
     assert models_bench("heston").exit_code == 0
     assert models_bench("heston", "--strict").exit_code == 1
+
+
+@pytest.fixture
+def replay_bench(monkeypatch):
+    """`replay_bench(*args, wrong=())`: the replay's command with made figures."""
+
+    def call(*args, wrong=()):
+        def run(parts, data, *, quick, with_peers, pinned, say):
+            say(f"{', '.join(parts)} in {data}")
+            peers = [{"peer": "hftbacktest", "note": "not measured"}] if with_peers else []
+            figures = {"events_per_second": 9_500_000.0}
+            return Report("replay", {"loop": ROWS}, {"core": pinned}, peers, wrong, figures)
+
+        monkeypatch.setattr(replay_parts, "run", run)
+        return CliRunner().invoke(app, ["bench", "replay", *args])
+
+    monkeypatch.setattr(timing, "pin", lambda core: f"pinned to core {core}")
+    return call
+
+
+def test_replay_json_has_events_per_second(replay_bench):
+    got = json.loads(replay_bench("--json", "--peers").stdout)
+    assert got["events_per_second"] == 9_500_000.0 and got["bench"] == "replay"
+    assert got["peers"][0]["peer"] == "hftbacktest" and got["wrong"] == []
+
+
+def test_replay_runs_loop_and_peer_unless_asked(replay_bench):
+    assert "loop, peer in there ..." in replay_bench("--data", "there").stderr
+    assert "memory in" in replay_bench("--part", "memory").stderr
+    assert "must be one of loop, peer, memory, profile" in str(
+        replay_bench("--part", "x").exception
+    )
+
+
+def test_replay_fails_when_what_was_timed_is_wrong(replay_bench):
+    ran = replay_bench(wrong=("no spot moves: qty of 1 instruments is not the fills'",))
+    assert ran.exit_code == 1 and "wrong: no spot moves" in ran.stderr
+    assert replay_bench().exit_code == 0 and replay_bench("--strict").exit_code == 1
+
+
+def test_quoting_shows_one_part_and_fails_when_wrong(monkeypatch):
+    monkeypatch.setattr(timing, "pin", lambda core: f"pinned to core {core}")
+
+    def report(wrong):
+        return lambda *, quick, pinned: Report("quoting", {"quoting": ROWS}, {}, wrong=wrong)
+
+    monkeypatch.setattr(requote, "report", report(()))
+    ran = CliRunner().invoke(app, ["bench", "quoting"])
+    assert ran.exit_code == 0 and ran.stdout.startswith("quoting")
+    monkeypatch.setattr(requote, "report", report(("correct: quotes",)))
+    assert CliRunner().invoke(app, ["bench", "quoting", "--json"]).exit_code == 1
