@@ -75,7 +75,7 @@ def desk(half_usd: float, *, fee_usd: float = FEE_USD) -> DeskConfig:
             "inventory_usd": large, "quoting_share": 1.0, "max_fill_usd": 1e9,
             "vega_usd_per_volpt": large, "expiry_vega_usd_per_volpt": large, "loss_stop_usd": large,
         },
-        "protections": {"max_fills": 10_000, "max_lots": 1_000_000, "messages_per_s": 1e7},
+        "protections": {"max_fills": 10_000, "max_lots": 1_000_000, "messages_per_s": 1e6},
         "hedging": {"band": "fixed", "fixed_band_lots": 1e9, "min_band_usd": large},
         "fees": {"option_usd_per_contract": fee_usd},
         "replay": {"order_latency_ms": 1e-6},
