@@ -20,6 +20,7 @@ from optmm.cli import (
     calibrate,
     data,
     doctor,
+    facts,
     iv,
     journal,
     price,
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command("replay")(replay.replay)
 app.command("demo")(replay.demo)
 app.command("backtest")(backtest.backtest)
+data.app.command("facts")(facts.facts)
 app.command("simulate")(simulate.simulate)
 app.command("report")(report.report)
 app.command("calibrate")(calibrate.calibrate)
