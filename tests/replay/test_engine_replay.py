@@ -27,7 +27,7 @@ def in_a_process(world: str, *, events: int, options: int, **environment: str) -
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
