@@ -21,6 +21,7 @@ from optmm.engine.reasons import Reason
 from optmm.engine.settings import configure
 from optmm.market.chain import DataQuality, MarketDay
 from optmm.market.events import empty
+from optmm.market.feed import feed_of
 
 E9 = 1_000_000_000
 SWEEPS_A_SECOND = 50
@@ -53,7 +54,7 @@ def opened(tape: Tape, config: DeskConfig) -> tables.EngineState:
     """The queue world of `tape` a second after its open: options quoted, messages landed."""
     it, n = tape.sheet, len(tape.chain)
     day = MarketDay(tape.chain, tape.session, empty(0), 0, DataQuality(), ())
-    state = configure(tables.create(tape.chain, "queue"), config, day)
+    state = configure(tables.create(tape.chain, "queue"), config, feed_of(day))
     tables.publish_theo(
         state, theo=it.theo, delta=it.delta, gamma=it.gamma, df=it.df, growth=it.growth,
         spot_ref=SPOT, taylor_range=config.surface.taylor_range,
