@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -273,14 +273,17 @@ def _peer(book: Book, band: int) -> Iterator[subprocess.Popen[str]]:
             encoding="utf-8",
         )  # fmt: skip
         program = Path(__file__).with_name("hft_peer.py")
-        with subprocess.Popen(
+        child = subprocess.Popen(
             [os.environ.get(PYTHON, sys.executable), str(program), str(tape), str(settings)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        ) as child:  # fmt: skip
-            try:
-                yield child
-            finally:
-                child.kill()
+        )  # fmt: skip
+        try:
+            yield child
+        finally:
+            child.kill()
+            # what was written to a peer that had ended is flushed here, in vain
+            with suppress(BrokenPipeError):
+                child.communicate()
 
 
 def _asked(child: subprocess.Popen[str]) -> dict[str, Any]:
