@@ -24,7 +24,7 @@ from optmm.market.chain import Chain, Underlying
 from optmm.market.events import Bits, Kind, empty
 from optmm.market.instruments import Option
 from optmm.market.products import list_chain, product
-from surfaces.pricing import black
+from surfaces.pricing import american
 from surfaces.units import NS_PER_YEAR
 
 E9 = 1_000_000_000
@@ -104,20 +104,19 @@ def listing(instruments: int) -> Chain:
 
 
 def sheet(chain: Chain, now_ns: int) -> Sheet:
-    """Black (1976) on a smile that slopes down: 17 % at the money, convex in deviations."""
+    """American values on a smile that slopes down: 17 % at the money, convex in deviations."""
     years = np.maximum((chain.fixing_ns - now_ns) / NS_PER_YEAR, 1e-5)
     growth, df = np.exp((RATE - YIELD) * years), np.exp(-RATE * years)
     forward = SPOT * growth
     z = np.log(chain.strike / forward) / (0.17 * np.sqrt(years))
     vol = np.clip(0.17 * (1.0 - 0.1 * z + 0.02 * z * z), 0.05, 1.5)
-    found = black.greeks(
-        right=chain.right, forward=forward, strike=chain.strike, years=years, vol=vol, df=df,
-        which=("price", "delta", "gamma", "vega"),
+    found = american.greeks(
+        right=chain.right, spot=SPOT, strike=chain.strike, years=years, vol=vol, rate=RATE,
+        dividend_yield=YIELD,
     )  # fmt: skip
-    delta = found.delta * growth
+    delta, gamma = found.delta, found.gamma
     half = 0.004 + 1e-4 * found.vega + 0.01 * delta * delta
-    return Sheet(found.price, delta, found.gamma * growth**2, found.vega, df, growth, half,
-                 years, vol)  # fmt: skip
+    return Sheet(found.price, delta, gamma, found.vega, df, growth, half, years, vol)
 
 
 class Tape:

@@ -15,7 +15,7 @@ always is. The numbers below are prices in 1e-9 USD as floats, exact as such bel
 import math
 
 from optmm.engine.compiled import inlined
-from optmm.engine.layout import FAIR_HI, FAIR_LO, FAR
+from optmm.engine.layout import FAIR_HI, FAIR_LO, FAR, ROUNDED_NS, SPOT_HI, SPOT_LO, UNTIL
 from optmm.engine.quote import (
     CROSS_GUARD,
     HALTED,
@@ -107,10 +107,12 @@ def write(state, i, fair_lo, fair_hi, spot_lo, spot_hi, sum_lo, sum_hi, bid_hi, 
     state[2][i]["by_middle"] = by_middle
     sheet[FAIR_LO, i] = fair_lo
     sheet[FAIR_HI, i] = fair_hi
-    h["cert_lo"] = max(h["cert_lo"], spot_lo)
-    h["cert_hi"] = min(h["cert_hi"], spot_hi)
+    sheet[SPOT_LO, i] = spot_lo
+    sheet[SPOT_HI, i] = spot_hi
+    # a market shown again lives longer than this says: the row is then decided once too often
+    sheet[UNTIL, i] = math.inf
     if by_middle != 0:
-        h["cert_until_ns"] = min(h["cert_until_ns"], m["quote_ns"] + h["middle_ns"])
+        sheet[UNTIL, i] = float(m["quote_ns"] + h["middle_ns"] - ROUNDED_NS)
 
 
 @inlined
@@ -146,8 +148,9 @@ def bid_limits(h, m, o, fair, middle, cap, why):
     if o["sent_bid_lots"] > 0:
         fair_lo = max(fair_lo, (o["sent_bid_e9"] + 1) * USD)
         least_cap = max(least_cap, (o["sent_bid_e9"] + 2) * USD)
-    elif m["bid_e9"] <= 0 or m["ask_e9"] <= m["tick_below_e9"]:
-        pinned = True  # it may be the displayed ask that leaves no room for a bid
+    elif m["ask_e9"] <= m["tick_below_e9"]:
+        # the displayed ask leaves no room for a bid at any fair value, until it rises
+        fair_hi, sum_hi, pinned, by_middle = math.inf, m["bid_e9"] + m["ask_e9"], False, 0
     return fair_lo, fair_hi, sum_lo, sum_hi, least_cap, by_middle, pinned
 
 

@@ -202,7 +202,7 @@ def follow(state, why):
     if why != h["blocked"]:
         h["blocked"] = why
         h["sweep_due"] = 1
-        void_rows(state[0], state[5], state[6])
+        void_rows(state[5], state[6])
         if why != 0:
             requote_rows(state, 0, state[2].size - 1)
             return

@@ -34,9 +34,6 @@ HEAD = np.dtype(
         ("swept_ns", np.int64),
         ("guarded_ns", np.int64),
         ("expiry_ns", np.int64),  # the next series closes then
-        ("cert_lo", np.float64),  # spot range in which no-arbitrage bounds void no certificate
-        ("cert_hi", np.float64),
-        ("cert_until_ns", np.int64),  # until then no certificate ends by age
         ("every_row", np.int64),  # 1: decide every row every time, certificates or not (a test)
         ("on_event", np.int64),  # 1: requote inside the loop; 0: only when the slow path asks
         ("sweep_ns", np.int64),
@@ -256,7 +253,9 @@ QUOTE_MESSAGE, HEDGE_ORDER = 0, 1
 # kinds of act rows
 ACT_QUOTE, ACT_FILL, ACT_TRIP, ACT_REJECT, ACT_HEDGE, ACT_HEDGE_REJECT, ACT_PRINT = range(1, 8)
 # rows of `sheet`
-THEO, DELTA, GAMMA_HALF, FAIR_LO, FAIR_HI = range(5)
+THEO, DELTA, GAMMA_HALF, FAIR_LO, FAIR_HI, SPOT_LO, SPOT_HI, UNTIL = range(8)
+SHEET_ROWS = 8
+ROUNDED_NS = 1_024  # a time in ns as float64 is off by no more than half of that
 # rows of `book`: of the sheet, of what it holds beyond Black at its spot, and working room
 (RIGHT, STRIKE, YEARS, VOL, SLOPE, RATE, DF, GROWTH) = range(8)
 (VALUE, FIRST, BEND) = range(8, 11)

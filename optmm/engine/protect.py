@@ -9,7 +9,7 @@ until that is re-armed, and re-arming empties it. The message budget is a ring o
 import math
 
 from optmm.engine.compiled import inlined, inner
-from optmm.engine.layout import ACT_QUOTE, ACT_TRIP, FAIR_HI, FAIR_LO, FAR
+from optmm.engine.layout import ACT_QUOTE, ACT_TRIP, FAIR_HI, FAIR_LO
 from optmm.engine.reasons import Why
 
 TRIPPED, SAME_SIDE = int(Why.TRIPPED), int(Why.SAME_SIDE)
@@ -68,14 +68,10 @@ def void_row(cert, sheet, i):
 
 
 @inner
-def void_rows(head, cert, sheet):
+def void_rows(cert, sheet):
     """Let every row be decided at its next event or sweep."""
-    h = head[0]
     for i in range(cert.size):
         void_row(cert, sheet, i)
-    h["cert_lo"] = -math.inf
-    h["cert_hi"] = math.inf
-    h["cert_until_ns"] = FAR
 
 
 @inner
@@ -126,7 +122,7 @@ def trip(state, why):
         if message["kind"] == 0:
             message["lots"] = 0
     note(h, act, ACT_TRIP, -1, 0, h["fills"], why)
-    void_rows(head, state[5], state[6])
+    void_rows(state[5], state[6])
 
 
 @inner

@@ -6,7 +6,7 @@ own     n + 1 rows      ours: live and sent quote, queue ahead, widths, skew, ca
 wire    ring            messages in flight
 act     buffer          what the kernel did, drained by the slow path
 cert    n + 1 rows      where each row's decision holds (`engine.certify`)
-sheet   5 x (n + 1)     theo, delta, gamma / 2, fair_lo, fair_hi: what a sweep reads, array by array
+sheet   8 x (n + 1)     Taylor terms and where each decision holds: what a sweep reads, by array
 work    2 x (n + 1)     rows to decide in a sweep, and how urgent each is
 recent  ring            our fills of the protections' window
 tide    2 (n + 1) rows  series by their last trade, a list a side
@@ -51,6 +51,7 @@ from optmm.engine.layout import (
     RATE,
     RECENT,
     RIGHT,
+    SHEET_ROWS,
     STRIKE,
     THEO,
     TIDE,
@@ -130,7 +131,7 @@ def create(chain: Chain, world: str) -> EngineState:
     tide["before"] = tide["after"] = np.arange(2 * (n + 1))
     out = EngineState(
         head=head, mkt=mkt, own=lines(n + 1, OWN), wire=np.zeros(wire_rows, WIRE),
-        act=np.zeros(act_rows, ACT), cert=lines(n + 1, CERT), sheet=np.zeros((5, n + 1)),
+        act=np.zeros(act_rows, ACT), cert=lines(n + 1, CERT), sheet=np.zeros((SHEET_ROWS, n + 1)),
         work=np.zeros((2, n + 1), np.int32), recent=np.zeros(0, RECENT), tide=tide,
         sends=np.zeros(0, np.int64), book=np.zeros((BOOK_ROWS, n + 1)),
     )  # fmt: skip
@@ -157,9 +158,7 @@ def void(state: EngineState) -> None:
     state.cert["fair_lo"], state.cert["fair_hi"] = np.inf, -np.inf
     state.cert["bid_hi"] = -1
     state.sheet[FAIR_LO], state.sheet[FAIR_HI] = np.inf, -np.inf
-    head = state.head[0]
-    head["cert_lo"], head["cert_hi"], head["cert_until_ns"] = -np.inf, np.inf, FAR
-    head["expiry_ns"] = 0
+    state.head["expiry_ns"] = 0
 
 
 def acts_for(wire_rows: int, options: int) -> int:

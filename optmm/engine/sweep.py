@@ -16,10 +16,12 @@ from optmm.engine.layout import (
     DELTA,
     FAIR_HI,
     FAIR_LO,
-    FAR,
     GAMMA_HALF,
     QUOTE_MESSAGE,
+    SPOT_HI,
+    SPOT_LO,
     THEO,
+    UNTIL,
 )
 from optmm.engine.protect import count_message, leave_unquoted, may_send, room, void_row
 from optmm.engine.quote import decide, theo_now
@@ -103,59 +105,29 @@ def requote_rows(state, first, stop):
     state[0][0]["sweeps"] += 1
 
 
-@inlined
-def rows_left(sheet, rows, move, n):
-    """List the rows whose fair value, `move` USD from the sheet's spot, left its interval."""
-    theo, delta, bend = sheet[THEO], sheet[DELTA], sheet[GAMMA_HALF]
-    low, high = sheet[FAIR_LO], sheet[FAIR_HI]
-    count = 0
-    for i in range(n):
-        value = theo[i] + move * (delta[i] + move * bend[i])
-        rows[count] = i
-        count += (value < low[i]) | (value > high[i])
-    return count
-
-
-@inner
-def rows_left_slowly(state, rows, move, n):
-    """The same where spot or age may end certificates too; takes their common limits afresh."""
-    h, mkt, own, cert, sheet = state[0][0], state[1], state[2], state[5], state[6]
-    count, spot_lo, spot_hi, until_ns = 0, -FAR * 1.0, FAR * 1.0, FAR
-    for i in range(n):
-        c = cert[i]
-        value = sheet[THEO, i] + move * (sheet[DELTA, i] + move * sheet[GAMMA_HALF, i])
-        left = value < c["fair_lo"] or value > c["fair_hi"]
-        left = left or h["spot"] < c["spot_lo"] or h["spot"] > c["spot_hi"]
-        end_ns = FAR
-        if not left and own[i]["by_middle"] != 0:
-            end_ns = mkt[i]["quote_ns"] + h["middle_ns"]
-            left = h["now_ns"] > end_ns
-        if left:
-            rows[count] = i
-            count += 1
-        else:
-            spot_lo = max(spot_lo, c["spot_lo"])
-            spot_hi = min(spot_hi, c["spot_hi"])
-            until_ns = min(until_ns, end_ns)
-    h["cert_lo"] = spot_lo
-    h["cert_hi"] = spot_hi
-    h["cert_until_ns"] = until_ns
-    return count
-
-
 @nb.njit(cache=True, error_model="numpy")
 def rows_due(state):
-    """List in `work` the rows whose decision may have changed since it was taken; their number."""
-    h, rows = state[0][0], state[7][0]
+    """List in `work` the rows whose decision may have changed since it was taken; their number.
+
+    Those whose fair value, spot or age left the intervals in which it holds.
+    """
+    h, sheet, rows = state[0][0], state[6], state[7][0]
     n = state[2].size - 1
     if h["every_row"] != 0:
         for i in range(n):
             rows[i] = i
         return n
-    move = h["spot"] - h["spot_ref"]
-    if h["cert_lo"] <= h["spot"] <= h["cert_hi"] and h["now_ns"] <= h["cert_until_ns"]:
-        return rows_left(state[6], rows, move, n)
-    return rows_left_slowly(state, rows, move, n)
+    spot, move, now = h["spot"], h["spot"] - h["spot_ref"], float(h["now_ns"])
+    theo, delta, bend = sheet[THEO], sheet[DELTA], sheet[GAMMA_HALF]
+    low, high, until = sheet[FAIR_LO], sheet[FAIR_HI], sheet[UNTIL]
+    spot_lo, spot_hi = sheet[SPOT_LO], sheet[SPOT_HI]
+    count = 0
+    for i in range(n):
+        value = theo[i] + move * (delta[i] + move * bend[i])
+        left = (value < low[i]) | (value > high[i]) | (now > until[i])
+        rows[count] = i
+        count += left | (spot < spot_lo[i]) | (spot > spot_hi[i])
+    return count
 
 
 @inner
@@ -227,5 +199,3 @@ def guard(state):
             o["sent_ask_lots"] > 0 and o["sent_ask_e9"] < fair
         ):
             requote(state, i)
-        else:
-            void_row(state[5], state[6], i)  # it is no longer covered by the common limits

@@ -17,7 +17,7 @@ SETTINGS = {
     "coarse moves": {"middle_ns": 2 * E9, "middle_edge": 0.8, "min_change_ticks": 2},
     "microprice": {"spot_source": 1, "middle_ns": E9, "middle_edge": 0.3, "guard_ns": E9 // 8},
 }  # fmt: skip
-OWN_COST = ("every_row", "requotes", "cert_lo", "cert_hi", "cert_until_ns")
+OWN_COST = ("every_row", "requotes")
 
 
 def played(setup: tape.Setup, every_row: int, **head: float) -> tape.Replay:
