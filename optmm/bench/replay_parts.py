@@ -81,12 +81,13 @@ def loop(*, events: int, rounds: int) -> tuple[list[Row], dict[str, Any], list[s
     rows: list[Row] = []
     figures: dict[str, Any] = {}
     wrong: list[str] = []
-    for name, moves, config, bar, label in (
-        ("", True, desk(), 8.0, "the underlying moves"),
-        ("_two_ticks", True, desk(min_change_ticks=2), None, "quotes move by two ticks or more"),
-        ("_without_moves", False, desk(), 15.0, "no spot moves"),
+    budgeted = desk(min_change_ticks=2)
+    for name, mix, config, bar, label in (
+        ("", Mix(), budgeted, 8.0, "the underlying moves, quotes by two ticks or more"),
+        ("_half_rate", Mix(events_per_s=100_000.0), budgeted, None, "the same at half the rate"),
+        ("_one_tick", Mix(), desk(), None, "quotes by one tick: a message for every second event"),
+        ("_without_moves", Mix(moves=False), desk(), 15.0, "no spot moves"),
     ):
-        mix = Mix(moves=moves)
         speed, about, failed = measured(mix, config, events=events, rounds=rounds)
         rows.append(Row(f"replay, {label}", speed / 1e6, EVENTS, bar, True, note=_words(about)))
         rows.append(Row(f"{CORRECT}blocks and books, {label}", len(failed), "", 0.0))

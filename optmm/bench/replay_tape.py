@@ -1,6 +1,6 @@
 """A tape for the fast path: a SPY-like chain whose quotes follow the underlying, in bounded blocks.
 
-Of 100,000 events a second 99.5 % are option quotes, 0.3 % prints and 0.2 % changes of the
+Of 200,000 events a second 99.5 % are option quotes, 0.3 % prints and 0.2 % changes of the
 underlying. One option is refreshed the more often, the faster its price goes wrong against its
 width. A refresh shows the makers' price, rounded outward to the tick, and a new size on one side in
 turn. The underlying walks in half cents that mostly come back (bid-ask bounce), with the variance
@@ -45,7 +45,7 @@ class Mix:
     """What a tape is made of. Shares are of all events; the rest are option quotes."""
 
     instruments: int = 5_000
-    events_per_s: float = 100_000.0
+    events_per_s: float = 200_000.0
     prints: float = 0.003
     underlying: float = 0.002
     moves: bool = True  # False: the underlying changes its sizes only

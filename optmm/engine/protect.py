@@ -118,7 +118,7 @@ def trip(state, why):
         row["sent_ask_lots"] = 0
         leave_unquoted(head, own, i, 0)
     for j in range(h["wire_count"]):
-        message = wire[(h["wire_first"] + j) % wire.size]
+        message = wire[(h["wire_first"] + j) & (wire.size - 1)]
         if message["kind"] == 0:
             message["lots"] = 0
     note(h, act, ACT_TRIP, -1, 0, h["fills"], why)

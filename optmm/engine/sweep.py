@@ -39,7 +39,7 @@ def send(state, i, side, px, lots, why):
     if lots > 0 and not may_send(head, sends):
         h["throttled"] += 1
         return False
-    row = wire[(h["wire_first"] + h["wire_count"]) % wire.size]
+    row = wire[(h["wire_first"] + h["wire_count"]) & (wire.size - 1)]
     row["land_ns"] = landing(head)
     row["px_e9"] = px
     row["lots"] = lots

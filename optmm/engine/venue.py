@@ -295,7 +295,7 @@ def land_due(state, now_ns):
     while h["wire_count"] > 0 and wire[h["wire_first"]]["land_ns"] <= now_ns:
         message = wire[h["wire_first"]]
         h["now_ns"] = max(h["now_ns"], message["land_ns"])
-        h["wire_first"] = (h["wire_first"] + 1) % wire.size
+        h["wire_first"] = (h["wire_first"] + 1) & (wire.size - 1)
         h["wire_count"] -= 1
         if message["kind"] == HEDGE_ORDER:
             reasons |= land_hedge(state, message)
