@@ -85,7 +85,7 @@ def replayed(start: tables.EngineState, events: NDArray[np.void], block: int) ->
             at, reasons = core.advance(state, part, at)
             if reasons & Reason.WIRE_FULL:
                 state = tables.grown(state)
-            if tables.pending(state).size:
+            if reasons & (Reason.END | Reason.ACT_FULL) and tables.pending(state).size:
                 acts.append(tables.drained(state))
             if reasons & Reason.END:
                 break

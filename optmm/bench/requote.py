@@ -238,7 +238,7 @@ def repriced(state: tables.EngineState, off_e9: int) -> int:
 
 
 def _reprice(start: tables.EngineState, tape: Tape) -> list[Row]:
-    """Black for all from the sheet's vols, certificates read, at a spot beyond the sheet's range."""
+    """Black for all from the sheet's vols, and the certificates read."""
     state, it, chain, n = fresh(start), tape.sheet, tape.chain, len(tape.chain)
     told(state, 0)
     columns = Columns.of(state)
@@ -273,7 +273,7 @@ def _reprice(start: tables.EngineState, tape: Tape) -> list[Row]:
     off = float(np.max(np.abs(state.sheet[THEO, :-1] - expected)))
     return [
         Row(f"full reprice, {n:,} options: price, delta, gamma, which quotes may stay",
-            1e6 * took["ours"], US, REPRICE, note=f"a call of the loop's own; {due} rows to decide"),
+            1e6 * took["ours"], US, REPRICE, note=f"two calls; {due} rows to decide"),
         Row("the same with numpy's decisions, times ours", took["numpy"] / took["ours"], "times"),
         Row(f"{CORRECT}prices a dollar away, against Black and the premium's parabola, USD", off,
             "", 1e-9),
