@@ -33,7 +33,7 @@ def book_leg(world: "World", now_ns: int, leg: Leg) -> None:
         ts_ns=now_ns, instrument=leg.instrument, kind=leg.kind, side=leg.side, lots=leg.lots,
         px_e9=leg.px_e9, fee_e9=fee, mark_e9=leg.mark_e9,
         spot_e9=int(world.state.head["spot_e9"][0]), delta=0.0, vega=0.0, bid_e9=0, ask_e9=0,
-        own_lots=0,
+        own_lots=0, picked_off=False,
     )  # fmt: skip
     world.journal_fill(now_ns, leg.kind)
 

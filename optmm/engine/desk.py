@@ -17,7 +17,7 @@ from optmm.engine.fixing_prices import Fixing
 from optmm.engine.journal import Journal
 from optmm.engine.marks import Marks
 from optmm.engine.positions_file import OpeningBook, Position
-from optmm.engine.reasons import Reason
+from optmm.engine.reasons import Reason, Why
 from optmm.engine.records import FillLog, QuoteLog
 from optmm.engine.tick_to_quote import Stopwatch
 from optmm.market.chain import Session
@@ -133,7 +133,8 @@ class World:
             self._book(row)
         for row in rows[kind == tables.ACT_TRIP]:
             self.tripped_ns = int(row["ts_ns"])
-            self.journal.append(self.tripped_ns, "trip", {"fills": int(row["lots"])})
+            cause = "one side" if int(row["why"]) & Why.SAME_SIDE else "window"
+            self.journal.append(self.tripped_ns, "trip", {"fills": int(row["lots"]), "cause": cause})
         refused = rows[kind == tables.ACT_HEDGE_REJECT]
         if refused.size:
             self.pending_hedge -= int((refused["side"] * refused["lots"]).sum())
@@ -169,6 +170,7 @@ class World:
             px_e9=int(row["px_e9"]), fee_e9=fee, mark_e9=int(row["mark_e9"]),
             spot_e9=int(row["spot_e9"]), delta=float(row["delta"]), vega=vega,
             bid_e9=int(row["bid_e9"]), ask_e9=int(row["ask_e9"]), own_lots=int(row["own_lots"]),
+            picked_off=bool(int(row["why"]) & Why.PICKED_OFF),
         )  # fmt: skip
         self.journal_fill(int(row["ts_ns"]), "fill" if kind == "quote" else "hedge")
 

@@ -32,7 +32,7 @@ FILL_SCHEMA = {
     "multiplier": pl.Int64, "fee_e9": pl.Int64, "mark_e9": pl.Int64, "spot_e9": pl.Int64,
     "delta": pl.Float64, "vega": pl.Float64, "bid_e9": pl.Int64, "ask_e9": pl.Int64,
     "own_lots": pl.Int64, "mark_60s_e9": pl.Int64, "spot_60s_e9": pl.Int64,
-    "mark_300s_e9": pl.Int64, "spot_300s_e9": pl.Int64,
+    "mark_300s_e9": pl.Int64, "spot_300s_e9": pl.Int64, "picked_off": pl.Boolean,
 }  # fmt: skip
 # of a fill; its time is the time of its row
 JOURNALED = (

@@ -48,7 +48,9 @@ def _over_limits(world: "World", now_ns: int) -> bool:
     if not over:
         return False
     if world.tripped_ns is None:
-        world.journal.append(now_ns, "trip", {"fills": int(world.state.head["fills"][0])})
+        world.journal.append(now_ns, "trip", {
+            "fills": int(world.state.head["fills"][0]), "cause": "hard limit",
+        })  # fmt: skip
         world.state.head["trips"] += 1
         world.state.head["is_tripped"] = 1
         world.quotes.add(tables.withdraw(world.state, int(Why.TRIPPED)))

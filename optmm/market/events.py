@@ -65,7 +65,6 @@ class Bits(IntFlag):
     CLOSE = 2
     HALT = 4
     RESUME = 8
-    INFORMED = 16  # a simulated taker who knows the next move; ground truth, never read by the desk
     AUCTION = 32  # of a print: an opening, closing or price-improvement auction
     COMPLEX = 64  # of a print: a leg of a complex order
     FLOOR = 128  # of a print: open outcry

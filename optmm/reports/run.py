@@ -21,7 +21,7 @@ COLUMNS = {
     "closing_delta:f closing_bid_e9 closing_ask_e9",
     "fills": "bound:s seq ts_ns instrument symbol:s kind:s side lots px_e9 multiplier fee_e9 "
     "mark_e9 spot_e9 delta:f vega:f bid_e9 ask_e9 own_lots mark_60s_e9 spot_60s_e9 mark_300s_e9 "
-    "spot_300s_e9",
+    "spot_300s_e9 picked_off:b",
     "prints": "ts_ns instrument px_e9 px_high_e9 lots aggressor bid_e9 ask_e9 delta:f vega:f "
     "theo_e9",
     "pnl": "bound:s ts_ns spot:f cash_e9 mtm_e9 net_e9 fees_e9 fills contracts hedge_lots "

@@ -63,7 +63,7 @@ def osi(root: str, expiry: str, right: int, strike: float) -> str:
 SCHEMAS = {
     "fills": "bound:s seq ts_ns instrument symbol:s kind:s side lots px_e9 multiplier "
     "fee_e9 mark_e9 spot_e9 delta:f vega:f bid_e9 ask_e9 own_lots mark_60s_e9 spot_60s_e9 "
-    "mark_300s_e9 spot_300s_e9",
+    "mark_300s_e9 spot_300s_e9 picked_off:b",
     "quotes": "bound:s ts_ns instrument side px_e9 lots why",
     "prints": "ts_ns instrument px_e9 px_high_e9 lots aggressor bid_e9 ask_e9 delta:f vega:f "
     "theo_e9",
