@@ -134,7 +134,9 @@ class World:
         for row in rows[kind == tables.ACT_TRIP]:
             self.tripped_ns = int(row["ts_ns"])
             cause = "one side" if int(row["why"]) & Why.SAME_SIDE else "window"
-            self.journal.append(self.tripped_ns, "trip", {"fills": int(row["lots"]), "cause": cause})
+            self.journal.append(
+                self.tripped_ns, "trip", {"fills": int(row["lots"]), "cause": cause}
+            )
         refused = rows[kind == tables.ACT_HEDGE_REJECT]
         if refused.size:
             self.pending_hedge -= int((refused["side"] * refused["lots"]).sum())
