@@ -99,7 +99,7 @@ def snapshot(world: "World", now_ns: int) -> None:
     inventory = world.plan.inventory if world.plan else None
     world.pnl.append(
         {
-            "bound": world.name, "ts_ns": now_ns, "spot": float(h["spot"]), "cash_e9": cash,
+            "bound": world.name, "ts_ns": now_ns, "spot": float(h["mid"]), "cash_e9": cash,
             "mtm_e9": net - cash, "net_e9": net, "fees_e9": world.fees_e9,
             "fills": int(h["fills"]), "contracts": int(h["contracts"]),
             "hedge_lots": int(own["qty"][-1]),

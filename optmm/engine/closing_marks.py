@@ -59,7 +59,7 @@ def candidates(
     official_e9 : official closes of the day, ABSENT where not given
     """
     mkt = state.mkt
-    move = float(state.head["spot"][0]) - mkt["spot_ref"]
+    move = float(state.head["mid"][0]) - mkt["spot_ref"]
     fair = np.maximum(mkt["theo"] + move * (mkt["delta"] + move * mkt["gamma_half"]), 0.0)
     there = np.isfinite(fair)
     theo = np.where(there, np.floor(np.where(there, fair, 0.0) * 1e9 + 0.5), ABSENT)

@@ -57,10 +57,10 @@ def test_exact_money_presence_and_limits(name, request):
 
 def test_goog_is_the_whole_chain_to_the_early_close(goog):
     done, report = goog
-    assert len(done.day.chain) == 2192
+    assert len(done.feed.chain) == 2192
     assert report["bounds"]["optimistic"]["fills"] > 50
     last = pl.read_parquet(done.folder / "quotes.parquet")["ts_ns"].max()
-    assert done.day.session.close_ns - last < 120 * 10**9  # 13:00 in New York, not 16:00
+    assert done.feed.session.close_ns - last < 120 * 10**9  # 13:00 in New York, not 16:00
     prints = pl.read_parquet(done.folder / "prints.parquet")
     assert (prints.height, prints["lots"].sum()) == (958, 7471)
 

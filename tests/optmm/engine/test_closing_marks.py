@@ -81,7 +81,8 @@ def test_candidates_are_the_engines_own_marks_under_the_default_policy():
         mkt["theo"][:-1] = np.where(rng.random(N) < 0.3, np.nan, rng.normal(1, 1, N))
         mkt["delta"], mkt["gamma_half"] = rng.normal(size=(2, N + 1))
         mkt["spot_ref"] = 100.0
-        state.head["spot"], state.head["spot_e9"] = 100.3, 100_300_000_000
+        state.head["spot"] = state.head["mid"] = 100.3
+        state.head["spot_e9"] = 100_300_000_000
         own = Marks(N)
         settled = np.full(N + 1, ABSENT)
         for i in np.flatnonzero(rng.random(N) < 0.2):
