@@ -298,7 +298,8 @@ def begin_session(state: EngineState) -> None:
     state.mkt["theo"] = np.nan
     for name in ("spot_ns", "resumed_ns", "is_halted", "has_book", "future_mid", "basis_ns"):
         state.head[name] = 0
-    state.head["spot_lo"], state.head["spot_hi"] = 0.0, np.inf
+    state.head["move_mid"] = state.head["spot_lo"] = 0.0  # a night is no session's volatility
+    state.head["spot_hi"] = np.inf
     void(state)
 
 
