@@ -34,7 +34,7 @@ USD = 1e-9
 
 
 @inlined
-def bid_interval(h, m, o, middle, why):
+def bid_interval(h, m, o, why):
     """Target of the bid: not under the first, under the second; both e9, infinite if unbound."""
     split, below, above = m["tick_split_e9"], m["tick_below_e9"], m["tick_above_e9"]
     if o["sent_bid_lots"] == 0:
@@ -45,13 +45,11 @@ def bid_interval(h, m, o, middle, why):
     band = band_of(h, m, o["half_bid"], sent, why)
     low = float(ceil_tick(max(sent - band, 1), split, below, above))
     high = float(tick_over(floor_tick(sent + band, split, below, above), split, below, above))
-    if middle == 0.0:  # nothing else keeps it off the displayed ask
-        high = min(high, float(m["ask_e9"]))
     return low, high
 
 
 @inlined
-def ask_interval(h, m, o, middle, why):
+def ask_interval(h, m, o, why):
     """Target of the ask: over the first, not over the second; both e9, infinite if unbound."""
     split, below, above = m["tick_split_e9"], m["tick_below_e9"], m["tick_above_e9"]
     if why & CROSS_GUARD != 0:
@@ -63,8 +61,6 @@ def ask_interval(h, m, o, middle, why):
     if sent - band > below:
         least = ceil_tick(sent - band, split, below, above)
         low = float(tick_under(least, split, below, above))
-    if middle == 0.0 and m["bid_e9"] > 0:
-        low = max(low, float(m["bid_e9"]))
     return low, high
 
 
@@ -126,20 +122,26 @@ def certify_absent(state, i, why):
 @inlined
 def bid_limits(h, m, o, fair, middle, cap, why):
     """What the bid asks for: fair value from, to; sum of the market from, to; least no-arbitrage
-    cap, USD; whether it is the middle that keeps it down; whether only the present spot is known.
+    cap, USD; whether it is the middle that keeps it down; whether only the present spot is known;
+    least displayed ask.
+
+    A target that reaches the displayed ask follows it tick by tick. A fresh middle keeps it off;
+    once that is too old fair value has to, from every ask that the certificate admits.
     """
     fair_lo, fair_hi, sum_lo, sum_hi = -math.inf, math.inf, -FAR, FAR
-    least_cap, by_middle, pinned = -math.inf, 0, False
+    least_cap, by_middle, pinned, least_ask = -math.inf, 0, False, 0
     if o["cap_bid"] <= 0:
-        return fair_lo, fair_hi, sum_lo, sum_hi, least_cap, by_middle, pinned
-    low, high = bid_interval(h, m, o, middle, why)
+        return fair_lo, fair_hi, sum_lo, sum_hi, least_cap, by_middle, pinned, least_ask
+    low, high = bid_interval(h, m, o, why)
     gap, hold = min(o["skew"] - o["half_bid"], 0.0), h["middle_edge"] * o["half_bid"]
     if high < math.inf:
         if middle > 0.0 and fair + gap > middle - hold:
             sum_hi = int(2.0 * (high + hold * 1e9)) - 4
             by_middle = 1
         else:
+            high = min(high, float(m["ask_e9"]))
             fair_hi = (high - 1.0) * USD - gap
+            least_ask = int(high)
         pinned = cap < fair + gap
     if low > -math.inf:
         fair_lo = (low + 1.0) * USD - gap
@@ -150,29 +152,36 @@ def bid_limits(h, m, o, fair, middle, cap, why):
         least_cap = max(least_cap, (o["sent_bid_e9"] + 2) * USD)
     elif m["ask_e9"] <= m["tick_below_e9"]:
         # the displayed ask leaves no room for a bid at any fair value, until it rises
-        fair_hi, sum_hi, pinned, by_middle = math.inf, m["bid_e9"] + m["ask_e9"], False, 0
-    return fair_lo, fair_hi, sum_lo, sum_hi, least_cap, by_middle, pinned
+        fair_hi, sum_hi, pinned, by_middle, least_ask = math.inf, m["ask_e9"], False, 0, 0
+    return fair_lo, fair_hi, sum_lo, sum_hi, least_cap, by_middle, pinned, least_ask
 
 
 @inlined
 def ask_limits(h, m, o, fair, middle, floor, why):
-    """What the ask asks for, as `bid_limits`; the fifth is the greatest no-arbitrage floor, USD."""
+    """What the ask asks for, as `bid_limits`; the fifth is the greatest no-arbitrage floor, USD,
+    the last the greatest displayed bid.
+    """
     fair_lo, fair_hi, sum_lo, sum_hi = -math.inf, math.inf, -FAR, FAR
     if o["cap_ask"] <= 0:
-        return fair_lo, fair_hi, sum_lo, sum_hi, math.inf, 0, False
-    low, high = ask_interval(h, m, o, middle, why)
+        return fair_lo, fair_hi, sum_lo, sum_hi, math.inf, 0, False, FAR
+    low, high = ask_interval(h, m, o, why)
     gap, hold = max(o["skew"] + o["half_ask"], 0.0), h["middle_edge"] * o["half_ask"]
     fair_hi = min((high - 1.0) * USD - gap, (o["sent_ask_e9"] - 1) * USD)
     sum_hi = int(2.0 * (high - hold * 1e9)) - 4
     most_floor = (min(high, float(o["sent_ask_e9"])) - 2.0) * USD
-    if low == -math.inf:
-        return fair_lo, fair_hi, sum_lo, sum_hi, most_floor, 0, False
-    pinned = floor > fair + gap
+    if why & CROSS_GUARD != 0:
+        return fair_lo, fair_hi, sum_lo, sum_hi, most_floor, 0, False, -1
     if middle > 0.0 and fair + gap < middle + hold:
+        if low == -math.inf:
+            return fair_lo, fair_hi, sum_lo, sum_hi, most_floor, 1, False, FAR
         sum_lo = int(2.0 * (low - hold * 1e9)) + 4
-        return fair_lo, fair_hi, sum_lo, sum_hi, most_floor, 1, pinned
+        return fair_lo, fair_hi, sum_lo, sum_hi, most_floor, 1, floor > fair + gap, FAR
+    if m["bid_e9"] > 0:
+        low = max(low, float(m["bid_e9"]))
+    if low == -math.inf:
+        return fair_lo, fair_hi, sum_lo, sum_hi, most_floor, 0, False, -1
     fair_lo = (low + 1.0) * USD - gap
-    return fair_lo, fair_hi, sum_lo, sum_hi, most_floor, 0, pinned
+    return fair_lo, fair_hi, sum_lo, sum_hi, most_floor, 0, floor > fair + gap, int(low)
 
 
 @inlined
@@ -181,10 +190,10 @@ def certify(state, i, why_bid, why_ask):
     h, m, o = state[0][0], state[1][i], state[2][i]
     spot, fair, middle = h["spot"], theo_now(m, h["spot"]), displayed_middle(h, m)
     floor, cap = bounds(m, spot)
-    bid_lo, bid_hi, sum_lo, sum_hi, least_cap, held, pinned = bid_limits(
+    bid_lo, bid_hi, sum_lo, sum_hi, least_cap, held, pinned, least_ask = bid_limits(
         h, m, o, fair, middle, cap, why_bid
     )
-    ask_lo, ask_hi, other_lo, other_hi, most_floor, also_held, also_pinned = ask_limits(
+    ask_lo, ask_hi, other_lo, other_hi, most_floor, also_held, also_pinned, most_bid = ask_limits(
         h, m, o, fair, middle, floor, why_ask
     )
     fair_lo, fair_hi = max(bid_lo, ask_lo), min(bid_hi, ask_hi)
@@ -196,8 +205,10 @@ def certify(state, i, why_bid, why_ask):
         fair_lo = fair_hi = fair
     if fair_lo <= 0.0:
         fair_lo = -math.inf  # fair value is never below zero, its Taylor terms may be
-    most_bid = o["sent_ask_e9"] - 1 if o["sent_ask_lots"] > 0 else FAR
-    least_ask = o["sent_bid_e9"] + 1 if o["sent_bid_lots"] > 0 else 0
+    if o["sent_ask_lots"] > 0:
+        most_bid = min(most_bid, o["sent_ask_e9"] - 1)
+    if o["sent_bid_lots"] > 0:
+        least_ask = max(least_ask, o["sent_bid_e9"] + 1)
     shown = m["bid_e9"] + m["ask_e9"]
     if 0 < m["bid_e9"] < m["ask_e9"] and not sum_lo <= shown <= sum_hi:
         sum_lo = sum_hi = shown

@@ -120,10 +120,13 @@ def run(
         claim_folder(folder)
         write_json(folder / "manifest.json", head)
     started = time.perf_counter()
+    # journals first: they are locked, so the tables of a run that is still on are left alone
+    journals = [Journal(folder / f"journal-{name}.sqlite", resume=resume) for name in bounds]
+    for table in folder.glob("*.parquet*"):
+        table.unlink()  # written again from the first row
     writer = QuoteWriter(folder / "quotes.parquet")
     worlds, watch = [], Stopwatch()
-    for name in bounds:
-        journal = Journal(folder / f"journal-{name}.sqlite", resume=resume)
+    for name, journal in zip(bounds, journals, strict=True):
         journal.append(feed.session.open_ns, "open", {
             "bound": name, "config": head["config_hash"], "data": head["data_hash"],
             "seed": seed, "session": feed.session.date, "underlying": feed.chain.underlying.symbol,
@@ -272,8 +275,6 @@ def reclaim_folder(folder: Path, head: dict) -> None:
                 f"{folder} is of another run: its {name} is {found.get(name)!r}, "
                 f"this one's {head[name]!r}"
             )
-    for table in folder.glob("*.parquet*"):
-        table.unlink()  # written again from the first row
 
 
 def _write(it: Run, head: dict) -> None:

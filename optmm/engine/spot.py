@@ -22,15 +22,32 @@ def level(h, m):
         less_behind = m["bid_lots"] / (m["bid_lots"] + m["ask_lots"])
         return (m["bid_e9"] + (m["ask_e9"] - m["bid_e9"]) * less_behind) / 1e9
     fresh = h["now_ns"] - h["future_ns"] <= h["stale_spot_ns"]
-    if source == FUTURE and h["basis_ns"] > 0 and h["future_mid"] > 0.0 and fresh:
+    # a future not above its basis is no level: a wrong print must not price the chain
+    if source == FUTURE and h["basis_ns"] > 0 and h["future_mid"] > max(h["basis"], 0.0) and fresh:
         return h["future_mid"] - h["basis"]
     return h["mid"]
+
+
+@inner
+def learn_basis(h, mid):
+    """Bring the average basis up to now, with the underlying's new mid (USD)."""
+    if h["future_mid"] <= 0.0 or h["now_ns"] - h["future_ns"] > h["stale_spot_ns"]:
+        return
+    basis = h["future_mid"] - mid
+    if h["basis_ns"] == 0:
+        h["basis"] = basis
+    else:
+        waited = float(h["now_ns"] - h["basis_ns"])
+        h["basis"] += (1.0 - 2.0 ** (-waited / h["basis_half_life_ns"])) * (basis - h["basis"])
+    h["basis_ns"] = h["now_ns"]
 
 
 @inner
 def move_spot(h, m, mid_e9, ts_ns):
     """Set the underlying's mid; ask for a sweep if the level moved, for a sheet if it moved far."""
     h["spot_ns"] = ts_ns
+    if h["spot_source"] == FUTURE:
+        learn_basis(h, mid_e9 / 1e9)
     if mid_e9 != h["spot_e9"]:
         h["spot_e9"] = mid_e9
         h["mid"] = mid_e9 / 1e9
@@ -52,20 +69,6 @@ def follow_level(h, m):
 
 
 @inner
-def learn_basis(h, mid):
-    """Bring the average basis up to now, with the underlying's new mid (USD)."""
-    if h["future_mid"] <= 0.0 or h["now_ns"] - h["future_ns"] > h["stale_spot_ns"]:
-        return
-    basis = h["future_mid"] - mid
-    if h["basis_ns"] == 0:
-        h["basis"] = basis
-    else:
-        waited = float(h["now_ns"] - h["basis_ns"])
-        h["basis"] += (1.0 - 2.0 ** (-waited / h["basis_half_life_ns"])) * (basis - h["basis"])
-    h["basis_ns"] = h["now_ns"]
-
-
-@inner
 def apply_underlying(h, m, e):
     """Take a new underlying top of book; a crossed or one-sided one leaves the last good mid."""
     m["bid_e9"] = e["bid_e9"]
@@ -76,8 +79,6 @@ def apply_underlying(h, m, e):
     if e["bid_e9"] <= 0 or e["ask_e9"] <= e["bid_e9"]:
         return 0
     mid_e9 = (e["bid_e9"] + e["ask_e9"]) // 2
-    if h["spot_source"] == FUTURE:
-        learn_basis(h, mid_e9 / 1e9)
     return move_spot(h, m, mid_e9, e["ts_event_ns"])
 
 

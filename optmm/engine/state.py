@@ -192,8 +192,7 @@ def publish_theo(
     state.head["spot_lo"] = spot_ref * (1.0 - taylor_range)
     state.head["spot_hi"] = spot_ref * (1.0 + taylor_range)
     state.head["spot_ref"] = spot_ref
-    rows["vega"] = 0.0 if vega is None else vega
-    priced = np.isfinite(theo)
+    rows["vega"], priced = 0.0 if vega is None else vega, np.isfinite(theo)
     for row, values in ((THEO, theo), (DELTA, delta), (GAMMA_HALF, rows["gamma_half"])):
         state.sheet[row, :-1] = np.where(priced, values, 0.0)
     void(state)
@@ -298,6 +297,7 @@ def begin_session(state: EngineState) -> None:
     state.mkt["theo"] = np.nan
     for name in ("spot_ns", "resumed_ns", "is_halted", "has_book", "future_mid", "basis_ns"):
         state.head[name] = 0
+    state.head["move_mid"] = 0.0  # a night is no session's volatility
     state.head["spot_lo"], state.head["spot_hi"] = 0.0, np.inf
     void(state)
 

@@ -51,6 +51,20 @@ def test_a_run_that_decides_every_row_every_time_agrees(world, name, tight):
     assert quick.state.head["requotes"][0] < 0.6 * full.state.head["requotes"][0]
 
 
+@pytest.mark.parametrize("seed", [3, 4, 5])
+def test_a_middle_that_ages_leaves_no_quote_that_follows_the_other_side(seed):
+    """Bands wider than the market: without a fresh middle a target can reach the displayed quote.
+
+    From there it goes tick by tick, however far it may be from the quote sent.
+    """
+    wide = {"middle_ns": E9 // 100, "middle_edge": 0.3, "min_change_ticks": 60, "guard_ns": 0}
+    setup = tape.Setup(events=4_000, seed=seed)
+    full, quick = (played(setup, every, **wide) for every in (1, 0))
+    assert full.all_acts().tobytes() == quick.all_acts().tobytes()
+    assert full.state.own["sent_ask_e9"].tolist() == quick.state.own["sent_ask_e9"].tolist()
+    assert quick.state.head["requotes"][0] < full.state.head["requotes"][0]
+
+
 @pytest.mark.parametrize("seed", [11, 12])
 def test_a_sweep_lists_every_row_whose_full_decision_sends_a_message(seed):
     """The array pass against the scalar decision, at spots all over the sheet's range."""

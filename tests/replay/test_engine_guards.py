@@ -271,3 +271,20 @@ def test_the_future_leads_by_its_move_from_the_average_basis():
     assert bench.state.head["spot_e9"][0] == 99 * E9
     bench.feed((12, Kind.REFERENCE_QUOTE, 2, 0, 10601, 0, 9, 0))  # one-sided: the mid
     assert bench.state.head["spot"][0] == 99.0
+
+
+def test_the_basis_to_an_index_follows_its_prints():
+    """An index has no quotes: its prints are its level, and what the basis is measured by."""
+    bench = Bench(spot_source=FUTURE, basis_half_life_ns=10 * E9, spot_from_prints=1)
+    bench.feed((1, Kind.REFERENCE_QUOTE, 2, 10499, 10501, 9, 9, 0))
+    bench.feed((11, Kind.UNDERLYING_TRADE, 2, 9800, 9800, 1, 0, 0))  # basis 7.00
+    assert float(bench.state.head["basis"][0]) == pytest.approx(6.0, abs=1e-9)
+    assert float(bench.state.head["spot"][0]) == pytest.approx(99.0, abs=1e-9)
+
+
+def test_a_future_no_higher_than_its_basis_is_no_level():
+    """A wrong quote of 4.00 over a basis of 5.00 would price the chain at a spot below zero."""
+    bench = Bench(spot_source=FUTURE, basis_half_life_ns=10 * E9)
+    bench.feed((1, Kind.REFERENCE_QUOTE, 2, 10499, 10501, 9, 9, 0))
+    bench.feed((2, Kind.REFERENCE_QUOTE, 2, 399, 401, 9, 9, 0))
+    assert bench.state.head["spot"][0] == 100.0

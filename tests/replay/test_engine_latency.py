@@ -93,6 +93,22 @@ def test_latency_grows_with_recent_volatility_over_its_average(stress, least, mo
     assert least <= way <= most
 
 
+def test_a_night_is_no_part_of_the_average():
+    """Quiet hours would lower the average, and make every morning look like stress."""
+    setup = tape.Setup(options=2)
+    state = tape.make_state(setup, tape.make_chain(setup))
+    h = state.head[0]
+    for name in ("feed_ns", "order_ns", "latency_stress"):
+        h[name] = 1_000_000
+    for start in (0, 24 * 3_600):
+        for second in range(3_600):
+            h["now_ns"], h["mid"] = (start + second) * E9, 100.0 * math.exp(1e-4 * (second % 2))
+            learn(h)
+        assert int(latency.landing(state.head)) - int(h["now_ns"]) == 2_000_000
+        h["landed_ns"] = 0
+        tables.begin_session(state)
+
+
 def learn(h: np.void) -> None:
     """The engine's estimator, which only it calls, as plain Python."""
     getattr(latency.learn, "py_func", latency.learn)(h)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from days import MINUTE_NS, barred, simulated
 
@@ -172,6 +173,26 @@ def test_a_journal_that_was_altered_while_interrupted_is_named(tmp_path):
     db.close()
     with pytest.raises(DataError, match=r"row 3 .* is not what this run derives"):
         replay.run(day, DeskConfig(), folder, resume=True)
+
+
+def test_a_run_that_is_still_on_keeps_its_tables(tmp_path):
+    """Who resumes it meanwhile is refused by its journals before a table is touched."""
+    day, folder = simulated(6), tmp_path / "run"
+
+    class Meddler(StopAt):
+        met = 0
+
+        def until(self, now_ns: int, *, hurry: bool) -> int:
+            if not self.met:
+                self.met = 1
+                with pytest.raises(DataError, match="locked"):
+                    replay.run(day, DeskConfig(), folder, resume=True)
+            return super().until(now_ns, hurry=hurry)
+
+    meddler = Meddler(day.session.close_ns + MINUTE_NS)
+    run = replay.run(day, DeskConfig(), folder, control=meddler)
+    rows = pq.read_metadata(folder / "quotes.parquet").num_rows
+    assert meddler.met and rows == run.worlds[0].quotes.count > 0
 
 
 def test_a_complete_run_is_not_taken_up_again(tmp_path):
