@@ -147,8 +147,11 @@ class _Tracer:
         return int(self._regs[RIP]), int(self._regs[RSP])
 
 
-def watched(command: Sequence[str], *, rate_hz: int = RATE_HZ) -> Split:
+def watched(command: Sequence[str], *, rate_hz: int = RATE_HZ, ready: Path | None = None) -> Split:
     """Run `command` to its end and sample it; what it prints is thrown away.
+
+    `ready` : a file that the program makes when its set-up is over; samples before that are not
+    counted
 
     Raises
     ------
@@ -165,7 +168,7 @@ def watched(command: Sequence[str], *, rate_hz: int = RATE_HZ) -> Split:
         child.kill()
         child.wait()
         raise CannotWatchError("tracing a child is forbidden here (ptrace)")
-    maps, found = _Maps(child.pid), Counter[str]()
+    maps, found, before = _Maps(child.pid), Counter[str](), Counter[str]()
     known = {child.pid}
     code: int | None = None
     while code is None:
@@ -175,7 +178,8 @@ def watched(command: Sequence[str], *, rate_hz: int = RATE_HZ) -> Split:
                 known.add(tid)
         for tid in sorted(known):
             if tid in known and _running(child.pid, tid) and tracer.ask(INTERRUPT, tid):
-                code = _take(tracer, maps, child.pid, tid, found, known)
+                into = found if ready is None or ready.exists() else before
+                code = _take(tracer, maps, child.pid, tid, into, known)
             else:
                 code = _passed_on(tracer, child.pid, tid, known)
             if code is not None:

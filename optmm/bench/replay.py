@@ -9,6 +9,7 @@ import hashlib
 import math
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from optmm.market.feed import feed_of
 E9 = 1_000_000_000
 SWEEPS_A_SECOND = 50
 FAR_NS = 1 << 60
+ALONE_EVENTS = 3_000_000
 WHOLE = 1 << 62  # a block that holds any tape
 CORRECT = "correct: "
 EVENTS = "M events/s"
@@ -156,3 +158,14 @@ def measured(
         "quoted_two_sided": float(np.mean((own["bid_lots"] > 0) & (own["ask_lots"] > 0))),
     }
     return events / best, about, wrong
+
+
+def alone(ready: str, passes: int) -> None:
+    """Replay the tape with moves `passes` times, for who watches; makes `ready` when it begins."""
+    tape = Tape(Mix())
+    start = opened(tape, desk(min_change_ticks=2))
+    rows = np.concatenate(list(tape.blocks(ALONE_EVENTS)))
+    replayed(start, rows, WHOLE)
+    Path(ready).touch()
+    for _ in range(passes):
+        replayed(start, rows, WHOLE)

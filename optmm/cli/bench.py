@@ -216,6 +216,36 @@ def quoting(
     _show(table.report(quick=quick, pinned=pinned), as_json, strict)
 
 
+@app.command("truth")
+def truth(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="a third of the takers, which miss the bar of contracts")
+    ] = False,
+    core: Annotated[int | None, CORE] = None,
+    strict: Annotated[bool, STRICT] = False,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Measure the engine where the answer is known: P&L, adverse selection and volume by formula.
+
+    The whole engine quotes the true value on the plain market (docs/simulator.md). Exit code 1 when
+    a mean is more than three standard errors from its formula.
+
+    Example: optmm bench truth
+    """
+    from optmm.bench import timing
+
+    pinned = timing.pin(core)
+    from optmm.bench import ground_truth
+    from optmm.bench.rows import Report
+
+    rows, wrong = ground_truth.run(Path(), _say, quick=quick)
+    about = timing.machine() | {
+        "core": pinned or "not pinned",
+        "sets": "quick" if quick else "full",
+    }
+    _show(Report("truth", {"truth": rows}, about, wrong=tuple(wrong)), as_json, strict)
+
+
 def _chosen(
     parts: list[str] | None, known: tuple[str, ...], usual: tuple[str, ...]
 ) -> tuple[str, ...]:

@@ -65,29 +65,41 @@ def test_shares_add_up_and_nothing_gives_none():
 
 
 def test_where_nothing_may_be_watched_rows_are_skipped(monkeypatch, tmp_path):
-    def forbidden(command):
+    def forbidden(command, ready):
         raise CannotWatchError("tracing a child is forbidden here (ptrace)")
 
     monkeypatch.setattr(profile, "watched", forbidden)
     monkeypatch.setattr(profile.replay_day, "recorded", lambda: None)
     monkeypatch.setattr(profile.replay_day, "stored", lambda base, times, folder: 7_000_000)
     rows, wrong = profile.run(tmp_path, quick=False, say=lambda words: None)
-    assert [row.verdict for row in rows] == ["skipped", "skipped"] and wrong == []
+    assert [row.verdict for row in rows] == ["skipped"] * 3 and wrong == []
     assert "is not here" in rows[0].note and "ptrace" in rows[1].note
 
 
 def test_a_share_over_the_bar_misses_and_a_failed_replay_is_wrong(monkeypatch, tmp_path):
     monkeypatch.setattr(
-        profile, "watched", lambda command: Split({"numba": 3, "interpreter": 1}, 4)
+        profile, "watched", lambda command, ready: Split({"numba": 3, "interpreter": 1}, 4)
     )
     monkeypatch.setattr(profile.replay_day, "recorded", lambda: None)
     monkeypatch.setattr(profile.replay_day, "stored", lambda base, times, folder: 7_000_000)
     rows, wrong = profile.run(tmp_path, quick=False, say=lambda words: None)
     assert rows[1].measured == pytest.approx(25.0) and rows[1].verdict == "misses"
-    assert wrong == ["correct: the replay of 7.0 M events ended with code 4"]
+    assert wrong == [
+        f"correct: {name} ended with code 4"
+        for name in ("the loop's tape", "optmm replay, 7.0 M events")
+    ]
 
 
 def test_only_linux_on_x86_is_watched(monkeypatch):
     monkeypatch.setattr(python_share.platform, "machine", lambda: "arm64")
     with pytest.raises(CannotWatchError, match="arm64"):
         watched([sys.executable, "-c", ""])
+
+
+def test_samples_before_the_program_is_ready_are_not_counted(tmp_path):
+    """One program says that it is ready before it begins, the other never does."""
+    sampled(SPIN)  # skips where nothing may be watched
+    never = watched([sys.executable, "-c", SPIN], ready=tmp_path / "no")
+    told = watched([sys.executable, "-c", SPIN], ready=tmp_path)
+    assert never.total == 0 and never.code == 0
+    assert told.share("interpreter") > 0.8
