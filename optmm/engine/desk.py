@@ -43,6 +43,7 @@ class World:
     watch : takes the time of some events; nothing of it enters the run
     seed : of the lots that are dealt and the latencies that are drawn
     opening : what is held before the first session
+    keeps_prints : public prints are the same in every world; one of them keeps them
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class World:
         watch: Stopwatch,
         seed: int = 0,
         opening: tuple[Position, ...] = (),
+        keeps_prints: bool = True,
     ) -> None:
         self.name, self.feed, self.chain, self.config = name, feed, feed.chain, config
         self.session: Session = feed.session
@@ -73,6 +75,7 @@ class World:
             "future" if feed.chain.underlying.kind == "future" else "equity"
         )
         self.pnl: list[dict] = []
+        self.keeps_prints = keeps_prints
         self.prints: list[np.ndarray] = []
         self.print_vega: list[np.ndarray] = []
         self._held = (np.zeros(self.n, np.int64), 0.0)  # shares and hedge when the sheet came
@@ -127,7 +130,7 @@ class World:
         rows = rows[~quoted]  # a copy: from here on the buffer may be filled again
         tables.empty_acts(self.state)
         kind = rows["kind"]
-        if (kind == tables.ACT_PRINT).any():
+        if self.keeps_prints and (kind == tables.ACT_PRINT).any():
             self._log_prints(rows[kind == tables.ACT_PRINT])
         for row in rows[np.isin(kind, (tables.ACT_FILL, tables.ACT_HEDGE))]:
             self._book(row)

@@ -133,7 +133,19 @@ def run(
             "bounds": list(bounds),
         })  # fmt: skip
         log = QuoteLog(name, writer, journal)
-        worlds.append(World(name, feed, config, journal, log, watch=watch, seed=seed, opening=held))
+        worlds.append(
+            World(
+                name,
+                feed,
+                config,
+                journal,
+                log,
+                watch=watch,
+                seed=seed,
+                opening=held,
+                keeps_prints=name == bounds[0],
+            )
+        )
     it = Run(
         feed, config, market(feed, config), worlds,
         FixingPrices(feed.chain, config.settlement, rate=config.rates.prior),

@@ -61,7 +61,10 @@ def test_a_stored_day_is_recognised_and_answers_to_its_names(tree, tmp_path):
 def test_a_path_that_is_nothing_we_read(tmp_path):
     with pytest.raises(DataError, match="there is no"):
         open_day(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"is no source we read.*LEAN data folder, folder of stored days, stored day"):
+    with pytest.raises(
+        DataError,
+        match=r"is no source we read.*LEAN data folder, folder of stored days, stored day",
+    ):
         open_day(tmp_path)
 
 
