@@ -73,8 +73,8 @@ BAD = {
     ),
     DAYS + "[grid]\nmarket_share = [0.4]\n": (
         "grid.toml: cell 1 (market_share = 0.4): unknown key 'market_share'; known keys: carry, "
-        "clock, corporate, dividends, exercise, fees, hedging, limits, marks, protections, quoting, "
-        "rates, replay, settlement, surface, synthetic"
+        "clock, corporate, dividends, exercise, fees, hedging, limits, marks, protections, "
+        "quoting, rates, replay, settlement, surface, synthetic"
     ),
     DAYS + "[grid]\nquoting.market_share = [0.4, 3.0]\n": (
         "grid.toml: cell 2 (quoting.market_share = 3): quoting.market_share is 3.0: Input should "
