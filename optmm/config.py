@@ -28,6 +28,7 @@ from optmm.config_days import (
     Section,
     Settlement,
     Synthetic,
+    iso_date,
 )
 from optmm.errors import ConfigError
 
@@ -94,7 +95,7 @@ class Dividends(Section):
         if list(self.ex_dates) != sorted(set(self.ex_dates)):
             raise ValueError("has ex_dates that do not rise")
         for text in self.ex_dates:
-            date.fromisoformat(text)
+            iso_date(text)
         return self
 
 

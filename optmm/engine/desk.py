@@ -91,8 +91,9 @@ class World:
         self.hedged_ns = 0
         self._committed_ns = 0
         self.priced = False  # a sheet of this session is in force
-        self.opening_net_e9 = 0  # of this session
+        self.opening_net_e9 = 0  # at the last close
         self.close_e9 = 0  # of the underlying at the last close
+        self.close_date = ""  # of the session before
         self.settled: set[int] = set()
         self.fees = costs.schedule(
             option=config.fees.option_usd_per_contract,
@@ -293,12 +294,12 @@ class World:
         """Start a session: nothing is known of its market yet."""
         self.session, self._seen_ns = session, session.open_ns
         self.priced = False
-        self.opening_net_e9 = books.net_e9(self)
         tables.begin_session(self.state)
         self.journal.append(session.open_ns, "session", {
             "date": session.date, "close_ns": session.close_ns,
         })  # fmt: skip
         for leg in self.opening.at_open():
+            self.marks.given(leg.instrument, leg.px_e9)
             books.book_leg(self, session.open_ns, leg)
 
     def end(self, now_ns: int, fixings: dict[int, Fixing], official_e9: np.ndarray) -> None:
@@ -308,7 +309,8 @@ class World:
         """
         settlement.settle_expired(self, now_ns, fixings)
         self.marked = books.mark_close(self, official_e9)
-        self.close_e9 = int(self.marks.e9[-1])
+        self.close_e9, self.close_date = int(self.marks.e9[-1]), self.session.date
+        self.opening_net_e9 = books.net_e9(self)
         self.fills.capture(None, self.marks.e9)
         self.presence.close()
         books.snapshot(self, now_ns)

@@ -72,8 +72,9 @@ BAD = {
         "'quoting'?"
     ),
     DAYS + "[grid]\nmarket_share = [0.4]\n": (
-        "grid.toml: cell 1 (market_share = 0.4): unknown key 'market_share'; known keys: clock, "
-        "dividends, fees, hedging, limits, protections, quoting, rates, replay, surface"
+        "grid.toml: cell 1 (market_share = 0.4): unknown key 'market_share'; known keys: carry, "
+        "clock, corporate, dividends, exercise, fees, hedging, limits, marks, protections, "
+        "quoting, rates, replay, settlement, surface, synthetic"
     ),
     DAYS + "[grid]\nquoting.market_share = [0.4, 3.0]\n": (
         "grid.toml: cell 2 (quoting.market_share = 3): quoting.market_share is 3.0: Input should "
@@ -150,6 +151,13 @@ def test_days_that_a_source_does_not_list(tmp_path):
     assert refused(tmp_path, "[[days]]\npath = 'stored'\nunderlying = 'QQQ'\n") == words
     (found,) = read(written(tmp_path, "[[days]]\npath = 'stored'\nunderlying = 'spy'\n")).days
     assert (found.underlying, found.date, found.simulated) == ("SPY", "2025-03-12", True)
+
+
+def test_simulated_days_in_a_folder_of_days_are_simulated(tmp_path):
+    day = simulate_day(simulation_config({"minutes": 1}), 5).day
+    store.write(day, tmp_path / "week" / "2025-03-12")
+    (found,) = read(written(tmp_path, "[[days]]\npath = 'week'\n")).days
+    assert found.simulated
 
 
 def test_too_many_cells_are_counted_not_built(tmp_path):
