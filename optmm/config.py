@@ -7,7 +7,7 @@ Units are in the field names: `_usd` dollars, `_s` and `_ms` times, `_lots` cont
 import hashlib
 import json
 import tomllib
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self

@@ -235,7 +235,7 @@ def test_the_day_loss_is_counted_from_the_last_close(tmp_path):
     """Shares worth 560 held at 570: the first day loses, the second does not lose it again."""
     path = tmp_path / "held.csv"
     path.write_text("symbol,lots,px_usd\nSPY,100000,600\n")
-    run, world, _ = finished(tmp_path / "run", LOOSE, positions=path)
+    run, _, _ = finished(tmp_path / "run", LOOSE, positions=path)
     pnl = pl.read_parquet(tmp_path / "run" / "pnl.parquet")
     close = run.feed.days[0].session.close_ns
     parts = pnl.filter(pl.col("ts_ns") <= close)["net_e9"], pnl.filter(pl.col("ts_ns") > close)
