@@ -213,10 +213,18 @@ class World:
         )  # fmt: skip
         if self.terms is not None:
             self.explained += explain.between(self.terms.sheet, sheet, *self._held)
-        hedge_units = float(self.state.own["qty"][-1]) * self.chain.underlying.multiplier
-        self._held = (self.lots * self.chain.multiplier, hedge_units)
+        self.revalue_from_here()
         self.terms, self.priced = terms, True
         self._replan()
+
+    def revalue_from_here(self, *, split: bool = False) -> None:
+        """The book held now is the one whose revaluation the next sheet explains.
+
+        Through a split there is none: the two sheets are of different shares.
+        """
+        hedge_units = float(self.state.own["qty"][-1]) * self.chain.underlying.multiplier
+        held = (self.lots * self.chain.multiplier, hedge_units)
+        self._held = (np.zeros(self.n, np.int64), 0.0) if split else held
 
     def _replan(self) -> None:
         assert self.terms is not None

@@ -21,6 +21,7 @@ def between(world: "World", before: Session, after: Session) -> None:
     _exercise(world, before, after)
     _carry(world, before, after)
     ratio = world.config.corporate.ratio(before.date, after.date)
+    world.revalue_from_here(split=ratio is not None)
     if ratio is None:
         return
     own = world.state.own

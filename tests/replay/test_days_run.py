@@ -170,6 +170,9 @@ def test_a_split_moves_the_book_and_makes_nothing(tmp_path):
             new = place[f"{symbol[:13]}{int(symbol[13:]) // 2:08d}"]
             arrived = legs.filter(pl.col("instrument") == new)
             assert int((arrived["side"].cast(pl.Int64) * arrived["lots"]).sum()) == 2 * lots
+    shares = held(before, len(chain), close)
+    assert shares  # half the price of a share is no loss of delta
+    assert abs(world["inventory_explained"]["delta"]) < 0.1 * 280.0 * abs(shares)
 
 
 def test_a_split_on_a_date_that_the_run_leaves_out_moves_the_book(tmp_path):
