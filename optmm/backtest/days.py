@@ -139,12 +139,14 @@ def _recorded(source: "Source", folder: Path, where: str) -> list[tuple]:
             remedy=f"It has {shown or 'no date at all'}.",
         )
     name = names[0].underlying
-    return [
-        (source.path, name, date, source.seed,
-         isinstance(reader, FolderReader) and _says_simulated(reader.folder(place, name, date)),
-         place)
-        for date in dates
-    ]  # fmt: skip
+    found: list[tuple] = []
+    for date in dates:
+        home, simulated = place, False
+        if isinstance(reader, FolderReader):
+            home = reader.folder(place, name, date)
+            simulated = _says_simulated(home)
+        found.append((source.path, name, date, source.seed, simulated, home))
+    return found
 
 
 def _same(listed: str, asked: str) -> bool:
