@@ -2,6 +2,7 @@
 
 import csv
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -11,8 +12,11 @@ from optmm import reports
 from optmm.config import parsed
 from optmm.data.simulator import simulate_day
 from optmm.data.simulator.config import simulation_config
-from optmm.engine import replay
+from optmm.engine import replay, settlement
+from optmm.engine.fixing_prices import Fixing
 from optmm.engine.journal import read
+from optmm.engine.marks import Marks
+from optmm.engine.positions_file import OpeningBook, Position
 from optmm.engine.verify import verify_run
 from optmm.errors import DataError
 from optmm.market.feed import feed_of, joined
@@ -232,6 +236,29 @@ def test_a_position_counts_from_its_price_before_it_has_a_mark(tmp_path):
     today = pnl.filter(pl.col("ts_ns") <= both.days[0].session.close_ns)
     assert world["killed"] is None
     assert today["net_e9"].min() > -100_000 * 10**9  # 3,000 lots cost 300,000 USD
+
+
+def test_a_position_without_a_mark_before_its_fixing_is_settled_all_the_same(monkeypatch):
+    """In at the settlement value, and out again with what it delivers."""
+    chain = feed().chain
+    i = next(i for i in range(chain.slice_start[1]) if chain.right[i] == 1)
+    qty, legs = np.zeros(len(chain) + 1, np.int64), []
+    world = SimpleNamespace(
+        chain=chain, n=len(chain), lots=qty[:-1], marks=Marks(len(chain)), settled=set(), seed=3,
+        opening=OpeningBook((Position(i, 3, None),)), config=parsed({}, "test"),
+        session=feed().session, journal=SimpleNamespace(append=lambda *row: None),
+    )  # fmt: skip
+
+    def book(world, now_ns, leg):
+        qty[leg.instrument] += leg.side * leg.lots
+        legs.append((leg.instrument, leg.kind, leg.px_e9))
+
+    monkeypatch.setattr(settlement.books, "book_leg", book)
+    px = int(chain.strike_e9[i]) + 4 * 10**9
+    settlement.settle_expired(world, 0, {0: Fixing(px, "test", 0)})
+    assert legs == [(i, "opening", 4 * 10**9), (i, "settlement", 4 * 10**9),
+                    (len(chain), "exercise", px)]  # fmt: skip
+    assert qty[i] == 0 and qty[-1] == 300
 
 
 def test_the_day_loss_is_counted_from_the_last_close(tmp_path):

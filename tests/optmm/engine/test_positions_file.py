@@ -98,7 +98,9 @@ def test_a_bad_file_is_named(tmp_path, name, text, message):
 def test_a_series_that_expired_before_the_run_is_refused(tmp_path):
     text = "symbol,lots\nSPY230317P00390000,1\n"
     with pytest.raises(DataError, match="expired before the run begins"):
-        read(tmp_path / "a.csv", text, open_ns=OPEN + 1)
+        read(tmp_path / "a.csv", text, open_ns=OPEN + 2)
+    # one that is fixed at the open, as AM series are, settles in the run
+    assert [p.lots for p in read(tmp_path / "a.csv", text, open_ns=OPEN + 1)] == [1]
 
 
 def test_the_pnl_counts_from_the_price_given_or_from_the_first_mark():
