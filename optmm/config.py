@@ -7,7 +7,7 @@ Units are in the field names: `_usd` dollars, `_s` and `_ms` times, `_lots` cont
 import hashlib
 import json
 import tomllib
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -28,6 +28,7 @@ from optmm.config_days import (
     Section,
     Settlement,
     Synthetic,
+    iso_date,
 )
 from optmm.errors import ConfigError
 
@@ -94,7 +95,7 @@ class Dividends(Section):
         if list(self.ex_dates) != sorted(set(self.ex_dates)):
             raise ValueError("has ex_dates that do not rise")
         for text in self.ex_dates:
-            date.fromisoformat(text)
+            iso_date(text)
         return self
 
 

@@ -42,7 +42,7 @@ class Synthetic(Section):
     @classmethod
     def _date(cls, text: str) -> str:
         if text:
-            date.fromisoformat(text)
+            iso_date(text)
         return text
 
     @field_validator("half_spread_usd", "tick_usd")
@@ -66,7 +66,7 @@ class Settlement(Section):
         if len(set(self.expiries)) != len(self.expiries):
             raise ValueError("has an expiry twice")
         for text in self.expiries:
-            date.fromisoformat(text.split(" ")[-1])
+            iso_date(text.split(" ")[-1])
         for usd in self.px_usd:
             if not usd > 0.0:
                 raise ValueError(f"has a px_usd of {usd:g}; a settlement price is above zero")
@@ -96,7 +96,7 @@ class Corporate(Section):
         if list(self.split_dates) != sorted(set(self.split_dates)):
             raise ValueError("has split_dates that do not rise")
         for text in self.split_dates:
-            date.fromisoformat(text)
+            iso_date(text)
         for text in self.split_ratios:
             new, colon, old = text.partition(":")
             if not (colon and new.isdecimal() and old.isdecimal() and int(new) and int(old)):
@@ -105,12 +105,17 @@ class Corporate(Section):
                 raise ValueError(f"has the split ratio {text!r}, which splits nothing")
         return self
 
-    def ratio(self, day: str) -> Fraction | None:
-        """New shares for an old one, effective on `day`; None without a split."""
-        if day not in self.split_dates:
-            return None
-        new, _, old = self.split_ratios[self.split_dates.index(day)].partition(":")
-        return Fraction(int(new), int(old))
+    def ratio(self, after: str, until: str) -> Fraction | None:
+        """New shares for an old one, of splits effective in (after, until]; None without one.
+
+        Trade dates of two sessions that follow each other in a run, which may leave some out.
+        """
+        found = None
+        for day, text in zip(self.split_dates, self.split_ratios, strict=True):
+            if after < day <= until:
+                new, _, old = text.partition(":")
+                found = (found or Fraction(1)) * Fraction(int(new), int(old))
+        return found
 
 
 class Carry(Section):
@@ -154,6 +159,13 @@ class Marks(Section):
         if self.policy == "official" and not self.official_file:
             raise ValueError("has the policy official and no official_file")
         return self
+
+
+def iso_date(text: str) -> str:
+    """YYYY-MM-DD; ValueError for the other spellings of ISO 8601, which would match no date."""
+    if date.fromisoformat(text).isoformat() != text:
+        raise ValueError(f"has the date {text!r}; write YYYY-MM-DD")
+    return text
 
 
 def exact_e9(usd: float) -> int:

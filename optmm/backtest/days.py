@@ -107,7 +107,7 @@ def _simulated(source: "Source", folder: Path, where: str) -> list[tuple]:
 
 def _recorded(source: "Source", folder: Path, where: str) -> list[tuple]:
     """Days of one path, in the order named, else by date."""
-    from optmm.data.readers import reader_for
+    from optmm.data.readers import FolderReader, reader_for
     from optmm.market import calendar
 
     assert source.path is not None
@@ -138,10 +138,15 @@ def _recorded(source: "Source", folder: Path, where: str) -> list[tuple]:
             f"{source.path} has no {names[0].underlying} on {', '.join(absent[:5]) or 'any date'}",
             remedy=f"It has {shown or 'no date at all'}.",
         )
-    simulated = reader.name == "stored day" and _says_simulated(place)
-    return [
-        (source.path, names[0].underlying, date, source.seed, simulated, place) for date in dates
-    ]
+    name = names[0].underlying
+    found: list[tuple] = []
+    for date in dates:
+        home, simulated = place, False
+        if isinstance(reader, FolderReader):
+            home = reader.folder(place, name, date)
+            simulated = _says_simulated(home)
+        found.append((source.path, name, date, source.seed, simulated, home))
+    return found
 
 
 def _same(listed: str, asked: str) -> bool:

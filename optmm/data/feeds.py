@@ -59,6 +59,8 @@ def _meant(path: Path, underlying: str | None, date: str | None) -> list[tuple[R
         return [choose(path, underlying, date)]
     if RANGE not in date:
         asked = [calendar.iso(part.strip()) for part in date.split(",") if part.strip()]
+        if not asked:
+            raise UsageError(f"--date {date!r} names no date")
         if len(set(asked)) != len(asked):
             raise UsageError(f"--date {date!r} names a date twice")
         return [choose(path, underlying, each) for each in asked]
@@ -75,11 +77,14 @@ def _meant(path: Path, underlying: str | None, date: str | None) -> list[tuple[R
     dates = sorted({day for _, day in there})
     if underlying is None and len(names) > 1:
         raise UsageError(f"{path} holds {', '.join(names)} between {first} and {last}: name one")
-    if not dates:
-        raise DataError(f"{path} has no day from {first} to {last}")
-    return [
-        choose(path, underlying or names[0], day) for day in dates if _has(there, underlying, day)
-    ]
+    meant = [day for day in dates if _has(there, underlying, day)]
+    if not meant:
+        what = f"day of {underlying}" if underlying else "day"
+        raise DataError(
+            f"{path} has no {what} from {first} to {last}",
+            remedy=f"In those days it holds {', '.join(names)}." if names else "",
+        )
+    return [choose(path, underlying or names[0], day) for day in meant]
 
 
 def _has(there: set[tuple[str, str]], underlying: str | None, day: str) -> bool:

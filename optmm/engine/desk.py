@@ -94,8 +94,9 @@ class World:
         self.hedged_ns = 0
         self._committed_ns = 0
         self.priced = False  # a sheet of this session is in force
-        self.opening_net_e9 = 0  # of this session
+        self.opening_net_e9 = 0  # at the last close
         self.close_e9 = 0  # of the underlying at the last close
+        self.close_date = ""  # of the session before
         self.settled: set[int] = set()
         self.fees = costs.schedule(
             option=config.fees.option_usd_per_contract,
@@ -215,10 +216,18 @@ class World:
         )  # fmt: skip
         if self.terms is not None:
             self.explained += explain.between(self.terms.sheet, sheet, *self._held)
-        hedge_units = float(self.state.own["qty"][-1]) * self.chain.underlying.multiplier
-        self._held = (self.lots * self.chain.multiplier, hedge_units)
+        self.revalue_from_here()
         self.terms, self.priced = terms, True
         self._replan()
+
+    def revalue_from_here(self, *, split: bool = False) -> None:
+        """The book held now is the one whose revaluation the next sheet explains.
+
+        Through a split there is none: the two sheets are of different shares.
+        """
+        hedge_units = float(self.state.own["qty"][-1]) * self.chain.underlying.multiplier
+        held = (self.lots * self.chain.multiplier, hedge_units)
+        self._held = (np.zeros(self.n, np.int64), 0.0) if split else held
 
     def _replan(self) -> None:
         assert self.terms is not None
@@ -296,12 +305,12 @@ class World:
         """Start a session: nothing is known of its market yet."""
         self.session, self._seen_ns = session, session.open_ns
         self.priced = False
-        self.opening_net_e9 = books.net_e9(self)
         tables.begin_session(self.state)
         self.journal.append(session.open_ns, "session", {
             "date": session.date, "close_ns": session.close_ns,
         })  # fmt: skip
         for leg in self.opening.at_open():
+            self.marks.given(leg.instrument, leg.px_e9)
             books.book_leg(self, session.open_ns, leg)
 
     def end(self, now_ns: int, fixings: dict[int, Fixing], official_e9: np.ndarray) -> None:
@@ -311,7 +320,8 @@ class World:
         """
         settlement.settle_expired(self, now_ns, fixings)
         self.marked = books.mark_close(self, official_e9)
-        self.close_e9 = int(self.marks.e9[-1])
+        self.close_e9, self.close_date = int(self.marks.e9[-1]), self.session.date
+        self.opening_net_e9 = books.net_e9(self)
         self.fills.capture(None, self.marks.e9)
         self.presence.close()
         books.snapshot(self, now_ns)

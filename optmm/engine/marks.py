@@ -35,9 +35,15 @@ class Marks:
         fair[-1] = False
         self.e9[fair] = np.floor(theo[fair] * 1e9 + 0.5).astype(np.int64)
         self.source[fair] = THEO
-        if state.head["spot_e9"][0] > 0:
+        # spot_ns is 0 until a session shows a level: yesterday's may be one from before a split
+        if state.head["spot_e9"][0] > 0 and state.head["spot_ns"][0] > 0:
             self.e9[-1] = state.head["spot_e9"][0]
             self.source[-1] = MID
+
+    def given(self, instrument: int, px_e9: int) -> None:
+        """Mark at a price that came with a position, until the market shows one."""
+        if self.source[instrument] == NONE:
+            self.e9[instrument], self.source[instrument] = px_e9, LAST
 
     def known(self) -> np.ndarray:
         """Which instruments have a mark, (n + 1,)."""

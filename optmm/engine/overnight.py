@@ -20,7 +20,8 @@ def between(world: "World", before: Session, after: Session) -> None:
     """Book the night from the close of `before` to the open of `after`."""
     _exercise(world, before, after)
     _carry(world, before, after)
-    ratio = world.config.corporate.ratio(after.date)
+    ratio = world.config.corporate.ratio(before.date, after.date)
+    world.revalue_from_here(split=ratio is not None)
     if ratio is None:
         return
     own = world.state.own
@@ -82,7 +83,7 @@ def opened(world: "World", now_ns: int) -> None:
     """Compare the first level of a session with the last close; an unexplained jump kills."""
     said = corporate.jumped(
         before_e9=world.close_e9, after_e9=int(world.state.head["spot_e9"][0]),
-        ratio=world.config.corporate.ratio(world.session.date),
+        ratio=world.config.corporate.ratio(world.close_date, world.session.date),
         most_share=world.config.corporate.jump_share,
     )  # fmt: skip
     if said:

@@ -98,7 +98,7 @@ def read(path: Path, chain: Chain, *, open_ns: int) -> tuple[Position, ...]:
 
 def _position(cells: dict[str, Any], place: dict[str, int], chain: Chain, open_ns: int) -> Position:
     instrument = _instrument(cells, place, chain)
-    if instrument < len(chain) and chain.fixing_ns[instrument] <= open_ns:
+    if instrument < len(chain) and chain.fixing_ns[instrument] < open_ns:
         raise DataError(
             f"{chain.symbol[instrument]} expired before the run begins",
             remedy="Drop the row; its settlement belongs to an earlier run.",

@@ -44,10 +44,10 @@ def exact(cells: dict[str, Any], name: str, scale: int, *, remedy: str) -> int |
             raise InvalidOperation
     except InvalidOperation:
         raise DataError(f"{name} is {value!r}, which is no number", remedy=remedy) from None
-    scaled = number * scale
-    if abs(number) > 10**15 or scaled != scaled.to_integral_value():
+    # the size first: a product of huge exponents overflows
+    if number.copy_abs() > 10**15 or number * scale != (number * scale).to_integral_value():
         raise DataError(f"{name} is {value!r}, which is not exact", remedy=remedy)
-    return int(scaled)
+    return int(number * scale)
 
 
 def read(path: Path, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -65,6 +65,8 @@ def read(path: Path, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
         raise DataError(f"there is no {path.name}", remedy="Check the path.") from None
     except OSError as bad:
         raise DataError(f"cannot be read: {bad.strerror}", file=path.name) from None
+    except csv.Error as bad:
+        raise DataError(f"is no CSV table: {bad}", file=path.name) from None
     except UnicodeDecodeError:
         raise DataError("is not UTF-8 text", file=path.name, remedy="Save it as UTF-8.") from None
     for row, cells in found:

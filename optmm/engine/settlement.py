@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hedging import expiry
 from optmm.engine import books, exercise
 from optmm.engine.fixing_prices import Fixing
@@ -34,6 +36,10 @@ def _settle(world: "World", i: int, now_ns: int, fixing: Fixing) -> None:
         threshold_e9=exercise.threshold_e9(c, i),
     )
     world.marks.settle(i, value)
+    if world.opening.waiting:  # it had no mark until now: it comes in at this one, and ends
+        now_known = np.arange(world.n + 1) == i
+        for leg in world.opening.at_marks(world.marks.e9, now_known):
+            books.book_leg(world, now_ns, leg)
     legs = exercise.expired(
         c, i, int(world.lots[i]), fixing_e9=fixing.px_e9, config=world.config.exercise,
         day=world.session.date, seed=world.seed,

@@ -127,8 +127,8 @@ def joined(feeds: Sequence[Feed]) -> Feed:
 def with_splits(feed: Feed, config: Corporate) -> Feed:
     """The feed with the series that the splits inside its dates make of what is listed before."""
     chain = feed.chain
-    for after in feed.days[1:]:
-        ratio = config.ratio(after.session.date)
+    for before, after in pairwise(feed.days):
+        ratio = config.ratio(before.session.date, after.session.date)
         if ratio is not None and ratio.denominator == 1:
             chain = union([chain, adjusted_chain(chain, ratio)])[0]
     if chain is feed.chain:

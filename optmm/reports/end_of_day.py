@@ -242,7 +242,7 @@ def limits(run: Run) -> dict[str, list[dict[str, Any]]]:
         at_timers = {
             "inventory_usd": (_most(rows["inventory_usd"]), "USD"),
             "vega_usd_per_volpt": (_most(rows["vega_usd_per_volpt"].abs()), "USD per vol pt"),
-            "loss_stop_usd": (max(_most(-rows["net_e9"]) / 1e9, 0.0), "USD"),
+            "loss_stop_usd": (_most_lost(run, rows), "USD"),
         }
         entries = []
         for name, (at_timer, unit) in at_timers.items():
@@ -256,6 +256,11 @@ def limits(run: Run) -> dict[str, list[dict[str, Any]]]:
                 entries.append(entry | {"share": worst / limit, "breached": worst > limit})
         out[bound] = sorted(entries, key=lambda e: -e["share"])
     return out
+
+
+def _most_lost(run: Run, rows: pl.DataFrame) -> float:
+    """USD that the worst session was down by at its worst, 0 at least."""
+    return max(_most(pl.Series(-sessions.since_close(run, rows))) / 1e9, 0.0)
 
 
 def _most(values: pl.Series) -> float:

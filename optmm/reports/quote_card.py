@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from optmm.engine.reasons import describe
+from optmm.reports import sessions
 from optmm.reports.measure import measure, missing
 from optmm.reports.run import Run
 
@@ -99,9 +100,12 @@ def _side(side: Side, sign: int, fair: float, half: float | None) -> dict[str, A
 
 
 def _book(run: Run, bound: str, ts_ns: int) -> dict[str, Any] | None:
-    """The world's last timer row at or before `ts_ns`."""
+    """The world's last timer row at or before `ts_ns`, with the day's P&L until then."""
     rows = run.world(run.pnl, bound).filter(pl.col("ts_ns") <= ts_ns)
-    return rows.row(rows.height - 1, named=True) if rows.height else None
+    if not rows.height:
+        return None
+    day_e9 = int(sessions.since_close(run, rows)[-1])
+    return rows.row(rows.height - 1, named=True) | {"day_e9": day_e9}
 
 
 def _uses(run: Run, lots: int, points: int, tick: dict, spot: float) -> list[dict[str, Any]]:
@@ -135,7 +139,7 @@ def _headroom(run: Run, book: dict[str, Any] | None) -> list[dict[str, Any]]:
     table = (
         ("inventory_usd", book["inventory_usd"]),
         ("vega_usd_per_volpt", abs(book["vega_usd_per_volpt"])),
-        ("loss_stop_usd", max(-book["net_e9"] / E9, 0.0)),
+        ("loss_stop_usd", max(-book["day_e9"] / E9, 0.0)),
     )
     rows = [
         {"limit": name, "used": used, "of": limits[name], "share": used / limits[name]}

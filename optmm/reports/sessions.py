@@ -15,6 +15,16 @@ def number_of(run: Run, ts_ns: np.ndarray) -> np.ndarray:
     return np.maximum(np.searchsorted(opens, ts_ns, side="right") - 1, 0)
 
 
+def since_close(run: Run, marks: pl.DataFrame) -> np.ndarray:
+    """Net P&L of each row of one world's pnl since the close before its session, 1e-9 USD.
+
+    That is the day's P&L, which the loss stop looks at.
+    """
+    when, net = number_of(run, marks["ts_ns"].to_numpy()), marks["net_e9"].to_numpy()
+    first = np.searchsorted(when, when, side="left")
+    return net - np.where(first > 0, net[np.maximum(first - 1, 0)], 0)
+
+
 def days(run: Run, bound: str) -> list[dict[str, Any]]:
     """A row a session of one world: what its P&L moved by from close to close, and what traded."""
     marks = run.world(run.pnl, bound)

@@ -56,9 +56,11 @@ def section(run: Run) -> dict[str, Any]:
     """`surface` of report.json: totals over all refits and one row an expiry.
 
     Rates are quote-weighted: a refit of 60 quotes counts twice one of 30. Margins are the worst of
-    the day. `fallback_share` is the share of refits that did not end in a fitted smile.
+    the day. `fallback_share` is the share of refits that did not end in a fitted smile. Refits
+    after an expiry count nowhere.
     """
-    rows = run.surface
+    # a refit goes over every expiry of the run: one that is over was not fitted and did not fail
+    rows = run.surface.filter(~pl.col("status").fill_null("").str.contains("expired"))
     slices = rows.sort("slice", "ts_ns", maintain_order=True).partition_by(
         "slice", maintain_order=True
     )

@@ -2,6 +2,7 @@
 
 import csv
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -11,8 +12,11 @@ from optmm import reports
 from optmm.config import parsed
 from optmm.data.simulator import simulate_day
 from optmm.data.simulator.config import simulation_config
-from optmm.engine import replay
+from optmm.engine import replay, settlement
+from optmm.engine.fixing_prices import Fixing
 from optmm.engine.journal import read
+from optmm.engine.marks import Marks
+from optmm.engine.positions_file import OpeningBook, Position
 from optmm.engine.verify import verify_run
 from optmm.errors import DataError
 from optmm.market.feed import feed_of, joined
@@ -170,6 +174,16 @@ def test_a_split_moves_the_book_and_makes_nothing(tmp_path):
             new = place[f"{symbol[:13]}{int(symbol[13:]) // 2:08d}"]
             arrived = legs.filter(pl.col("instrument") == new)
             assert int((arrived["side"].cast(pl.Int64) * arrived["lots"]).sum()) == 2 * lots
+    shares = held(before, len(chain), close)
+    assert shares  # half the price of a share is no loss of delta
+    assert abs(world["inventory_explained"]["delta"]) < 0.1 * 280.0 * abs(shares)
+
+
+def test_a_split_on_a_date_that_the_run_leaves_out_moves_the_book(tmp_path):
+    config = LOOSE | {"corporate": {"split_dates": (SECOND,), "split_ratios": ("2:1",)}}
+    later = feed(280.0, (FIRST, "2025-03-14"))
+    _, world, fills = finished(tmp_path / "run", config, of=later)
+    assert fills.filter(pl.col("kind") == "split").height and world["killed"] is None
 
 
 def test_a_jump_that_no_event_explains_pulls_the_class(tmp_path):
@@ -206,6 +220,61 @@ def test_opening_positions_count_from_their_price_or_the_first_mark(tmp_path):
     spot += under["lots"] * (round(end * 1e9) - under["px_e9"])
     assert world["pnl"]["inventory_opening"] == spot / 1e9
     assert world["identity_error"] == 0
+
+
+def test_a_position_counts_from_its_price_before_it_has_a_mark(tmp_path):
+    """A series that only the second day lists has no market on the first: its P&L there is 0."""
+    both = feed()
+    first = set(simulate_day(simulation_config({"trade_date": FIRST, "minutes": 7}), 5).day
+                .chain.symbol)  # fmt: skip
+    new = next(i for i, symbol in enumerate(both.chain.symbol) if symbol not in first)
+    path = tmp_path / "held.csv"
+    path.write_text(f"symbol,lots,px_usd\n{both.chain.symbol[new]},3000,1.0\n")
+    config = LOOSE | {"limits": LOOSE["limits"] | {"loss_stop_usd": 250_000.0}}
+    _, world, _ = finished(tmp_path / "run", config, positions=path)
+    pnl = pl.read_parquet(tmp_path / "run" / "pnl.parquet")
+    today = pnl.filter(pl.col("ts_ns") <= both.days[0].session.close_ns)
+    assert world["killed"] is None
+    assert today["net_e9"].min() > -100_000 * 10**9  # 3,000 lots cost 300,000 USD
+
+
+def test_a_position_without_a_mark_before_its_fixing_is_settled_all_the_same(monkeypatch):
+    """In at the settlement value, and out again with what it delivers."""
+    chain = feed().chain
+    i = next(i for i in range(chain.slice_start[1]) if chain.right[i] == 1)
+    qty, legs = np.zeros(len(chain) + 1, np.int64), []
+    world = SimpleNamespace(
+        chain=chain, n=len(chain), lots=qty[:-1], marks=Marks(len(chain)), settled=set(), seed=3,
+        opening=OpeningBook((Position(i, 3, None),)), config=parsed({}, "test"),
+        session=feed().session, journal=SimpleNamespace(append=lambda *row: None),
+    )  # fmt: skip
+
+    def book(world, now_ns, leg):
+        qty[leg.instrument] += leg.side * leg.lots
+        legs.append((leg.instrument, leg.kind, leg.px_e9))
+
+    monkeypatch.setattr(settlement.books, "book_leg", book)
+    px = int(chain.strike_e9[i]) + 4 * 10**9
+    settlement.settle_expired(world, 0, {0: Fixing(px, "test", 0)})
+    assert legs == [(i, "opening", 4 * 10**9), (i, "settlement", 4 * 10**9),
+                    (len(chain), "exercise", px)]  # fmt: skip
+    assert qty[i] == 0 and qty[-1] == 300
+
+
+def test_the_day_loss_is_counted_from_the_last_close(tmp_path):
+    """Shares worth 560 held at 570: the first day loses, the second does not lose it again."""
+    path = tmp_path / "held.csv"
+    path.write_text("symbol,lots,px_usd\nSPY,100000,600\n")
+    run, _, _ = finished(tmp_path / "run", LOOSE, positions=path)
+    pnl = pl.read_parquet(tmp_path / "run" / "pnl.parquet")
+    close = run.feed.days[0].session.close_ns
+    parts = pnl.filter(pl.col("ts_ns") <= close)["net_e9"], pnl.filter(pl.col("ts_ns") > close)
+    before = parts[0][-1]
+    worst = max(-parts[0].min(), before - parts[1]["net_e9"].min())
+    report = reports.build(tmp_path / "run")
+    entry = next(e for e in report["limits"]["simulated"] if e["limit"] == "loss_stop_usd")
+    assert entry["worst"] == worst / 1e9
+    assert worst < -pnl["net_e9"].min() or before > parts[1]["net_e9"].min()
 
 
 def test_a_position_that_no_day_lists_is_refused_before_anything_is_written(tmp_path):

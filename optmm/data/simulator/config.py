@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from optmm.config_days import iso_date
 from optmm.data.simulator import settings
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -179,7 +180,7 @@ class SimulationConfig(BaseModel):
                 raise ValueError(f"{len(keys)} {first} and {len(values)} {second}; give one each")
             if min(values, default=0.0) < 0.0:
                 raise ValueError(f"{second} has {min(values)}, must be >= 0")
-        dates = [date.fromisoformat(text) for text in self.dividend_dates]
+        dates = [date.fromisoformat(iso_date(text)) for text in self.dividend_dates]
         instants = [datetime.fromisoformat(text) for text in self.events_at]
         for at in instants:
             if at.tzinfo is None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from optmm.backtest import results
+from optmm.backtest.days import open_one
 from optmm.backtest.grid import read
 from optmm.data import store
 from optmm.data.simulator import simulate_day
@@ -151,6 +153,18 @@ def test_days_that_a_source_does_not_list(tmp_path):
     assert refused(tmp_path, "[[days]]\npath = 'stored'\nunderlying = 'QQQ'\n") == words
     (found,) = read(written(tmp_path, "[[days]]\npath = 'stored'\nunderlying = 'spy'\n")).days
     assert (found.underlying, found.date, found.simulated) == ("SPY", "2025-03-12", True)
+
+
+def test_days_in_a_folder_of_days_are_what_they_say_and_are_found_again(tmp_path):
+    day = simulate_day(simulation_config({"minutes": 1}), 5).day
+    folder = store.write(day, tmp_path / "week" / "2025-03-12")
+    grid = read(written(tmp_path, "[[days]]\npath = 'week'\n"))
+    assert grid.days[0].simulated
+    stored = open_one(grid.days[0])
+    results.unchanged({(1, 1): {"facts": {"sources": stored.sources}}}, grid)
+    (folder / "chain.parquet").write_bytes(b"")
+    with pytest.raises(DataError, match=r"chain\.parquet of SPY 2025-03-12 changed"):
+        results.unchanged({(1, 1): {"facts": {"sources": stored.sources}}}, grid)
 
 
 def test_too_many_cells_are_counted_not_built(tmp_path):

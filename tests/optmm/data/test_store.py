@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from optmm.data import lean, store
-from optmm.errors import DataError
+from optmm.data.feeds import opened
+from optmm.errors import DataError, OptmmError
 
 ROWS = (
     "34200000,,,,,0,21500,21500,21500,21500,19\n"
@@ -145,3 +146,17 @@ def test_a_wrong_header_is_refused(tmp_path, day, change, words):
     (folder / "day.json").write_text("{")
     with pytest.raises(DataError, match="is not a stored day"):
         store.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("underlying", "date", "message"),
+    [
+        ("QQQ", "2015-12-01..2015-12-31", "no day of QQQ from 2015-12-01 to 2015-12-31. In those"),
+        ("GOOG", "2015-12-01..2015-12-02", "no day of GOOG from 2015-12-01 to 2015-12-02"),
+        (None, " , ", "names no date"),
+    ],
+)
+def test_a_range_without_a_day_says_what_is_there(tmp_path, day, underlying, date, message):
+    store.write(day, tmp_path / "week" / "2015-12-24")
+    with pytest.raises(OptmmError, match=message), opened(tmp_path / "week", underlying, date):
+        pass

@@ -59,6 +59,7 @@ def test_three_formats_say_the_same(tmp_path):
         ("SPY,0,", "lots is '0', must be whole, not 0"),
         ("SPY,,", "lots is '', must be whole"),
         ("SPY,20000000,", "within 10,000,000"),
+        ("SPY,1e999999999,", "lots is '1e999999999', which is not exact"),
         ("SPY,1,1.0000000001", "px_usd is '1.0000000001', which is not exact"),
         ("SPY,1,-3", "px_usd is '-3', must lie from 0"),
         ("SPY,1,nan", "px_usd is 'nan', which is no number"),
@@ -78,6 +79,7 @@ def test_a_bad_row_is_named(tmp_path, row, message):
         ("a.csv", "symbol,lots,price\nSPY,1,2\n", "has the column 'price'.*symbol, lots, px_usd"),
         ("a.csv", "symbol,px_usd\nSPY,1\n", "its first line is 'symbol,px_usd'"),
         ("a.csv", "", "its first line is ''"),
+        ("a.csv", f"symbol,lots\nSPY,{'1' * 200_000}\n", "is no CSV table: field larger"),
         ("a.toml", "[positions]\nSPY = 1\n", r"must hold \[\[positions\]\] tables"),
         ("a.toml", "[[positions]", "not valid TOML"),
         ("a.toml", '[[positions]]\nsymbol = "SPY"\n', "lacks the column 'lots'"),
@@ -96,7 +98,9 @@ def test_a_bad_file_is_named(tmp_path, name, text, message):
 def test_a_series_that_expired_before_the_run_is_refused(tmp_path):
     text = "symbol,lots\nSPY230317P00390000,1\n"
     with pytest.raises(DataError, match="expired before the run begins"):
-        read(tmp_path / "a.csv", text, open_ns=OPEN + 1)
+        read(tmp_path / "a.csv", text, open_ns=OPEN + 2)
+    # one that is fixed at the open, as AM series are, settles in the run
+    assert [p.lots for p in read(tmp_path / "a.csv", text, open_ns=OPEN + 1)] == [1]
 
 
 def test_the_pnl_counts_from_the_price_given_or_from_the_first_mark():

@@ -129,6 +129,15 @@ def test_obligations_over_the_fixed_denominator(hand_report):
     assert [(r["reason"], r["seconds"], r["share"]) for r in o["absent"]] == [("no_theo", 400, 0.2)]
 
 
+def test_refits_after_an_expiry_count_nowhere(hand, hand_report):
+    rows = pl.read_parquet(hand / "surface.parquet")
+    over = rows.tail(1).with_columns(
+        ts_ns=pl.col("ts_ns") + 1, status=pl.lit("expired"), path=pl.lit("none")
+    )
+    pl.concat([rows, over]).write_parquet(hand / "surface.parquet")
+    assert reports.build(hand)["surface"] == hand_report["surface"]
+
+
 def test_surface_totals(hand_report):
     """9 + 5 of 20 quotes, 5 + 3 of 10 core quotes, one of two fits a fallback."""
     s = hand_report["surface"]
