@@ -161,7 +161,7 @@ def stored_days(place: Path, market: Market) -> Path:
 
 @cache
 def _simulated() -> MarketDay:
-    values = {"minutes": MINUTES, "strike_reach_sd": 1.0, "quote_events_target": 100_000,
+    values = {"minutes": 5, "strike_reach_sd": 1.0, "quote_events_target": 60_000,
               "takers_per_day": 20_000.0}  # fmt: skip
     return simulate_day(simulation_config(values), 3).day
 

@@ -90,7 +90,8 @@ def opened(source: Source, path: Path):
     """
 
     def short(day):
-        close_ns = day.session.open_ns + (small.MINUTES + 1) * 60 * SECOND
+        last_ns = day.session.open_ns + (small.MINUTES + 1) * 60 * SECOND
+        close_ns = min(last_ns, day.session.close_ns)
 
         def blocks():
             for block in day.blocks():
