@@ -161,8 +161,8 @@ def stored_days(place: Path, market: Market) -> Path:
 
 @cache
 def _simulated() -> MarketDay:
-    values = {"minutes": 5, "strike_reach_sd": 1.0, "quote_events_target": 60_000,
-              "takers_per_day": 20_000.0}  # fmt: skip
+    values = {"minutes": 5, "spot_usd": 150.0, "strike_reach_sd": 1.0,
+              "quote_events_target": 60_000, "takers_per_day": 20_000.0}  # fmt: skip
     return simulate_day(simulation_config(values), 3).day
 
 
@@ -243,8 +243,8 @@ def massive(place: Path, market: Market) -> Path:
     index = replace(market, scale=10)
     start = made.at(market.day.isoformat(), "09:30") * 10**9
     rows = [
-        (f"O:{made.osi('SPXW', key)}", start + second * 10**9 + n * 1_000_000, quote)
-        for second in range(5, MINUTES * 60, 20)
+        (f"O:{made.osi('SPXW', key)}", start + second * 10**9 + n // 7 * 1_000_000, quote)
+        for second in seconds(20)
         for n, (key, quote) in enumerate(index.quotes(second).items())
     ]
     path = place / "quotes.csv"
