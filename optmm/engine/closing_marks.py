@@ -67,7 +67,8 @@ def candidates(
     theo[-1] = ABSENT
     both = (mkt["bid_e9"] > 0) & (mkt["ask_e9"] > mkt["bid_e9"])
     mid = np.where(both, (mkt["bid_e9"] + mkt["ask_e9"]) // 2, ABSENT)
-    spot = int(state.head["spot_e9"][0])
+    shown = state.head["spot_ns"][0] > 0  # a level of this session
+    spot = int(state.head["spot_e9"][0]) if shown else 0
     mid[-1] = spot if spot > 0 else ABSENT
     return {
         "settlement": settled_e9, "theo": theo, "mid": mid, "last": last_e9,

@@ -82,7 +82,7 @@ def test_candidates_are_the_engines_own_marks_under_the_default_policy():
         mkt["delta"], mkt["gamma_half"] = rng.normal(size=(2, N + 1))
         mkt["spot_ref"] = 100.0
         state.head["spot"] = state.head["mid"] = 100.3
-        state.head["spot_e9"] = 100_300_000_000
+        state.head["spot_e9"], state.head["spot_ns"] = 100_300_000_000, 1
         own = Marks(N)
         settled = np.full(N + 1, ABSENT)
         for i in np.flatnonzero(rng.random(N) < 0.2):
