@@ -24,7 +24,7 @@ from optmm.market.events import Kind
 GRID = """
 [[days]]
 seeds = [1, 2]
-simulation = { minutes = 10 }
+simulation = { minutes = 6 }
 [[days]]
 path = "blank"
 [grid]
