@@ -54,7 +54,7 @@ def run(tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.stem)
 def test_notebook_runs_on_a_fresh_clone(path, run, tmp_path):
     beside = NOTEBOOKS.parents[1] / "shared" / "data"
-    if path in READERS[1:] and beside.is_dir() and not os.environ.get("OPTMM_LONG_TESTS"):
+    if path in READERS and beside.is_dir() and not os.environ.get("OPTMM_LONG_TESTS"):
         pytest.skip("runs on real markets here: set OPTMM_LONG_TESTS=1 for both")
     run(path, tmp_path / "no-data")
 
