@@ -125,27 +125,8 @@ def run(
     for table in folder.glob("*.parquet*"):
         table.unlink()  # written again from the first row
     writer = QuoteWriter(folder / "quotes.parquet")
-    worlds, watch = [], Stopwatch()
-    for name, journal in zip(bounds, journals, strict=True):
-        journal.append(feed.session.open_ns, "open", {
-            "bound": name, "config": head["config_hash"], "data": head["data_hash"],
-            "seed": seed, "session": feed.session.date, "underlying": feed.chain.underlying.symbol,
-            "bounds": list(bounds),
-        })  # fmt: skip
-        log = QuoteLog(name, writer, journal)
-        worlds.append(
-            World(
-                name,
-                feed,
-                config,
-                journal,
-                log,
-                watch=watch,
-                seed=seed,
-                opening=held,
-                keeps_prints=name == bounds[0],
-            )
-        )
+    watch = Stopwatch()
+    worlds = _worlds(feed, config, journals, writer, head, watch=watch, held=held)
     it = Run(
         feed, config, market(feed, config), worlds,
         FixingPrices(feed.chain, config.settlement, rate=config.rates.prior),
@@ -161,6 +142,26 @@ def run(
         writer.close()
         raise
     return it
+
+
+def _worlds(
+    feed: Feed, config: DeskConfig, journals: list[Journal], writer: QuoteWriter, head: dict, *,
+    watch: Stopwatch, held: tuple[positions_file.Position, ...],
+) -> list[World]:  # fmt: skip
+    """A world a fill assumption, its journal opened with what the run is of."""
+    worlds = []
+    for name, journal in zip(head["bounds"], journals, strict=True):
+        journal.append(feed.session.open_ns, "open", {
+            "bound": name, "config": head["config_hash"], "data": head["data_hash"],
+            "seed": head["seed"], "session": feed.session.date,
+            "underlying": feed.chain.underlying.symbol, "bounds": head["bounds"],
+        })  # fmt: skip
+        log = QuoteLog(name, writer, journal)
+        worlds.append(World(
+            name, feed, config, journal, log, watch=watch, seed=head["seed"], opening=held,
+            keeps_prints=name == head["bounds"][0],
+        ))  # fmt: skip
+    return worlds
 
 
 def prepared(feed: Feed, config: DeskConfig, positions: Path | None) -> Feed:

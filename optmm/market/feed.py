@@ -14,7 +14,7 @@ from optmm.config_days import Corporate
 from optmm.errors import UsageError
 from optmm.market.adjusted import adjusted_chain
 from optmm.market.chain import Chain, DataQuality, MarketDay, Session
-from optmm.market.span import listed_daily, union
+from optmm.market.span import listed_daily, remapped, spread, union
 
 BLOCK = 1 << 17  # events: 8 MB
 
@@ -119,7 +119,7 @@ def joined(feeds: Sequence[Feed]) -> Feed:
     sources = tuple(
         (f"{feed.dates}/{name}", sha) for feed in feeds for name, sha in feed.sources
     )  # fmt: skip
-    interest = _interest(len(chain), feeds[0], rows[0])
+    interest = _interest(feeds[0], rows[0])
     daily = listed_daily(chain, rows)
     return Feed(chain, days, feeds[0].bar_ns, sources, interest, feeds[0].simulated, daily)
 
@@ -138,7 +138,7 @@ def with_splits(feed: Feed, config: Corporate) -> Feed:
         FeedDay(day.session, _mapped(day.blocks, rows), day.events, day.quality)
         for day in feed.days
     )
-    interest = _interest(len(chain), feed, rows)
+    interest = _interest(feed, rows)
     daily = None if feed.daily is None else listed_daily(chain, [rows])
     return Feed(chain, days, feed.bar_ns, feed.sources, interest, feed.simulated, daily)
 
@@ -150,18 +150,13 @@ def _mapped(
 
     def mapped() -> Iterator[np.ndarray]:
         for block in blocks():
-            out = block.copy()
-            known = out["instrument"] >= 0
-            out["instrument"][known] = rows[out["instrument"][known]]
-            yield out
+            yield remapped(block, rows)
 
     return mapped
 
 
-def _interest(n: int, first: Feed, rows: np.ndarray) -> np.ndarray | None:
+def _interest(first: Feed, rows: np.ndarray) -> np.ndarray | None:
     """Open interest before the first day, by row of the union; -1 unknown."""
     if first.open_interest is None:
         return None
-    out = np.full(n, -1, np.int64)
-    out[rows[:-1]] = first.open_interest
-    return out
+    return spread(first.open_interest, rows, fill=-1)
