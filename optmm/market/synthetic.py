@@ -20,7 +20,7 @@ import numpy as np
 from optmm.config_days import Synthetic, exact_e9
 from optmm.errors import ConfigError, DataError
 from optmm.market.booking import Leg
-from optmm.market.chain import Chain, MarketDay, Underlying
+from optmm.market.chain import Chain, Underlying
 from optmm.market.events import Kind, empty
 from optmm.market.forwards import E9, Tops, exact
 
@@ -248,13 +248,3 @@ def roll_legs(roll: Roll, lots: int, *, instrument: int, half_e9: int) -> tuple[
         Leg(instrument, -side, size, old - side * half_e9, old, "roll", "roll"),
         Leg(instrument, side, size, new + side * half_e9, new, "roll", "roll"),
     )
-
-
-def hedged_day(day: MarketDay, config: Synthetic, *, rate: float) -> MarketDay:
-    """A whole day in memory with its declared future."""
-    chain = declared(day.chain, config)
-    maker = SyntheticFuture(chain, config, rate=rate, until_ns=day.session.close_ns)
-    events = np.concatenate([maker.see(day.events), maker.finish()])
-    note = f"hedged with a synthetic future at the parity forward of {maker.expiry}"
-    quality = replace(day.quality, notes=(*day.quality.notes, note))
-    return replace(day, chain=chain, events=events, quality=quality)
